@@ -1,0 +1,44 @@
+"""What can go wrong, as one tree; every message is one line: what was wrong and what to do.
+
+PartwayError
+├── InputError (also ValueError)   an argument outside its range or an unknown name
+├── ImageError                     a picture that cannot be read, or an output that cannot be written
+├── PackageError                   a model folder that is missing, truncated or of an unknown kind
+├── EngineError                    an engine that is not installed, or a device it does not have
+└── NetworkError                   a network that does not fit its inputs, fails, or returns NaN
+"""
+
+
+from collections.abc import Iterable
+
+
+class PartwayError(Exception):
+    """Base of all errors that partway raises on purpose."""
+
+
+class InputError(PartwayError, ValueError):
+    """An argument is outside its range, or a name is unknown."""
+
+
+class ImageError(PartwayError):
+    """A picture cannot be read, or an output cannot be written."""
+
+
+class PackageError(PartwayError):
+    """A model folder is missing, truncated, or of a kind that cannot be run."""
+
+
+class EngineError(PartwayError):
+    """An engine's library is not installed, or it lacks the device asked for."""
+
+
+class NetworkError(PartwayError):
+    """A network does not accept its inputs, fails while running, or returns values that are not finite."""
+
+
+def choose(what: str, name: str, known: Iterable[str]) -> str:
+    """Return ``name`` if it is among the strings in ``known``, else raise `InputError` that lists them."""
+    names = sorted(known)
+    if name not in names:
+        raise InputError(f"unknown {what} {name!r}; choose one of: {', '.join(names)}")
+    return name
