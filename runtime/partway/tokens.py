@@ -122,7 +122,8 @@ def _outline(char: str) -> str:
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Read a tokenizer folder: tokenizer.json, or vocab.json and merges.txt, and the settings beside them.
 
-    Padding token and length are the folder's own (Stable Diffusion 1 pads with the end token, 2 with "!").
+    Of tokenizer.json only the vocabulary is taken; the rules in it are CLIPTokenizerFast's. Padding token and
+    length are the folder's own (Stable Diffusion 1 pads with the end token, 2 with "!").
     Raises `PackageError` if a file is missing or broken.
     """
     settings = _read_json(folder / "tokenizer_config.json")
@@ -144,9 +145,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     others = map(_content, settings.get("additional_special_tokens") or ())
     for token in (begin, end, unknown, padding, *others):
         if token not in added:
-            behind_the_last = size + sum(pairs.token_to_id(other) is None for other in added)
             known = pairs.token_to_id(token)
-            added[token] = behind_the_last if known is None else known
+            next_id = size + sum(pairs.token_to_id(other) is None for other in added)
+            added[token] = next_id if known is None else known
 
     length = settings.get("model_max_length")
     if not isinstance(length, int) or not 2 < length < 1e20:  # transformers writes 1e30 for "not set"
