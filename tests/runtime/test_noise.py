@@ -144,7 +144,7 @@ def test_cuda_small_draws_do_not_depend_on_the_gpu() -> None:
 
 
 def test_cuda_large_draws_are_dealt_out_by_threads() -> None:
-    """With 256 threads, 2100 values are three calls of four rows, and small draws take each call's first row."""
+    """With 256 threads, 2100 values are three calls of four rows; small draws take each call's first row."""
     large = TorchCUDA(5, threads=256)
     rows = np.append(large.normal((2100,)), np.zeros(3 * 1024 - 2100, np.float32)).reshape(3, 4, 256)
     small = TorchCUDA(5, threads=256)
