@@ -1,4 +1,4 @@
-"""Checks of a model folder: are its files whole, and do its networks compute on this machine what they should?
+"""Checks of a model folder: are its files whole, and do its networks compute here what they should?
 
 Both need what partway's export leaves in ``partway.json``: checksums and goldens (inputs, torch's outputs).
 """

@@ -1,4 +1,4 @@
-"""The command line: ``partway COMMAND ...``. One file a command, with ``add`` (its arguments) and what it runs."""
+"""The command line: ``partway COMMAND ...``. One file a command: its arguments and what it runs."""
 
 import argparse
 import os

@@ -33,7 +33,7 @@ def doctor(options: argparse.Namespace) -> int:
     )
     if not package.manifest:
         print(
-            "no partway.json in this folder: its networks are loaded but there is nothing to compare them with"
+            "no partway.json in this folder: networks are only loaded, there is nothing to compare them with"
         )
     failed = 0
     for check in chain(check_files(package), check_networks(package, engine)):
