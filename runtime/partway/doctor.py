@@ -80,9 +80,7 @@ def psnr(reference: NDArray[Any], output: NDArray[Any]) -> float:
 def _check_golden(engine: Engine, network: str, golden: Path, gate: float) -> Check:
     with np.load(golden, allow_pickle=False) as arrays:
         inputs = {name.removeprefix("inputs/"): arrays[name] for name in arrays if name.startswith("inputs/")}
-        wanted = {
-            name.removeprefix("outputs/"): arrays[name] for name in arrays if name.startswith("outputs/")
-        }
+        wanted = {name.removeprefix("outputs/"): arrays[name] for name in arrays if name.startswith("outputs/")}
     outputs = engine.run(network, inputs)
     if not wanted or not wanted.keys() <= outputs.keys():
         return Check(

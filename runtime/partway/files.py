@@ -1,8 +1,8 @@
 """Output files: checked before a long run, written whole or not at all."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from partway.errors import ImageError
@@ -13,12 +13,12 @@ def check_writable(path: Path) -> None:
 
     An existing file is left as it is.
     """
-    if path.is_dir():
-        raise ImageError(f"cannot write {path}: it is a folder; add a file name")
-    if not path.parent.is_dir():
-        raise ImageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
     trial = _temporary(path)
     try:
+        if path.is_dir():
+            raise ImageError(f"cannot write {path}: it is a folder; add a file name")
+        if not path.parent.is_dir():
+            raise ImageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
         # Tried for real: permission bits do not tell about read-only disks, quotas or names too long.
         trial.open("xb").close()
         trial.unlink()
@@ -51,4 +51,4 @@ def unused(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    return path.with_name(f".partway-{token_hex(8)}.part")

@@ -101,7 +101,9 @@ def read_parameters(source: str | os.PathLike[str]) -> dict[str, Any]:
         raise ImageError(f"no such picture: {source}") from None
     except UnidentifiedImageError:
         raise ImageError(f"{source} is not a picture") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
+    except MemoryError:
+        raise
+    except Exception as problem:  # as in images: decoders raise anything
         raise ImageError(f"cannot read {source}: {problem}") from None
     if packed is None:
         raise ImageError(f"{source} holds no partway settings; only pictures made by partway can be replayed")

@@ -77,6 +77,4 @@ def add_engine(group: Any) -> None:
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add --quiet."""
-    parser.add_argument(
-        "--quiet", "-q", action="store_true", help="no progress bar, print only what was written"
-    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="no progress bar, print only what was written")

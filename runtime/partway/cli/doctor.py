@@ -17,9 +17,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("model", metavar="FOLDER", help="a model folder, or a Hub id (owner/name)")
     add_engine(parser)
-    parser.add_argument(
-        "--precision", default=argparse.SUPPRESS, help="arithmetic: fp32, bf16, fp16, or fastest"
-    )
+    parser.add_argument("--precision", default=argparse.SUPPRESS, help="arithmetic: fp32, bf16, fp16, or fastest")
     parser.set_defaults(command=doctor)
 
 
@@ -32,15 +30,11 @@ def doctor(options: argparse.Namespace) -> int:
         EngineOptions(**given(options, ("device", "precision"))),
     )
     if not package.manifest:
-        print(
-            "no partway.json in this folder: networks are only loaded, there is nothing to compare them with"
-        )
+        print("no partway.json in this folder: networks are only loaded, there is nothing to compare them with")
     failed = 0
     for check in chain(check_files(package), check_networks(package, engine)):
         print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name:<34}  {check.detail}", flush=True)
         failed += not check.passed
     if failed:
-        print(
-            f"{failed} checks failed; export or download the model again, or try another --engine or --device"
-        )
+        print(f"{failed} checks failed; export or download the model again, or try another --engine or --device")
     return int(failed > 0)

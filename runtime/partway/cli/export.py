@@ -12,9 +12,7 @@ _NEEDED = ("torch", "diffusers", "transformers", "optimum", "onnx")
 
 def add(commands: Commands) -> None:
     """Add the command to the list that --help shows; `forward` is what runs."""
-    commands.add_parser(
-        "export", help="turn a diffusers model into a model folder (needs torch)", add_help=False
-    )
+    commands.add_parser("export", help="turn a diffusers model into a model folder (needs torch)", add_help=False)
 
 
 def forward(options: argparse.Namespace) -> int:

@@ -40,7 +40,7 @@ def _facts(package: Package) -> dict[str, object]:
         "family": package.family,
         "format": {"onnx": "ONNX", "openvino": "OpenVINO IR"}[package.format],
         "weights": manifest.get("weights") or unstated,
-        "size": f"{width}x{height}, any multiple of {package.multiple}",
+        "size": f"{width}x{height}; pictures are padded to a multiple of {package.multiple}",
         "predicts": package.prediction,
         "starts with": f"{package.sampler} sampler, {package.schedule} schedule",
         "source": f"{source} at {revision}" if revision else source,

@@ -35,5 +35,6 @@ def _described(functions: Mapping[str, Callable[..., object]]) -> Callable[[argp
 
 def _print(functions: Mapping[str, Callable[..., object]], options: argparse.Namespace) -> int:
     for name, function in functions.items():
-        print(f"{name:<14} {(inspect.getdoc(function) or '').partition(chr(10))[0]}")
+        summary = (inspect.getdoc(function) or "").partition("\n")[0].replace("``", "")
+        print(f"{name:<14} {summary}")
     return 0

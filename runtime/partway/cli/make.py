@@ -10,16 +10,14 @@ from partway import images
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs
 from partway.cli.progress import did, finish, timing
-from partway.cli.replay import Request, request, warn_if_other_source
+from partway.cli.request import Request, load, request, warn_if_other_source
 from partway.errors import InputError
 from partway.records import record, source_hashes
 
 
 def add(commands: Commands) -> None:
     """Add both commands."""
-    parser = commands.add_parser(
-        "img2img", help="restyle a picture", description="Restyle a picture by a prompt."
-    )
+    parser = commands.add_parser("img2img", help="restyle a picture", description="Restyle a picture by a prompt.")
     parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
     _add_common(parser)
     parser.set_defaults(command=img2img)
@@ -39,7 +37,7 @@ def img2img(options: argparse.Namespace) -> int:
     picture = images.read(options.input)
     source = source_hashes(options.input, picture)
     warn_if_other_source(wanted.source, source)
-    pipe = partway.load(wanted.model, **wanted.load)
+    pipe = load(wanted)
     for label, settings in _each(wanted, options.count):
         run = pipe.stream(wanted.prompt, picture.original, **settings)
         _make(pipe, run, "img2img", label, wanted, outputs, options.quiet, source)
@@ -52,7 +50,7 @@ def txt2img(options: argparse.Namespace) -> int:
     width, height = wanted.size or (None, None)
     width, height = options.width or width, options.height or height
     outputs = Outputs(options.output, stem="", count=options.count)
-    pipe = partway.load(wanted.model, **wanted.load)
+    pipe = load(wanted)
     for label, settings in _each(wanted, options.count):
         run = pipe.stream(wanted.prompt, width=width, height=height, **settings)
         _make(pipe, run, "txt2img", label, wanted, outputs, options.quiet, None)
@@ -67,9 +65,7 @@ def _add_common(parser: argparse.ArgumentParser, *, strength: bool = True) -> No
         metavar="OUT",
         help=".png, .jpg or .webp (default: a new .png in the current folder)",
     )
-    parser.add_argument(
-        "--count", type=int, default=1, metavar="N", help="N pictures, with seed, seed + 1, ..."
-    )
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="N pictures, with seed, seed + 1, ...")
     parser.add_argument(
         "--from-png",
         metavar="FILE",

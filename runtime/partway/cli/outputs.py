@@ -26,15 +26,11 @@ class Outputs:
         self._given: list[Path] = []
         if output is not None:
             path = Path(output)
-            names = (
-                [path.name]
-                if count == 1
-                else [f"{path.stem}-{i:04d}{path.suffix}" for i in range(1, count + 1)]
-            )
+            names = [path.name] if count == 1 else [f"{path.stem}-{i:04d}{path.suffix}" for i in range(1, count + 1)]
             self._given = [path.with_name(name) for name in names]
         for path in self._given or [Path(f"{self._stem}-0001.png")]:
-            metadata.check_suffix(path)
             check_writable(path)
+            metadata.check_suffix(path)
             if self._given and source is not None and _same(path, source):
                 raise ImageError(f"{path} is the input itself; choose another name for the output")
 

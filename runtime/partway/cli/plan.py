@@ -12,9 +12,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "plan", help="what a run would do: steps, noise levels, network calls", description=__doc__
     )
-    parser.add_argument(
-        "--model", "-m", metavar="MODEL", help="its noise levels (default: those of SD 1.x and 2.x)"
-    )
+    parser.add_argument("--model", "-m", metavar="MODEL", help="its noise levels (default: those of SD 1.x and 2.x)")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
     shape.add_argument("--compare", action="store_true", help="the same steps and strength on every dial")
@@ -40,9 +38,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def _comparison(plans: list[partway.Plan]) -> str:
     first = plans[0]
-    rows = [
-        f"{'dial':<12} {'steps run':>9} {'UNet calls':>10} {'start sigma':>11} {'timestep':>8} {'noise':>7}"
-    ]
+    rows = [f"{'dial':<12} {'steps run':>9} {'UNet calls':>10} {'start sigma':>11} {'timestep':>8} {'noise':>7}"]
     for one in plans:
         if one.levels:
             start = f"{one.start_sigma:>11.4f} {one.start_timestep:>8.1f} {100 * one.noise_share:>5.1f} %"

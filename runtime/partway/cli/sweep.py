@@ -8,7 +8,7 @@ from partway import images
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs, save
 from partway.cli.progress import did, finish
-from partway.cli.replay import Request, request
+from partway.cli.request import Request, load, request
 from partway.errors import InputError
 from partway.files import check_writable
 from partway.records import record, source_hashes
@@ -20,9 +20,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("sweep", help="one picture at several strengths, on a contact sheet")
     parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
     parser.add_argument("prompt", metavar="PROMPT", help="what the pictures should show, in quotes")
-    parser.add_argument(
-        "--strengths", metavar="S,S,...", default="0,0.2,0.4,0.6,0.8,1", help="default: %(default)s"
-    )
+    parser.add_argument("--strengths", metavar="S,S,...", default="0,0.2,0.4,0.6,0.8,1", help="default: %(default)s")
     parser.add_argument("-o", "--output", metavar="SHEET", help="default: a new .png in the current folder")
     parser.add_argument("--save-each", action="store_true", help="write every picture beside the sheet too")
     add_quiet(parser)
@@ -40,7 +38,7 @@ def sweep(options: argparse.Namespace) -> int:
     outputs = Outputs(options.output, stem=f"{options.input.stem}-sweep", source=options.input)
     picture = images.read(options.input)
     source = source_hashes(options.input, picture)
-    pipe = partway.load(wanted.model, **wanted.load)
+    pipe = load(wanted)
     results = []
     for strength in strengths:
         run = pipe.stream(wanted.prompt, picture.original, **(wanted.settings | {"strength": strength}))
@@ -50,14 +48,10 @@ def sweep(options: argparse.Namespace) -> int:
 
     made = [result.image for result in results]
     labels = ["original", *(f"strength {strength:g}" for strength in strengths)]
-    sheet = contact_sheet(
-        [picture.original, *made], labels, title=wanted.prompt, details=_details(results[-1])
-    )
+    sheet = contact_sheet([picture.original, *made], labels, title=wanted.prompt, details=_details(results[-1]))
     if picture.icc_profile is not None:
         sheet.info["icc_profile"] = picture.icc_profile
-    path = outputs.save(
-        sheet, {"task": "sweep", "prompt": wanted.prompt, "strengths": strengths, "source": source}
-    )
+    path = outputs.save(sheet, {"task": "sweep", "prompt": wanted.prompt, "strengths": strengths, "source": source})
     print(f"{path}  {sheet.width}x{sheet.height}, {len(made)} strengths")
     if options.save_each:
         _save_each(path, strengths, results, wanted, pipe, source)

@@ -10,7 +10,18 @@ from partway import metadata
 from partway.cli.arguments import LOAD, SETTINGS, given
 from partway.errors import ImageError, InputError
 
-_MACHINE = ("threads", "cache_dir")  # belong to the machine, not to the picture
+# Arguments of `partway.load` that belong to the machine, not to the picture.
+_MACHINE = ("threads", "cache_dir")
+# What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
+_TYPES: dict[str, type] = {
+    "negative_prompt": str,
+    "seed": int,
+    "engine": str,
+    "device": str,
+    "precision": str,
+    "revision": str,
+    "batch": int,
+}
 
 
 class Request(NamedTuple):
@@ -21,7 +32,7 @@ class Request(NamedTuple):
     prompt: str
     settings: dict[str, Any]
     size: tuple[int, int] | None
-    source: Mapping[str, str] | None
+    source: Mapping[str, Any]
 
     @property
     def recorded_load(self) -> dict[str, Any]:
@@ -38,9 +49,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     if options.from_png is not None:
         record = metadata.read_parameters(options.from_png)
         if record.get("task") != task:
-            raise ImageError(
-                f"{options.from_png} was made by partway {record.get('task')}; replay it with that"
-            )
+            raise ImageError(f"{options.from_png} was made by partway {record.get('task')}; replay it with that")
     model = options.model or _part(record, "model").get("name")
     if not model:
         raise InputError("which model? give --model FOLDER, or a Hub id (owner/name)")
@@ -49,21 +58,34 @@ def request(options: argparse.Namespace, task: str) -> Request:
         raise InputError('which prompt? give it in quotes; "" for none')
     settings = _known(record, "settings", SETTINGS) | given(options, SETTINGS)
     partway.Settings(**settings)  # before anything slow
-    size = (record["width"], record["height"]) if "width" in record and "height" in record else None
     return Request(
         model=str(model),
         load=_known(record, "load", LOAD) | given(options, LOAD),
         prompt=prompt,
         settings=settings,
-        size=size,
-        source=record.get("source"),
+        size=(record["width"], record["height"]) if "width" in record and "height" in record else None,
+        source=_part(record, "source"),
     )
 
 
-def warn_if_other_source(recorded: Mapping[str, str] | None, now: Mapping[str, str]) -> None:
-    """Say in one line on stderr that a replay starts from another picture than the record's."""
-    if recorded is not None and recorded.get("pixels_sha256") != now["pixels_sha256"]:
-        print("partway: warning: the input is not the picture this was made from", file=sys.stderr)
+def load(wanted: Request) -> partway.Pipeline:
+    """Load the model; say on stderr which end of a prompt it does not read."""
+    pipe = partway.load(wanted.model, **wanted.load)
+    for prompt in (wanted.prompt, wanted.settings.get("negative_prompt", "")):
+        unread = pipe.tokenizer.truncated(prompt)
+        if unread:
+            _warn(f"the prompt is too long for this model, which does not read {unread!r}")
+    return pipe
+
+
+def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Say on stderr that a replay starts from another picture than the one in the record."""
+    if recorded and recorded.get("pixels_sha256") != now["pixels_sha256"]:
+        _warn("the input is not the picture that this was made from")
+
+
+def _warn(text: str) -> None:
+    print(f"partway: warning: {text}", file=sys.stderr)
 
 
 def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -72,10 +94,11 @@ def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    part = _part(record, name)
-    unknown = sorted(set(part) - set(keys))
-    if unknown:
-        raise ImageError(
-            f"the replayed picture sets {', '.join(unknown)}, unknown to this version; update partway"
-        )
-    return dict(part)
+    """Return one part of a record, which can hold anything: ImageError unless names and types are ours."""
+    part = dict(_part(record, name))
+    for key, value in part.items():
+        if key not in keys:
+            raise ImageError(f"the replayed picture sets {key}, unknown to this version; update partway")
+        if not isinstance(value, _TYPES.get(key, str | int | float | None)):
+            raise ImageError(f"the replayed picture sets {key} to {value!r}, which it cannot be")
+    return part
