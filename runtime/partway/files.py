@@ -51,4 +51,4 @@ def unused(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".partway-{token_hex(8)}.part")
+    return path.parent / f".partway-{token_hex(8)}.part"

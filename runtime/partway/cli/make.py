@@ -48,7 +48,8 @@ def txt2img(options: argparse.Namespace) -> int:
     """Make a picture from a prompt alone, once for each of --count seeds."""
     wanted = request(options, "txt2img")
     width, height = wanted.size or (None, None)
-    width, height = options.width or width, options.height or height
+    width = width if options.width is None else options.width
+    height = height if options.height is None else options.height
     outputs = Outputs(options.output, stem="", count=options.count)
     pipe = load(wanted)
     for label, settings in _each(wanted, options.count):

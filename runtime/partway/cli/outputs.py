@@ -26,8 +26,8 @@ class Outputs:
         self._given: list[Path] = []
         if output is not None:
             path = Path(output)
-            names = [path.name] if count == 1 else [f"{path.stem}-{i:04d}{path.suffix}" for i in range(1, count + 1)]
-            self._given = [path.with_name(name) for name in names]
+            several = (path.parent / f"{path.stem}-{i:04d}{path.suffix}" for i in range(1, count + 1))
+            self._given = [path] if count == 1 else list(several)
         for path in self._given or [Path(f"{self._stem}-0001.png")]:
             check_writable(path)
             metadata.check_suffix(path)
