@@ -11,10 +11,13 @@ from typing import Any
 
 from partway.errors import EngineError, InputError, PackageError, choose
 
+from partway_export.compress import compress_onnx, compress_openvino
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.fetch import fetch
 from partway_export.load import family_of, load
 from partway_export.manifest import write_manifest
+from partway_export.onnx_file import read, write
+from partway_export.optimise import optimise
 from partway_export.package import copy_settings, write_goldens
 from partway_export.quiet import quiet
 from partway_export.reference import references
@@ -61,12 +64,24 @@ def export(
             gc.collect()
         verification = {}
         for name, path in paths.items():
+            say(f"optimise and compress {name}")
             with quiet():
+                finish(path, to, weights)
                 figure = verify(name, path, truth[name], to, gate)
             verification[name] = {"psnr": round(figure, 2), "gate": gate}
             say(f"verify {name}: {figure:.1f} dB")
         kept = write_goldens(folder, truth) if goldens else {}
         return write_manifest(folder, found, to=to, weights=weights, verification=verification, goldens=kept)
+
+
+def finish(path: Path, to: str, weights: str) -> None:
+    """Optimise the traced graph at ``path`` and store its weights as ``weights``."""
+    if to == "openvino":  # its converter has optimised the graph
+        compress_openvino(path, weights)
+        return
+    model = optimise(read(path))
+    compress_onnx(model, weights)
+    write(model, path)
 
 
 @contextmanager

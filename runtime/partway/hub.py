@@ -29,9 +29,8 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = {"repo_id": model, "revision": revision, "allow_patterns": PATTERNS, "ignore_patterns": ["*.safetensors", "pytorch_*"]}
     try:
-        return Path(snapshot_download(**wanted))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=PATTERNS, ignore_patterns=["pytorch_*"]))
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise PackageError(
             f"{model} is neither a folder here nor a model that can be fetched from the Hub "

@@ -42,7 +42,7 @@ class Networks:
     def to_latents(self, posterior: Posterior, normal: Array) -> Array:
         """A sample of the posterior as scaled latents; ``normal`` is shaped like its mean."""
         z = posterior.mean if posterior.std is None else posterior.mean + posterior.std * normal
-        return (z - self.package.latent_shift) * self.package.latent_scale
+        return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
 
     def predict(self, x: Array, timestep: float, context: Array) -> Array:
         """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), in as many calls as its batch needs."""

@@ -63,6 +63,11 @@ class Package:
     size: tuple[int, int]
     manifest: Mapping[str, Any]
 
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
+        h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
+        return (1, self.latent_channels, h, w)
+
 
 def open_package(path: str | Path) -> Package:
     """Read a model folder's description; networks are only located, not loaded.
@@ -118,7 +123,7 @@ def _networks(root: Path) -> tuple[str, dict[str, Path]]:
         present = [network for network, file in files.items() if file.is_file()]
         if not present:
             continue
-        for network, file in files.items():
+        for file in files.values():
             needed = [file, file.with_suffix(".bin")] if format_ == "openvino" else [file]
             for part in needed:
                 if not part.is_file() or part.stat().st_size == 0:

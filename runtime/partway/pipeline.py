@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from os import PathLike
 from time import perf_counter
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ Source = Image.Image | str | PathLike[str] | NDArray[np.generic]
 MAX_SIDE = 16384
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Step:
     """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents."""
 
     index: int
@@ -117,7 +118,7 @@ class Pipeline:
     def txt2img(
         self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
     ) -> Result:
-        """A picture from a prompt alone, of any size; the model's own where none is given. Strength has no part in it."""
+        """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
         return self.stream(prompt, width=width, height=height, **settings).result()
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
@@ -133,7 +134,7 @@ class Pipeline:
         height: int | None = None,
         **settings: Unpack[Options],
     ) -> Run:
-        """A run to iterate over. Settings, plan, picture and size are checked here; the work starts with the first step."""
+        """A run to iterate over; everything given is checked here, and the work starts with the first step."""
         chosen = Settings(**settings)
         plan, part = self._plan(chosen, image=image is not None)
         if image is None:
@@ -147,7 +148,13 @@ class Pipeline:
         return Run(plan, chosen, self._work(prompt, picture, size, chosen, plan, part))
 
     def _work(
-        self, prompt: str, picture: images.Picture | None, size: tuple[int, int], settings: Settings, plan: Plan, part: Part
+        self,
+        prompt: str,
+        picture: images.Picture | None,
+        size: tuple[int, int],
+        settings: Settings,
+        plan: Plan,
+        part: Part,
     ) -> Iterator[Step | Result]:
         """The straight line."""
         begun = perf_counter()
@@ -158,8 +165,7 @@ class Pipeline:
             yield Result(pictures, plan, settings, _seconds(timed, begun))
             return
 
-        width, height = (-(-side // self.package.multiple) * self.package.multiple for side in size)
-        shape = (1, self.package.latent_channels, height // self.package.pixels_per_latent, width // self.package.pixels_per_latent)
+        shape = self.package.latent_shape(*size)
         streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
 
         def normal() -> Array:
@@ -200,8 +206,11 @@ class Pipeline:
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
         """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""
         texts = [settings.negative_prompt, prompt] if settings.guided else [prompt]
-        encoded = [self.texts.get(text, lambda text=text: networks.encode_text(self.tokenizer([text]))) for text in texts]
-        return np.concatenate([np.repeat(one, len(settings.seeds), axis=0) for one in encoded])
+
+        def encode(text: str) -> Array:
+            return self.texts.get(text, lambda: networks.encode_text(self.tokenizer([text])))
+
+        return np.concatenate([np.repeat(encode(text), len(settings.seeds), axis=0) for text in texts])
 
     def _posterior(self, networks: Networks, picture: images.Picture) -> Posterior:
         pixels = images.pad(picture.pixels, self.package.multiple)
@@ -216,7 +225,8 @@ def _denoiser(networks: Networks, context: Array, settings: Settings) -> Denoise
         scaled = x * prediction.scale(level.sigma)
         if settings.guided:
             both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
-            output = guided(*np.split(both, 2), settings.guidance_scale, settings.guidance_rescale)
+            unconditional, conditional = np.split(both, 2)
+            output = guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
         else:
             output = networks.predict(scaled, level.timestep, context)
         return prediction.denoised(x, output, level)

@@ -42,7 +42,8 @@ def _sample(x: Array, output: Array, level: NoiseLevel) -> Array:
 
 def _flow(x: Array, output: Array, level: NoiseLevel) -> Array:
     """Rectified flow, (1 - s) * x0 + s * noise with sigma = s / (1 - s); the output is noise - x0."""
-    return (x - level.sigma * output) * (1 / (1 + level.sigma))
+    scale = 1 / (1 + level.sigma)
+    return scale * x - (level.sigma * scale) * output
 
 
 # Keys are diffusers' words for `prediction_type`.

@@ -26,7 +26,8 @@ def fit(latents: Array, pixels: Array) -> Array:
     known = np.vstack([latents.reshape(channels, -1), np.ones((1, h * w), np.float32)])
     # A little ridge keeps the map tame where a picture has fewer colours than the latents have channels.
     square = known @ known.T + 1e-3 * h * w * np.eye(channels + 1, dtype=np.float32)
-    return np.linalg.solve(square, known @ blocks.reshape(3, -1).T).astype(np.float32)
+    colours: Array = np.linalg.solve(square, known @ blocks.reshape(3, -1).T).astype(np.float32)
+    return colours
 
 
 def apply(latents: Array, colours: Array) -> Array:

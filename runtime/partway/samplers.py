@@ -4,6 +4,7 @@ Each is a function ``(denoise, state, now, to, noise) -> state``; adding one is 
 `SAMPLERS`. ``now.sigma`` > ``to.sigma`` >= 0. Scalars are Python floats, so float32 latents stay float32.
 """
 
+from collections.abc import Callable
 from functools import partial
 from math import log, sqrt
 from typing import NamedTuple
@@ -13,9 +14,7 @@ from partway.sampling import Array, Denoiser, Evaluation, Noise, Sampler, State
 from partway.schedules import NoiseLevel
 
 
-def euler(
-    denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise, *, eta: float = 0.0
-) -> State:
+def euler(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise, *, eta: float = 0.0) -> State:
     """Euler (Karras et al. 2022, Algorithm 2 without churn); with ``eta`` in (0, 1] its ancestral form.
 
     DDIM (Song et al. 2021, arXiv 2010.02502, equation 16) is this very function: in this variable its update,
@@ -76,11 +75,11 @@ def plms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise
             if to.sigma > 0:
                 slope = 0.5 * (first + _slope(Evaluation(to, guess, denoise(guess, to))))
         case [b, a]:
-            slope = (3 * a - b) / 2
+            slope = 3 / 2 * a - 1 / 2 * b
         case [c, b, a]:
-            slope = (23 * a - 16 * b + 5 * c) / 12
+            slope = 23 / 12 * a - 16 / 12 * b + 5 / 12 * c
         case [*_, d, c, b, a]:
-            slope = (55 * a - 59 * b + 37 * c - 9 * d) / 24
+            slope = 55 / 24 * a - 59 / 24 * b + 37 / 24 * c - 9 / 24 * d
     return state.advanced(state.x + (to.sigma - now.sigma) * slope, evaluation)
 
 
@@ -153,19 +152,19 @@ def _corrected(state: State, now: NoiseLevel, denoised: Array) -> Array:
         p = (b1 - b2) / (1 + ratio)
         slope = (before.denoised - earlier.denoised) * (1 / ratio)
         target = before.denoised + p * slope + (b1 - p) * change
-    return target + (before.x - target) * shrunk
+    return target + shrunk * (before.x - target)
 
 
 class Method(NamedTuple):
     """A row of the table: the step, its order of convergence, whether it draws noise, its default eta if it has one."""
 
-    step: Sampler
+    step: Callable[..., State]
     order: int
     stochastic: bool = False
     eta: float | None = None
 
     def with_eta(self, eta: float | None) -> Sampler:
-        """The step with eta bound; ``None`` is the method's own. Raises `InputError` outside [0, 1] or without an eta."""
+        """The step with eta bound, by default the method's own; `InputError` outside [0, 1] or without an eta."""
         if eta is None:
             return self.step if self.eta is None else partial(self.step, eta=self.eta)
         if self.eta is None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from partway.errors import InputError
 
@@ -36,16 +36,16 @@ class Trained:
     sigmas: Doubles
     steps_offset: int = 1
 
-    def sigma(self, timestep: ArrayLike) -> Doubles:
+    def sigma(self, timestep: float | Doubles) -> Doubles:
         """Sigma at a fractional timestep in [-1, T - 1]; -1 stands for no noise at all.
 
         Interpolated linearly in sigma, as diffusers does.
         """
-        return np.interp(timestep, np.arange(-1, len(self.sigmas)), [0.0, *self.sigmas])
+        return np.interp(np.asarray(timestep), np.arange(-1, len(self.sigmas)), [0.0, *self.sigmas])
 
-    def timestep(self, sigma: ArrayLike) -> Doubles:
+    def timestep(self, sigma: float | Doubles) -> Doubles:
         """The inverse of `sigma`: a fractional timestep in [-1, T - 1]."""
-        return np.interp(sigma, [0.0, *self.sigmas], np.arange(-1, len(self.sigmas)))
+        return np.interp(np.asarray(sigma), [0.0, *self.sigmas], np.arange(-1, len(self.sigmas)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def trained(
 ) -> Trained:
     """The training levels from the fields of a diffusers ``scheduler_config.json``; the defaults are SD 1.5's.
 
-    Follows torch's float32 arithmetic step by step, so that the sigmas equal diffusers' to the bit.
+    Follows torch's float32 arithmetic step by step, so that sigmas equal diffusers' to the last bit or the one before.
     ``zero_terminal_snr`` is Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), its infinite last sigma
     replaced by 4096 (a cumulative alpha of 2**-24) as in diffusers.
     Raises `InputError` for an unknown ``beta_schedule``.
@@ -116,9 +116,7 @@ def trained(
         edges = np.cos((np.arange(train_steps + 1) / train_steps + 0.008) / 1.008 * np.pi / 2) ** 2
         betas = np.minimum(1 - edges[1:] / edges[:-1], 0.999).astype(np.float32)
     else:
-        raise InputError(
-            f"unknown beta_schedule {beta_schedule!r}; known: scaled_linear, linear, squaredcos_cap_v2"
-        )
+        raise InputError(f"unknown beta_schedule {beta_schedule!r}; known: scaled_linear, linear, squaredcos_cap_v2")
     if zero_terminal_snr:
         roots = np.sqrt(_cumulative_product(1 - betas))
         roots = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))

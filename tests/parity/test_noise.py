@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+
 from partway.errors import InputError
 from partway.noise import Array, TorchCPU
 

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+
 from partway import noise
 from partway.errors import InputError
 from partway.noise import GENERATORS, TorchCPU, TorchCUDA
@@ -111,9 +112,7 @@ def test_values_are_standard_normal(name: str) -> None:
 
 
 def test_cuda_equals_published_values_of_torch() -> None:
-    assert_allclose(
-        TorchCUDA(0).normal((4,)), [-0.9246626, -0.42534415, -2.6438457, 0.14518388], rtol=0, atol=5e-6
-    )
+    assert_allclose(TorchCUDA(0).normal((4,)), [-0.9246626, -0.42534415, -2.6438457, 0.14518388], rtol=0, atol=5e-6)
     stream = TorchCUDA(42)
     assert_allclose(stream.normal((4,)), [0.1940, 2.1614, -0.1721, 0.8491], rtol=0, atol=6e-5)
     assert_allclose(stream.normal((4,)), [0.1391, -0.1082, -0.7174, 0.7566], rtol=0, atol=6e-5)

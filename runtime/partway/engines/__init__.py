@@ -114,9 +114,7 @@ def devices() -> list[tuple[str, str, str]]:
 def cast(network: str, inputs: Mapping[str, NDArray[Any]], signature: Signature) -> dict[str, NDArray[Any]]:
     """Inputs in the graph's types; floats that go to integers are rounded. Raises `NetworkError` on a misfit."""
     if set(inputs) != set(signature.inputs):
-        raise NetworkError(
-            f"{network} takes {_names(signature.inputs)}, not {_names(inputs)}; was it exported for another kind of model?"
-        )
+        raise NetworkError(f"{network} takes {_names(signature.inputs)}, not {_names(inputs)}; export it again")
     ready = {}
     for name, array in inputs.items():
         port = signature.inputs[name]

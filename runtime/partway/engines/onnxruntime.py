@@ -76,7 +76,7 @@ class OnnxRuntime:
             try:
                 session = self._library.InferenceSession(str(path), options, providers=[self._provider])
             except Exception as error:
-                raise PackageError(f"{path} cannot be loaded as ONNX ({_first_line(error)}); export it again") from error
+                raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
             if self._provider not in session.get_providers():
                 raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
             self._sessions[network] = session

@@ -80,7 +80,7 @@ class OpenVINO:
             try:
                 self._models[network] = self._core.read_model(str(path))
             except RuntimeError as error:
-                raise PackageError(f"{path} cannot be read by openvino ({_first_line(error)}); export it again") from error
+                raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
         return self._models[network]
 
     def _port(self, port: Any) -> Port:
