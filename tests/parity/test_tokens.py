@@ -13,10 +13,11 @@ import tokenizers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from partway import tokens
-from partway.tokens import load_tokenizer
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, CLIPTokenizerFast
+
+from partway import tokens
+from partway.tokens import load_tokenizer
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 
