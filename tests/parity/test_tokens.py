@@ -96,9 +96,7 @@ def with_unknown_letters(folder: Path) -> None:
     """A vocabulary that lacks some letters, as one trained on captions alone may."""
     stable_diffusion_1(folder)
     words = json.loads((folder / "vocab.json").read_text())
-    merged = {
-        part for line in (folder / "merges.txt").read_text("utf-8").splitlines() for part in line.split()
-    }
+    merged = {part for line in (folder / "merges.txt").read_text("utf-8").splitlines() for part in line.split()}
     for word in [word for word in words if len(word.removesuffix("</w>")) == 1 and word not in merged][::2]:
         del words[word]
     write(folder, "vocab.json", words)
