@@ -15,7 +15,41 @@ import math
 from pathlib import Path
 from typing import Any
 
-WORDS = ["a", "the", "of", "in", "with", "and", "living", "room", "sofa", "chair", "table", "lamp", "cozy", "scandinavian", "interior", "warm", "light", "photo", "watercolour", "pencil", "bright", "dark", "wooden", "window", "plant", "cat", "dog", "sitting", "on", "sand", "sea", "at", "sunset"]
+WORDS = [
+    "a",
+    "the",
+    "of",
+    "in",
+    "with",
+    "and",
+    "living",
+    "room",
+    "sofa",
+    "chair",
+    "table",
+    "lamp",
+    "cozy",
+    "scandinavian",
+    "interior",
+    "warm",
+    "light",
+    "photo",
+    "watercolour",
+    "pencil",
+    "bright",
+    "dark",
+    "wooden",
+    "window",
+    "plant",
+    "cat",
+    "dog",
+    "sitting",
+    "on",
+    "sand",
+    "sea",
+    "at",
+    "sunset",
+]
 DIM = 32  # width of the text embeddings
 LENGTH = 77
 LATENT_SIZE = 32  # pictures are 256 x 256 by default
