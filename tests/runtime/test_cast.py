@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from partway.engines import Port, Signature, cast
 from partway.errors import NetworkError
 

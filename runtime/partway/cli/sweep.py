@@ -8,10 +8,10 @@ from partway import images
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs, save
 from partway.cli.progress import did, finish
-from partway.cli.request import Request, load, request
+from partway.cli.request import Request, load, record_of, request
 from partway.errors import InputError
 from partway.files import check_writable
-from partway.records import record, source_hashes
+from partway.records import source_hashes
 from partway.sheet import contact_sheet
 
 
@@ -85,18 +85,5 @@ def _save_each(
     for strength, result in zip(strengths, results, strict=True):
         path = sheet.with_name(f"{sheet.stem}-{strength:g}{sheet.suffix}")
         check_writable(path)
-        save(
-            result.image,
-            path,
-            record(
-                result,
-                0,
-                task="img2img",
-                prompt=wanted.prompt,
-                model=wanted.model,
-                manifest=pipe.package.manifest,
-                load=wanted.recorded_load,
-                source=source,
-            ),
-        )
+        save(result.image, path, record_of(wanted, pipe, result, "img2img", source))
         print(path)
