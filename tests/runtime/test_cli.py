@@ -255,6 +255,12 @@ def test_sweep_saves_each_as_img2img_would(capsys: Captured, model: Path, desk: 
         assert Path("one.png").read_bytes() == Path(f"s-{strength}.png").read_bytes()
 
 
+def test_sweep_never_writes_over_its_input(capsys: Captured, model: Path) -> None:
+    Path("room.png").rename("s-0.5.png")
+    flags = ("-m", model, "--strengths", "0.5,1", "--save-each", "-o", "s.png")
+    assert "is the input itself" in refused(capsys, "sweep", "s-0.5.png", "a cat", *flags)
+
+
 # --- plan, lists, info, devices
 
 
