@@ -128,7 +128,6 @@ def cast(network: str, inputs: Mapping[str, NDArray[Any]], signature: Signature)
         integral = np.issubdtype(np.dtype(port.dtype), np.integer)
         if integral and not np.issubdtype(array.dtype, np.integer):
             array = np.rint(array)
-        # Not ascontiguousarray: that turns a single number into an array of one.
         ready[name] = np.asarray(array, dtype=port.dtype, order="C")
     return ready
 
