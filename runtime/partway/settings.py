@@ -86,7 +86,12 @@ class Settings:
 
 
 def _number(name: str, value: object, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
         limit = f"between {low} and {high}" if high < math.inf else f"at least {low}"
         raise InputError(f"{name} must be {limit}, not {value!r}")
     return value
