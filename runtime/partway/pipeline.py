@@ -69,6 +69,8 @@ class Pipeline:
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step."""
         chosen = Settings(**settings)
+        if not isinstance(prompt, str):
+            raise InputError(f"the prompt must be text, not {prompt!r}")
         plan, part = self._plan(chosen, image=image is not None)
         if image is None:
             picture = None

@@ -14,7 +14,8 @@ import toy
 from partway import InputError, NetworkError, PackageError
 
 
-def test_result_carries_pictures_plan_and_seconds(pipe, picture):
+def test_result_carries_pictures_plan_and_seconds(counted, picture):
+    pipe, _ = counted
     result = pipe.img2img(picture, "a room", seed=[3, 4], steps=8, strength=0.5)
     assert result.seeds == (3, 4)
     assert [image.size for image in result.images] == [picture.size] * 2
@@ -197,6 +198,17 @@ def test_settings_out_of_range_are_refused_in_a_line(pipe, picture, name, value)
     assert isinstance(caught.value, ValueError)
     message = str(caught.value)
     assert "\n" not in message and len(message) < 300
+
+
+@pytest.mark.parametrize("prompt", [None, 3, ["a room"]])
+def test_a_prompt_is_text(pipe, picture, prompt):
+    with pytest.raises(InputError, match="prompt must be text"):
+        pipe.img2img(picture, prompt)
+
+
+def test_numbers_may_be_numpy_s(pipe, picture):
+    same = pipe.img2img(picture, "a room", strength=np.float32(0.5), steps=np.int64(4), seed=np.array([3]))
+    assert same.image.tobytes() == pipe.img2img(picture, "a room", strength=0.5, steps=4, seed=3).image.tobytes()
 
 
 @pytest.mark.parametrize("size", [{"width": 0}, {"height": 50_000}, {"width": 64.0}, {"height": -8}, {"width": 7}])
