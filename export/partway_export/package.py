@@ -38,7 +38,7 @@ def copy_settings(source: Path, folder: Path, family: Family) -> None:
 
 
 def write_goldens(folder: Path, references: Mapping[str, Reference]) -> dict[str, str]:
-    """Write ``goldens/<network>.npz``, arrays "inputs/<name>" and "outputs/<name>"; return the relative paths."""
+    """Write ``goldens/<network>.npz``, arrays "inputs/<name>" and "outputs/<name>"; return the paths."""
     (folder / "goldens").mkdir()
     paths = {}
     for name, (inputs, outputs) in references.items():
