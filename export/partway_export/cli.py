@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from partway.errors import PartwayError
-
 from partway_export.export import export
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.guard import one_line
@@ -19,12 +18,8 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("source", help="a diffusers folder, or a Hub id (owner/name)")
     it.add_argument("out", help="the folder to write; must not exist, or be empty")
-    it.add_argument(
-        "--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines"
-    )
-    it.add_argument(
-        "--weights", choices=WEIGHTS, default="fp16", help="how weights are stored; default: fp16"
-    )
+    it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
+    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help="how weights are stored; default: fp16")
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
     it.add_argument("--no-goldens", action="store_true", help="leave out what `partway doctor` compares with")
     return it

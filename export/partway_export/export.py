@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import choose
-
 from partway_export.compress import compress_onnx, compress_openvino
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.fetch import fetch

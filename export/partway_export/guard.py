@@ -38,9 +38,7 @@ def one_line_errors() -> Iterator[None]:
         missing = error.name or one_line(error)
         raise EngineError(f"export needs {missing}; run: pip install 'partway[export]'") from error
     except MemoryError as error:
-        raise PackageError(
-            "not enough memory for this model; close programs or use a larger machine"
-        ) from error
+        raise PackageError("not enough memory for this model; close programs or use a larger machine") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise PackageError("the disk is full; free some space and run the export again") from error

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from partway.errors import PackageError
-
 from partway_export.families import FAMILIES, Family
 from partway_export.guard import one_line
 
@@ -25,13 +24,11 @@ def read_index(folder: Path) -> Mapping[str, Any]:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PackageError(
-            f"{folder} is not a diffusers folder: it has no model_index.json; convert a single-file checkpoint "
-            "with StableDiffusionPipeline.from_single_file and save_pretrained first"
+            f"{folder} is not a diffusers folder: it has no model_index.json; convert a single-file "
+            "checkpoint with StableDiffusionPipeline.from_single_file and save_pretrained first"
         ) from None
     except (OSError, ValueError) as error:
-        raise PackageError(
-            f"{folder}/model_index.json cannot be read ({error}); fetch the model again"
-        ) from None
+        raise PackageError(f"{folder}/model_index.json cannot be read ({error}); fetch the model again") from None
     if not isinstance(index, dict):
         raise PackageError(f"{folder}/model_index.json is not a JSON object; fetch the model again")
     return index
@@ -88,9 +85,8 @@ def variant(folder: Path) -> str | None:
 
 
 def bytes_on_disk(networks: Mapping[str, Traceable]) -> int:
-    """Return how much disk an export of ``networks`` takes while it runs: all in float32, the largest twice."""
+    """Return the disk space an export takes while it runs: all networks in float32, the largest one twice."""
     sizes = [
-        sum(4 * parameter.numel() for parameter in network.module.parameters())
-        for network in networks.values()
+        4 * sum(int(parameter.numel()) for parameter in network.module.parameters()) for network in networks.values()
     ]
     return sum(sizes) + max(sizes)

@@ -17,8 +17,7 @@ def optimise(model: Any) -> Any:
     weights = large_weights(model)
     replace_initializers(model, set(weights), [])
     model.graph.input.extend(
-        helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
-        for tensor in weights.values()
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in weights.values()
     )
     model = onnxslim.slim(model)
     inputs = [value for value in model.graph.input if value.name not in weights]

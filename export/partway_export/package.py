@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from partway.errors import PackageError
 
+from partway.errors import PackageError
 from partway_export.families import Family
 from partway_export.load import read_index
 from partway_export.reference import Reference

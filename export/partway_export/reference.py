@@ -22,8 +22,8 @@ def references(networks: Mapping[str, Traceable], order: tuple[str, ...]) -> dic
     """Run every network once in torch and return its inputs and outputs.
 
     The networks feed each other as in a pipeline (text to UNet, picture to VAE), so that activations have the
-    sizes they have in use; ``order`` says which comes first. Inputs are seeded, of batch 1, not square (to catch
-    swapped axes), with a fractional timestep (to catch rounding).
+    sizes they have in use; ``order`` says which comes first. Inputs are seeded, of batch 1, not square (to
+    catch swapped axes), with a fractional timestep (to catch rounding).
     """
     import torch
 

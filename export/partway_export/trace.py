@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import PackageError
-
 from partway_export.families import FORMATS
 from partway_export.guard import one_line
 from partway_export.load import Traceable

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from partway.errors import NetworkError
 
+from partway.errors import NetworkError
 from partway_export.guard import one_line
 from partway_export.reference import Reference
 
-# The least PSNR of an exported network, in dB. fp32 differs by rounding only and measures 130 dB and more. Stored
-# as fp16, networks measure 60 to 84 dB; as int8, 49 to 58 dB with random weights, some 10 dB less where trained
-# channels have outliers. One line for both: at 35 dB the error of a normal output (whose range is about 8 standard
-# deviations) is a seventh of its standard deviation, and nothing healthy comes near it.
+# The least PSNR of an exported network, in dB. fp32 differs by rounding only and measures 130 dB and more.
+# Stored as fp16, networks measure 60 to 84 dB; as int8, 49 to 58 dB with random weights, and less where
+# trained channels have outliers. One line for both: at 35 dB the error of a normal output (its range is about
+# 8 standard deviations) is a seventh of its standard deviation, and nothing healthy comes near it.
 GATES = {"fp32": 70.0, "fp16": 35.0, "int8": 35.0}
 
 
