@@ -5,6 +5,7 @@ from pathlib import Path
 from partway.errors import PackageError
 from partway.package import NETWORKS
 
+_EXPORTED = ("config.json", "model.onnx*", "openvino_model.*", "weights.pb")  # the last holds large ONNX weights
 PATTERNS = [
     "model_index.json",
     "partway.json",
@@ -13,7 +14,7 @@ PATTERNS = [
     "tokenizer/*.json",
     "tokenizer/*.txt",
     "vae/config.json",
-    *(f"{network}/{name}" for network in NETWORKS for name in ("config.json", "model.onnx*", "openvino_model.*", "weights.pb")),
+    *(f"{network}/{name}" for network in NETWORKS for name in _EXPORTED),
 ]
 
 

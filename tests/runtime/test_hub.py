@@ -3,8 +3,8 @@
 import fnmatch
 
 import pytest
-import toy
 
+import toy
 from partway import PackageError, load
 from partway.hub import PATTERNS, locate
 
@@ -41,7 +41,13 @@ def test_only_the_files_of_a_run_are_fetched():
         assert wanted(f"{network}/openvino_model.xml") and wanted(f"{network}/openvino_model.bin")
         assert wanted(f"{network}/config.json")
     assert wanted("tokenizer/merges.txt") and wanted("tokenizer/vocab.json") and wanted("partway.json")
-    for other in ("unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors", "v1-5-pruned.ckpt", "safety_checker/model.onnx", "x.png"):
+    for other in (
+        "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.safetensors",
+        "v1-5-pruned.ckpt",
+        "safety_checker/model.onnx",
+        "x.png",
+    ):
         assert not wanted(other)
 
 
