@@ -1,7 +1,7 @@
 import pytest
-import tiny
-
 from partway_export.export import export
+
+import tiny
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import partway
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+import partway
 import toy
 from partway import metadata
 from partway.cli import main
 from partway.engines import onnxruntime as engine
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 
 @pytest.fixture(scope="module")
