@@ -1,0 +1,162 @@
+"""Markdown tables from the result files, written between the markers of README.md: ``python -m benchmarks.tables``.
+
+Every figure is a median over the turns of the newest session in its file. A block looks like
+
+    <!-- img2img: made by python -m benchmarks.tables -->
+    ...
+    <!-- end of img2img -->
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import records
+
+Record = dict[str, Any]
+_NETWORKS = ("text_encoder", "vae_encoder", "unet", "vae_decoder")
+
+
+def renew(results: Path = records.RESULTS, readme: Path = records.HERE / "README.md") -> None:
+    """Rewrite every block of ``readme`` that has results; a block without stays as it is.
+
+    Raises ValueError when the markers of a block with results are missing.
+    """
+    text = readme.read_text("utf-8")
+    for name, make in BLOCKS.items():
+        found = records.latest(records.read(results / f"{name}.jsonl"))
+        if not found:
+            continue
+        place = re.search(rf"<!-- {name}: [^>]*-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
+        if place is None:
+            raise ValueError(f"{readme} has no place for the tables of {name}")
+        text = f"{text[: place.start(1)]}{make(found)}\n\n{provenance(found)}\n{text[place.end(1) :]}"
+    readme.write_text(text, "utf-8")
+
+
+def img2img(found: list[Record]) -> str:
+    """One table of what a warm picture takes, one of starting up and space."""
+    cases: dict[str, list[Record]] = {}
+    for record in found:
+        cases.setdefault(record["case"], []).append(record)
+    settings, model = found[0]["settings"], found[0]["model"]
+    head = (
+        f"{model['size']} {model['format']} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk), "
+        f"{settings['width']}x{settings['height']}, {settings['steps']} steps of {settings['sampler']}, "
+        f"strength {settings['strength']:g}, guidance {settings['guidance_scale']:g}, {settings['threads']} threads; "
+        f"median of {min(map(len, cases.values()))} processes each, seconds unless it says otherwise."
+    )
+    warm = [[case, *_warm_row(runs)] for case, runs in cases.items()]
+    start = [[case, *_start_row(runs)] for case, runs in cases.items()]
+    names = ["configuration", "picture", "range", "UNet call", "text", "encode", "decode", "outside networks", "share"]
+    return "\n\n".join([
+        head,
+        _table([*names, "PSNR to first row"], warm),
+        "From process start; \"loading\" is opening, reading and compiling all networks.",
+        _table(["configuration", "loading", "first picture, cold", "peak memory, GB"], start),
+    ])
+
+
+def loading(record: Record) -> float | None:
+    """Seconds of opening and loading: what the first picture's stages took beyond their calls at warm speed.
+
+    None when the tool does not tell the seconds of its stages and its first picture had fewer steps.
+    """
+    first, warm = record["first"], record["warm"]
+    if first["steps"] == warm["steps"]:
+        extra = first["seconds"]["total"] - warm["seconds"]["total"]
+    elif set(first["calls"]) >= set(_NETWORKS) <= set(warm["calls"]):
+        extra = sum(first["seconds"][name] - first["calls"][name] * _call(warm, name) for name in _NETWORKS)
+    else:
+        return None
+    return float(record["open_seconds"] + max(extra, 0.0))
+
+
+def start(found: list[Record]) -> str:
+    """Import time."""
+    rows = [
+        [
+            f"{1000 * record['libraries_seconds']:.0f}",
+            f"{1000 * record['partway_seconds']:.0f}",
+            f"**{1000 * record['beyond_seconds']:.0f}**",
+            f"{record['repeats']}",
+        ]
+        for record in found
+    ]
+    return _table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
+
+
+def install(found: list[Record]) -> str:
+    """Size of a runtime-only installation, by package."""
+    record = found[-1]
+    sizes = sorted(record["packages"].items(), key=lambda item: -item[1])
+    rows = [[name, f"{size / 1e6:.1f}"] for name, size in sizes if size >= 0.5e6]
+    small = [size for _, size in sizes if size < 0.5e6]
+    rows += [[f"{len(small)} smaller ones", f"{sum(small) / 1e6:.1f}"]] if small else []
+    return _table(["package", "MB"], [*rows, ["**all**", f"**{record['bytes'] / 1e6:.1f}**"]])
+
+
+BLOCKS: dict[str, Callable[[list[Record]], str]] = {"img2img": img2img, "start": start, "install": install}
+
+
+def provenance(found: list[Record]) -> str:
+    """When, on what machine and with which versions."""
+    record = found[-1]
+    machine = record["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    parts = [
+        f"{record['session']}, commit {record['commit']}",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {' '.join(machine['flags'])}",
+        f"{machine['system']}, Python {machine['python']}" + (f", {versions}" if versions else ""),
+    ]
+    loads = [record["load_average"] for record in found if "load_average" in record]
+    if loads:
+        parts.append(f"load average before the runs at most {max(loads):.2f}")
+    return f"*{'; '.join(parts)}.*"
+
+
+def _warm_row(runs: list[Record]) -> list[str]:
+    warm = [run["warm"] for run in runs]
+    totals = [one["seconds"]["total"] for one in warm]
+    other = [one["seconds"].get("other") for one in warm]
+    apart = [None if o is None else o / t for o, t in zip(other, totals, strict=True)]
+    psnr = runs[-1]["picture"].get("psnr", "-")
+    stages = ("text_encoder", "vae_encoder", "vae_decoder")
+    return [
+        f"**{median(totals):.2f}**",
+        f"{min(totals):.2f} .. {max(totals):.2f}",
+        _seconds([_call(one, "unet") if "unet" in one["calls"] else None for one in warm]),
+        *(_seconds([one["seconds"].get(name) for one in warm]) for name in stages),
+        _seconds(other, 3),
+        "-" if None in apart else f"{100 * median(share for share in apart if share is not None):.2f} %",
+        "equal" if psnr is None else str(psnr),
+    ]
+
+
+def _start_row(runs: list[Record]) -> list[str]:
+    cold = [run["cold_seconds"] for run in runs if run["first"]["steps"] == run["warm"]["steps"]]
+    return [
+        _seconds([loading(run) for run in runs]),
+        _seconds(cold),
+        f"{median(run['peak_bytes'] for run in runs) / 1e9:.2f}",
+    ]
+
+
+def _call(one: Record, network: str) -> float:
+    return float(one["seconds"][network] / one["calls"][network])
+
+
+def _seconds(values: list[Any], digits: int = 2) -> str:
+    known = [value for value in values if value is not None]
+    return f"{median(known):.{digits}f}" if known else "-"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    align = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, align, *rows))
+
+
+if __name__ == "__main__":
+    renew()
