@@ -65,8 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             first = args.steps if turn < args.cold else 1
             requests = {"first": (images[0], PROMPTS[0], first), "warm": (images[1], PROMPTS[1], args.steps)}
             out = args.work / "runs" / case.replace(" ", "-")
-            load = os.getloadavg()[0]
+            before = records.Processor.now()
             measured = run(job, requests, out)
+            others = before.others(records.Processor.now())
             if measured is None:
                 failed += 1
                 continue
@@ -75,20 +76,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             measured["picture"] = _compare(pictures[case], reference)
             settings = {key: value for key, value in asdict(job).items() if key not in ("tool", "model", "options")}
             about = {"tool": tool, "case": case, "options": options, "settings": settings, "turn": turn}
-            records.append(args.results, common | about | {"load_average": round(load, 2)} | measured)
+            records.append(args.results, common | about | {"others_busy": others} | measured)
             _say(f"{case}, turn {turn + 1}: {measured['warm']['seconds']['total']:.2f} s")
     if args.tables:
         tables.renew()
     return 1 if failed else 0
 
 
-def run(job: Job, requests: dict[str, tuple[str, str, int]], out: Path, python: str = sys.executable) -> Any:
+def run(job: Job, requests: dict[str, tuple[str, str, int]], out: Path) -> Any:
     """Run a job in a process of its own and return its record, or None, having said why, when it failed."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "record.json").unlink(missing_ok=True)
     job_file = out / "job.json"
     job_file.write_text(json.dumps({"job": asdict(job), **requests, "started": time.time()}))
-    command = [python, "-m", "benchmarks.child", str(job_file), str(out)]
+    command = [sys.executable, "-m", "benchmarks.child", str(job_file), str(out)]
     done = subprocess.run(command, cwd=records.HERE.parent, env=_environment(), capture_output=True, text=True)
     if done.returncode or not (out / "record.json").exists():
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

@@ -6,7 +6,7 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -77,6 +77,33 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+class Processor(NamedTuple):
+    """Seconds since some start: the clock, all cores' work together (None where it cannot be read), our children's."""
+
+    clock: float
+    busy: float | None
+    children: float
+
+    @classmethod
+    def now(cls) -> "Processor":
+        """The counters as they are now."""
+        times = os.times()
+        try:
+            line = Path("/proc/stat").read_text().splitlines()[0]
+        except OSError:
+            return cls(times.elapsed, None, 0.0)
+        user, nice, system, _idle, _wait, interrupts, soft, stolen = map(int, line.split()[1:9])
+        ticks = user + nice + system + interrupts + soft + stolen
+        return cls(times.elapsed, ticks / os.sysconf("SC_CLK_TCK"), times.children_user + times.children_system)
+
+    def others(self, later: "Processor") -> float | None:
+        """Cores that others than our children kept busy on average between this and ``later``; 0 is a quiet machine."""
+        if self.busy is None or later.busy is None:
+            return None
+        work = (later.busy - self.busy) - (later.children - self.children)
+        return round(max(work, 0.0) / (later.clock - self.clock), 3)
 
 
 def _processor() -> tuple[str, set[str]]:

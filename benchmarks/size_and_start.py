@@ -7,7 +7,6 @@ does both by default; appends to ``results/start.jsonl`` and ``results/install.j
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,22 +22,26 @@ ROOT = records.HERE.parent
 _TIMED = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
 LIBRARIES, PARTWAY = "import numpy, PIL.Image", "import partway"
 
+_TOOLS = ("pip", "setuptools", "wheel")
 # Runs in the new environment: bytes of each distribution's files, and of everything in site-packages.
-_SIZES = """
+_SIZES = f"""
+TOOLS = {_TOOLS}
 import json, sysconfig
 from importlib import metadata
 from pathlib import Path
 site = Path(sysconfig.get_path("purelib"))
-sizes, versions = {}, {}
+sizes, versions = dict(), dict()
 for dist in metadata.distributions(path=[str(site)]):
     name = dist.metadata["Name"].lower()
-    files = {Path(dist.locate_file(file)).resolve() for file in dist.files or ()}
+    files = set(Path(dist.locate_file(file)).resolve() for file in dist.files or ())
     sizes[name] = sum(file.stat().st_size for file in files if file.is_file() and file.is_relative_to(site.resolve()))
     versions[name] = dist.version
-total = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
-print(json.dumps({"sizes": sizes, "versions": versions, "total": total}))
+everything = [file for file in site.rglob("*") if file.is_file()]
+total = sum(file.stat().st_size for file in everything)
+compiled = [file for file in everything if file.suffix == ".pyc"]
+bytecode = sum(file.stat().st_size for file in compiled if file.relative_to(site).parts[0] not in TOOLS)
+print(json.dumps({{"sizes": sizes, "versions": versions, "total": total, "bytecode": bytecode}}))
 """
-_TOOLS = ("pip", "setuptools", "wheel")
 
 
 def measure_start(repeats: int, python: str = sys.executable) -> dict[str, Any]:
@@ -63,7 +66,10 @@ def measure_start(repeats: int, python: str = sys.executable) -> dict[str, Any]:
 
 
 def measure_install(source: Path = ROOT) -> dict[str, Any]:
-    """Bytes of partway and its dependencies, installed without extras into a new environment; pip excluded."""
+    """Bytes of partway and its dependencies, installed without extras into a new environment; pip excluded.
+
+    ``bytecode_bytes`` of them are .pyc files, which pip compiles while it installs.
+    """
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
@@ -74,6 +80,7 @@ def measure_install(source: Path = ROOT) -> dict[str, Any]:
     packages = {name: size for name, size in found["sizes"].items() if name not in _TOOLS}
     return {
         "bytes": found["total"] - tools,
+        "bytecode_bytes": found["bytecode"],
         "packages": packages,
         "versions": {name: version for name, version in found["versions"].items() if name in packages},
     }
@@ -89,9 +96,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20)
     args = parser.parse_args(argv)
     if args.start or not args.install:
-        load = round(os.getloadavg()[0], 2)
+        before = records.Processor.now()
         measured = measure_start(args.repeats)
-        records.append(records.RESULTS / "start.jsonl", records.session("start") | {"load_average": load} | measured)
+        quiet = {"others_busy": before.others(records.Processor.now())}
+        records.append(records.RESULTS / "start.jsonl", records.session("start") | quiet | measured)
         print(f"import partway: {1000 * measured['beyond_seconds']:.0f} ms beyond numpy and Pillow")
         print("slowest of them:", {name: f"{1000 * seconds:.1f} ms" for name, seconds in measured["slowest"].items()})
     if args.install or not args.start:

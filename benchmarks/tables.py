@@ -95,7 +95,11 @@ def install(found: list[Record]) -> str:
     rows = [[name, f"{size / 1e6:.1f}"] for name, size in sizes if size >= 0.5e6]
     small = [size for _, size in sizes if size < 0.5e6]
     rows += [[f"{len(small)} smaller ones", f"{sum(small) / 1e6:.1f}"]] if small else []
-    return _table(["package", "MB"], [*rows, ["**all**", f"**{record['bytes'] / 1e6:.1f}**"]])
+    rows += [
+        ["**all**", f"**{record['bytes'] / 1e6:.1f}**"],
+        ["of that, bytecode that pip compiles", f"{record['bytecode_bytes'] / 1e6:.1f}"],
+    ]
+    return _table(["package", "MB"], rows)
 
 
 BLOCKS: dict[str, Callable[[list[Record]], str]] = {"img2img": img2img, "start": start, "install": install}
@@ -111,9 +115,9 @@ def provenance(found: list[Record]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {' '.join(machine['flags'])}",
         f"{machine['system']}, Python {machine['python']}" + (f", {versions}" if versions else ""),
     ]
-    loads = [record["load_average"] for record in found if "load_average" in record]
-    if loads:
-        parts.append(f"load average before the runs at most {max(loads):.2f}")
+    others = [record["others_busy"] for record in found if record.get("others_busy") is not None]
+    if others:
+        parts.append(f"other processes kept at most {max(others):.2f} cores busy during a run")
     return f"*{'; '.join(parts)}.*"
 
 

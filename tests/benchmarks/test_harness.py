@@ -40,6 +40,7 @@ def test_a_record_says_what_ran_where_and_how_long(found: list[dict]) -> None:
         assert record["settings"]["steps"] == 4 and record["settings"]["threads"] == records.cores()
         assert {"numpy", "onnxruntime"} <= set(record["versions"])
         assert record["model"]["bytes"] > 1000
+        assert record["others_busy"] is None or 0 <= record["others_busy"] <= record["machine"]["cores"] + 1
         warm = record["warm"]
         assert warm["steps"] == 4
         assert warm["calls"] == {"text_encoder": 2, "vae_encoder": 1, "unet": 2, "vae_decoder": 1}
@@ -114,6 +115,12 @@ def test_loading_is_what_the_first_picture_took_beyond_its_calls_at_warm_speed()
     loaded = tables.loading(whole)
     assert loaded is not None and math.isclose(loaded, 0.25 + 6)
     assert tables.loading({**record, "first": {"steps": 1, "seconds": {"total": 9.0}, "calls": {}}}) is None
+
+
+def test_work_of_others_is_told_from_our_own() -> None:
+    before, later = records.Processor(100.0, 50.0, 3.0), records.Processor(110.0, 68.0, 15.0)
+    assert before.others(later) == 0.6  # 18 seconds of work on the machine in 10 seconds, 12 of them ours
+    assert before.others(records.Processor(110.0, None, 0.0)) is None
 
 
 def test_import_time_is_told_apart_from_its_libraries() -> None:
