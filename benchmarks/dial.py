@@ -91,6 +91,5 @@ def _annotate(panel: Any) -> None:
     panel.text(0.52, height - 0.025, text, color=LINES[2][2], fontsize=9.5, linespacing=1.4, va="top")
 
 
-
 if __name__ == "__main__":
     draw(Path(sys.argv[1]) if len(sys.argv) > 1 else records.RESULTS / "dial.png")

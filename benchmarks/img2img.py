@@ -120,7 +120,7 @@ def _environment() -> dict[str, str]:
 def _sources(work: Path, width: int, height: int) -> list[str]:
     """Two source pictures, drawn: smooth colours and a little grain."""
     work.mkdir(parents=True, exist_ok=True)
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     paths = []
     for index in range(2):
         waves = [np.sin(2 * math.pi * ((index + 1) * x + channel * y)) for channel in range(3)]

@@ -19,44 +19,89 @@ Record = dict[str, Any]
 _NETWORKS = ("text_encoder", "vae_encoder", "unet", "vae_decoder")
 
 
-def renew(results: Path = records.RESULTS, readme: Path = records.HERE / "README.md") -> None:
-    """Rewrite every block of ``readme`` that has results; a block without stays as it is.
+FRONT = records.HERE.parent / "README.md"
 
-    Raises ValueError when the markers of a block with results are missing.
+
+def renew(
+    results: Path = records.RESULTS, readme: Path = records.HERE / "README.md", front: Path | None = FRONT
+) -> None:
+    """Rewrite every block of ``readme`` that has results, and the summary in ``front``, the project's own README.
+
+    A block without results stays as it is. Raises ValueError when the markers of one with results are missing.
     """
+    newest = {name: records.latest(records.read(results / f"{name}.jsonl")) for name in BLOCKS}
     text = readme.read_text("utf-8")
-    for name, make in BLOCKS.items():
-        found = records.latest(records.read(results / f"{name}.jsonl"))
-        if not found:
-            continue
-        place = re.search(rf"<!-- {name}: [^>]*-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
-        if place is None:
-            raise ValueError(f"{readme} has no place for the tables of {name}")
-        text = f"{text[: place.start(1)]}{make(found)}\n\n{provenance(found)}\n{text[place.end(1) :]}"
+    for name, found in newest.items():
+        if found:
+            block = f"{BLOCKS[name](found)}\n\n{provenance(found)}"
+            text = _between(text, rf"<!-- {name}: [^>]*-->", f"<!-- end of {name} -->", block, readme)
     readme.write_text(text, "utf-8")
+    if front is not None and any(newest.values()):
+        text = front.read_text("utf-8")
+        front.write_text(_between(text, "<!-- measured -->", "<!-- end -->", summary(newest), front), "utf-8")
+
+
+def _between(text: str, begin: str, end: str, block: str, file: Path) -> str:
+    """The text with ``block`` between the two markers, regular expressions."""
+    place = re.search(rf"{begin}\n(.*?){end}", text, re.DOTALL)
+    if place is None:
+        raise ValueError(f"{file} has no place for a table: {begin}")
+    return f"{text[: place.start(1)]}{block}\n{text[place.end(1) :]}"
+
+
+def summary(newest: dict[str, list[Record]]) -> str:
+    """What a reader of the project's README wants first."""
+    parts = []
+    if found := newest.get("img2img"):
+        machine = found[-1]["machine"]
+        rows = []
+        for case, runs in _by_case(found).items():
+            totals = [run["warm"]["seconds"]["total"] for run in runs]
+            rows.append([case, f"{median(totals):.1f}", _share(runs), *_start_row(runs)])
+        names = ["configuration", "picture, s", "outside networks", "loading, s", "first picture, cold, s"]
+        parts += [
+            f"{_task(found[0])} On {machine['cpu']}, {machine['cores']} cores:",
+            _table([*names, "peak memory, GB"], rows),
+        ]
+    if found := newest.get("start"):
+        parts.append(f"`import partway` takes {1000 * found[-1]['beyond_seconds']:.0f} ms beyond numpy and Pillow.")
+    if found := newest.get("install"):
+        parts.append(f"Installed without extras, partway and all it needs take {found[-1]['bytes'] / 1e6:.0f} MB.")
+    return "\n\n".join(parts)
 
 
 def img2img(found: list[Record]) -> str:
     """One table of what a warm picture takes, one of starting up and space."""
-    cases: dict[str, list[Record]] = {}
-    for record in found:
-        cases.setdefault(record["case"], []).append(record)
-    settings, model = found[0]["settings"], found[0]["model"]
-    head = (
-        f"{model['size']} {model['format']} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk), "
-        f"{settings['width']}x{settings['height']}, {settings['steps']} steps of {settings['sampler']}, "
-        f"strength {settings['strength']:g}, guidance {settings['guidance_scale']:g}, {settings['threads']} threads; "
-        f"median of {min(map(len, cases.values()))} processes each, seconds unless it says otherwise."
-    )
+    cases = _by_case(found)
+    turns = min(map(len, cases.values()))
     warm = [[case, *_warm_row(runs)] for case, runs in cases.items()]
     start = [[case, *_start_row(runs)] for case, runs in cases.items()]
     names = ["configuration", "picture", "range", "UNet call", "text", "encode", "decode", "outside networks", "share"]
-    return "\n\n".join([
-        head,
-        _table([*names, "PSNR to first row"], warm),
-        "From process start; \"loading\" is opening, reading and compiling all networks.",
+    parts = [
+        f"{_task(found[0])} Medians of {turns} processes each; seconds unless it says otherwise.",
+        _table([*names, "PSNR to first row, dB"], warm),
+        "Loading is opening, reading and compiling all networks; the cold picture counts from process start.",
         _table(["configuration", "loading", "first picture, cold", "peak memory, GB"], start),
-    ])
+    ]
+    return "\n\n".join(parts)
+
+
+def _task(record: Record) -> str:
+    settings, model = record["settings"], record["model"]
+    name = {"sd15": "Stable Diffusion 1.5's shape, random weights"}.get(model["size"], model["size"])
+    return (
+        f"{name}, {model['format'].upper()} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk); "
+        f"{settings['width']}x{settings['height']}, {settings['steps']} steps of {settings['sampler']}, "
+        f"strength {settings['strength']:g} ({record['warm']['calls'].get('unet', '?')} UNet calls), "
+        f"guidance {settings['guidance_scale']:g}, {settings['threads']} threads."
+    )
+
+
+def _by_case(found: list[Record]) -> dict[str, list[Record]]:
+    cases: dict[str, list[Record]] = {}
+    for record in found:
+        cases.setdefault(record["case"], []).append(record)
+    return cases
 
 
 def loading(record: Record) -> float | None:
@@ -124,8 +169,6 @@ def provenance(found: list[Record]) -> str:
 def _warm_row(runs: list[Record]) -> list[str]:
     warm = [run["warm"] for run in runs]
     totals = [one["seconds"]["total"] for one in warm]
-    other = [one["seconds"].get("other") for one in warm]
-    apart = [None if o is None else o / t for o, t in zip(other, totals, strict=True)]
     psnr = runs[-1]["picture"].get("psnr", "-")
     stages = ("text_encoder", "vae_encoder", "vae_decoder")
     return [
@@ -133,10 +176,17 @@ def _warm_row(runs: list[Record]) -> list[str]:
         f"{min(totals):.2f} .. {max(totals):.2f}",
         _seconds([_call(one, "unet") if "unet" in one["calls"] else None for one in warm]),
         *(_seconds([one["seconds"].get(name) for one in warm]) for name in stages),
-        _seconds(other, 3),
-        "-" if None in apart else f"{100 * median(share for share in apart if share is not None):.2f} %",
+        _seconds([one["seconds"].get("other") for one in warm], 3),
+        _share(runs),
         "equal" if psnr is None else str(psnr),
     ]
+
+
+def _share(runs: list[Record]) -> str:
+    """The share of the picture's time that passes outside the networks."""
+    seconds = [run["warm"]["seconds"] for run in runs]
+    shares = [one["other"] / one["total"] for one in seconds if "other" in one]
+    return f"{100 * median(shares):.2f} %" if shares else "-"
 
 
 def _start_row(runs: list[Record]) -> list[str]:

@@ -80,18 +80,22 @@ def test_tables_are_written_between_the_markers(found: list[dict], tmp_path: Pat
     (tmp_path / "img2img.jsonl").write_text("\n".join(map(json.dumps, found)))
     readme = tmp_path / "README.md"
     readme.write_text("above\n<!-- img2img: made so -->\noutdated\n<!-- end of img2img -->\nbelow\n")
-    tables.renew(tmp_path, readme)
+    front = tmp_path / "front.md"
+    front.write_text("<!-- measured -->\n<!-- end -->\nrest\n")
+    tables.renew(tmp_path, readme, front)
     text = readme.read_text()
     assert text.startswith("above\n<!-- img2img: made so -->\n") and text.endswith("<!-- end of img2img -->\nbelow\n")
     assert "outdated" not in text
     for case in CASES:
         assert text.count(f"| {case} |") == 2
     assert found[0]["machine"]["cpu"] in text
-    tables.renew(tmp_path, readme)
+    assert front.read_text().endswith("<!-- end -->\nrest\n")
+    assert all(f"| {case} |" in front.read_text() for case in CASES)
+    tables.renew(tmp_path, readme, front)
     assert readme.read_text() == text
     readme.write_text("no place")
     with pytest.raises(ValueError, match="no place"):
-        tables.renew(tmp_path, readme)
+        tables.renew(tmp_path, readme, front)
 
 
 def test_only_the_newest_session_is_shown() -> None:
