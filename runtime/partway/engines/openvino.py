@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -36,32 +37,36 @@ class OpenVINO:
         self._batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
         self._files = files
+        self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
         self._signatures: dict[str, Signature] = {}
         self._requests: dict[str, Recent[Shapes, Any]] = {}
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives; the batch is what the engine was opened with."""
-        if network not in self._signatures:
-            model = self._models[network] = self._read(network)
-            inputs = {_name(port): self._port(port) for port in model.inputs}
-            self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
-        return self._signatures[network]
+        with self._lock:
+            if network not in self._signatures:
+                model = self._models[network] = self._read(network)
+                inputs = {_name(port): self._port(port) for port in model.inputs}
+                self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
+            return self._signatures[network]
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once; raises `NetworkError` if it fails."""
         ready = cast(network, inputs, self.signature(network))
-        request = self._request(network, ready)
-        try:
-            results = request.infer(ready, share_inputs=True)
-        except RuntimeError as error:
-            raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
-        return as_float32((_name(port), np.array(array)) for port, array in results.items())
+        with self._lock:
+            request = self._request(network, ready)
+            try:
+                results = request.infer(ready, share_inputs=True)
+            except RuntimeError as error:
+                raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
+            return as_float32((_name(port), np.array(array)) for port, array in results.items())
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
-        self._models.pop(network, None)
-        self._requests.pop(network, None)
+        with self._lock:
+            self._models.pop(network, None)
+            self._requests.pop(network, None)
 
     def _request(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
         shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
