@@ -177,14 +177,14 @@ def test_networks_that_return_nan_are_named(pipe, picture):
 BAD_SETTINGS = {
     "strength": [1.2, -0.1, float("nan"), "0.5", None, True],
     "steps": [0, -1, 1.5, 1001, "10", None, True],
-    "guidance_scale": [-1, float("nan"), float("inf"), "7"],
+    "guidance_scale": [-1, float("nan"), float("inf"), 1e39, "7"],
     "guidance_rescale": [-0.1, 1.1],
     "seed": [2**64, -(2**63) - 1, 1.5, "1", [], [1, 2.5], None],
     "sampler": ["eulr", 3],
     "schedule": ["karas", 3],
     "dial": ["difusers", None],
     "rng": ["mps"],
-    "eta": [1.5, -0.1],
+    "eta": [1.5, -0.1, float("nan"), "1", True],
     "negative_prompt": [None, 3],
 }
 
@@ -207,8 +207,21 @@ def test_a_prompt_is_text(pipe, picture, prompt):
 
 
 def test_numbers_may_be_numpy_s(pipe, picture):
-    same = pipe.img2img(picture, "a room", strength=np.float32(0.5), steps=np.int64(4), seed=np.array([3]))
-    assert same.image.tobytes() == pipe.img2img(picture, "a room", strength=0.5, steps=4, seed=3).image.tobytes()
+    run = pipe.stream(
+        "a room",
+        picture,
+        strength=np.float32(0.5),
+        steps=np.float64(4),
+        guidance_scale=np.float64(3),
+        guidance_rescale=np.float64(0.5),
+        eta=np.float64(1),
+        sampler="ddim",
+        seed=iter(np.array([3])),
+    )
+    assert [step.denoised.dtype for step in run] == ["float32", "float32"]
+    plain = {"strength": 0.5, "steps": 4, "guidance_scale": 3, "guidance_rescale": 0.5, "eta": 1, "sampler": "ddim"}
+    assert run.result().image.tobytes() == pipe.img2img(picture, "a room", seed=3, **plain).image.tobytes()
+    assert json.loads(json.dumps(run.plan.as_dict()))["steps"] == 4
 
 
 @pytest.mark.parametrize("size", [{"width": 0}, {"height": 50_000}, {"width": 64.0}, {"height": -8}, {"width": 7}])
