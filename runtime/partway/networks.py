@@ -55,8 +55,9 @@ class Networks:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
         ports = self.engine.signature("unet").inputs
         times = np.full([size or 1 for size in ports[time].shape], timestep)
-        batch = ports[sample].shape[0] or len(x)
-        short = -len(x) % batch  # a graph of fixed batch is fed copies of the last picture to fill it
+        fixed = ports[sample].shape[0]
+        batch = fixed or self.engine.batch or len(x)
+        short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
         x, context = (np.concatenate([a, *[a[-1:]] * short]) if short else a for a in (x, context))
         outputs = [
             self._first("unet", {sample: x[i : i + batch], time: times, text: context[i : i + batch]})

@@ -12,6 +12,7 @@ from PIL import Image
 import partway
 import toy
 from partway import InputError, NetworkError, PackageError
+from partway.engines.timed import Timed
 
 
 def test_result_carries_pictures_plan_and_seconds(counted, picture):
@@ -69,10 +70,18 @@ def test_guidance_1_makes_no_second_call(counted, picture):
     assert without.image.tobytes() == other.image.tobytes()
 
 
-def test_guidance_in_two_calls_is_guidance_in_one(toy_folder, pipe, picture):
-    single = partway.load(toy_folder, batch=1)
-    calls = single.img2img(picture, "a room", steps=10, sampler="euler")
-    assert calls.image.tobytes() == pipe.img2img(picture, "a room", steps=10, sampler="euler").image.tobytes()
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize(("batch", "calls"), [(1, 6), (2, 3), (4, 2), (8, 1)])
+def test_a_limited_batch_is_more_calls_and_the_same_pictures(toy_folder, pipe, picture, batch, calls, static):
+    if static:
+        pytest.importorskip("openvino")
+    limited = partway.load(toy_folder, engine="openvino" if static else "onnxruntime", batch=batch, static=static)
+    engine = Timed(limited.engine)
+    settings = {"steps": 4, "strength": 0.25, "sampler": "euler", "seed": [1, 2, 3]}
+    made = partway.Pipeline(limited.package, engine, limited.tokenizer).img2img(picture, "a room", **settings)
+    assert engine.calls["unet"] == calls
+    for ours, whole in zip(made.images, pipe.img2img(picture, "a room", **settings).images, strict=True):
+        np.testing.assert_allclose(np.asarray(ours, int), np.asarray(whole, int), atol=static)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -163,6 +172,8 @@ def test_plan_is_what_the_run_does_and_says_it(pipe):
 
 def test_networks_that_return_nan_are_named(pipe, picture):
     class Broken:
+        batch = None
+
         def signature(self, network):
             return pipe.engine.signature(network)
 

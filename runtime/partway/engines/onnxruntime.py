@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.errors import EngineError, NetworkError, PackageError
 
 # What the common names may stand for, best first.
@@ -44,6 +44,7 @@ class OnnxRuntime:
         self._library = onnxruntime
         self._files = files
         self._options = options
+        self.batch = options.batch
         self._provider = _provider(options.device, onnxruntime.get_available_providers())
         self._sessions: dict[str, Any] = {}
         self._opening = Lock()
@@ -92,7 +93,7 @@ class OnnxRuntime:
         if port.type not in _TYPES:
             raise NetworkError(f"input or output {port.name} has type {port.type}, which partway does not know")
         shape = tuple(size if isinstance(size, int) and size > 0 else None for size in port.shape)
-        return Port(_TYPES[port.type], limited(shape, self._options.batch))
+        return Port(_TYPES[port.type], shape)
 
 
 def devices() -> list[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.caching import Recent
-from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -34,7 +34,7 @@ class OpenVINO:
         # An NPU compiles fixed shapes only, and one picture at a time keeps them small.
         npu = self._device.split(".")[0] == "NPU"
         self._static = options.static or npu
-        self._batch = options.batch or (1 if npu else None)
+        self.batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
         self._files = files
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
@@ -43,7 +43,7 @@ class OpenVINO:
         self._requests: dict[str, Recent[Shapes, Any]] = {}
 
     def signature(self, network: str) -> Signature:
-        """What the network takes and gives; the batch is what the engine was opened with."""
+        """What the network takes and gives."""
         with self._lock:
             if network not in self._signatures:
                 model = self._models[network] = self._read(network)
@@ -97,7 +97,7 @@ class OpenVINO:
         if kind not in _TYPES:
             raise NetworkError(f"input or output {_name(port)} has type {kind}, which partway does not know")
         shape = tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape)
-        return Port(_TYPES[kind], limited(shape, self._batch))
+        return Port(_TYPES[kind], shape)
 
 
 def devices() -> list[tuple[str, str, str]]:
