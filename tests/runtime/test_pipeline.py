@@ -280,6 +280,15 @@ def edit(path, **changes):
         (lambda f: edit(f / "unet/config.json", in_channels=9), "9 input channels"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", prediction_type="score"), "predicts 'score'"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", beta_schedule="sigmoid"), "beta_schedule 'sigmoid'"),
+        (lambda f: edit(f / "scheduler/scheduler_config.json", beta_start="low"), "could not convert"),
+        (lambda f: edit(f / "scheduler/scheduler_config.json", beta_end=1e9), "no training schedule"),
+        (lambda f: edit(f / "scheduler/scheduler_config.json", num_train_timesteps=0), "no training schedule"),
+        (lambda f: edit(f / "unet/config.json", sample_size=[8, 8]), "setting that cannot be"),
+        (lambda f: edit(f / "unet/config.json", block_out_channels=None), "setting that cannot be"),
+        (lambda f: edit(f / "vae_decoder/config.json", scaling_factor="x"), "could not convert"),
+        (lambda f: (f / "partway.json").write_text('{"files": [1]}'), "partway.json is damaged"),
+        (lambda f: (f / "partway.json").write_text('{"files": {"unet/model.onnx": {}}}'), "partway.json is damaged"),
+        (lambda f: edit(f / "tokenizer/tokenizer_config.json", added_tokens_decoder=[1]), "tokenizer"),
         (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
         (lambda f: [(f / n / "model.onnx").unlink() for n in partway.package.NETWORKS], "no exported networks"),
     ],
@@ -303,6 +312,7 @@ def truncate(path: Path) -> None:
         (lambda f: shutil.copy(f / "vae_decoder/model.onnx", f / "unet/model.onnx"), "unet has no input"),
         (lambda f: shutil.copy(f / "unet/model.onnx", f / "vae_encoder/model.onnx"), "vae_encoder takes"),
         (lambda f: shutil.copy(f / "vae_decoder/model.onnx", f / "vae_encoder/model.onnx"), "of shape ?x4x"),
+        (lambda f: edit(f / "vae_decoder/config.json", block_out_channels=[8] * 3), "vae_encoder returned 1x8x"),
     ],
 )
 def test_graphs_that_do_not_fit_are_named_when_they_are_used(tmp_path, toy_folder, picture, engine, change, words):
