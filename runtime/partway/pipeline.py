@@ -33,7 +33,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
-    """A loaded model. Runs share its engine and a small memory of encoded prompts and pictures."""
+    """A loaded model. Runs share its engine and a small memory of encoded prompts and pictures, from any thread."""
 
     package: Package
     engine: Engine
