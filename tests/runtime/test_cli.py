@@ -213,6 +213,8 @@ def test_a_replay_on_another_picture_warns_in_one_line(capsys: Captured, model: 
         {"settings": {"steps": [1]}},
         {"settings": {"unheard_of": 1}},
         {"load": {"device": 3}},
+        {"load": {"threads": 1.5}},
+        {"load": {"batch": "2"}},
         {"load": {"__class__": 3}},
         {"prompt": 3},
         {"model": {}},

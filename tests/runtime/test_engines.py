@@ -39,8 +39,10 @@ def test_an_unknown_device_is_refused_with_those_there_are(engine, toy_folder, d
     [
         ({"engine": "tflite"}, "unknown engine 'tflite'; choose one of: auto, onnxruntime, openvino"),
         ({"precision": "int3"}, "unknown precision"),
-        ({"threads": 0}, "threads must be at least 1"),
-        ({"batch": 0}, "batch must be at least 1"),
+        ({"threads": 0}, "threads must be a whole number"),
+        ({"threads": 1.5}, "threads must be a whole number"),
+        ({"batch": "2"}, "batch must be a whole number"),
+        ({"batch": 0}, "batch must be a whole number"),
     ],
 )
 def test_unusable_options_are_refused(toy_folder, options, words):

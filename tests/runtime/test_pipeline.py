@@ -233,6 +233,7 @@ def test_numbers_may_be_numpy_s(pipe, picture):
     plain = {"strength": 0.5, "steps": 4, "guidance_scale": 3, "guidance_rescale": 0.5, "eta": 1, "sampler": "ddim"}
     assert run.result().image.tobytes() == pipe.img2img(picture, "a room", seed=3, **plain).image.tobytes()
     assert json.loads(json.dumps(run.plan.as_dict()))["steps"] == 4
+    assert pipe.txt2img("a room", width=np.int64(64), height=np.uint16(48), steps=1).image.size == (64, 48)
 
 
 @pytest.mark.parametrize("size", [{"width": 0}, {"height": 50_000}, {"width": 64.0}, {"height": -8}, {"width": 7}])

@@ -73,8 +73,8 @@ class EngineOptions:
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
         choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
 
 
