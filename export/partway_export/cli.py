@@ -5,17 +5,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from partway.errors import PartwayError
+from partway.cli.arguments import Parser
 from partway_export.families import FORMATS, WEIGHTS
-from partway_export.guard import one_line
 from partway_export.stages import export
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``partway export``."""
-    it = argparse.ArgumentParser(
-        prog="partway export", description="Turn a diffusers model into a package that runs without torch."
-    )
+    it = Parser(prog="partway export", description="Turn a diffusers model into a package that runs without torch.")
     it.add_argument("source", help="a diffusers folder, or a Hub id (owner/name)")
     it.add_argument("out", help="the folder to write; must not exist, or be empty")
     it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
@@ -26,25 +23,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``partway export``; return the exit code: 0, or 2 after one line on stderr."""
+    """Run ``partway export`` and return 0; raises what `partway.cli.main` turns into one line and exit code 2."""
     options = parser().parse_args(argv)
     start = time.perf_counter()
 
     def say(text: str) -> None:
         print(f"[{time.perf_counter() - start:6.1f} s] {text}", file=sys.stderr, flush=True)
 
-    try:
-        export(
-            options.source,
-            options.out,
-            to=options.to,
-            weights=options.weights,
-            revision=options.revision,
-            goldens=not options.no_goldens,
-            say=say,
-        )
-    except (PartwayError, OSError) as error:
-        print(f"partway export: {one_line(error)}", file=sys.stderr)
-        return 2
+    export(
+        options.source,
+        options.out,
+        to=options.to,
+        weights=options.weights,
+        revision=options.revision,
+        goldens=not options.no_goldens,
+        say=say,
+    )
     say(f"wrote {options.out}")
     return 0

@@ -21,6 +21,9 @@ def new_folder(out: Path) -> Iterator[Path]:
     partial = out.absolute().parent / f".{out.name}.partial-{os.getpid()}"
     try:
         partial.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); choose another place") from error
+    try:
         yield partial
         if out.exists():
             out.rmdir()

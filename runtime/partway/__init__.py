@@ -15,12 +15,13 @@ from partway.dials import DIALS
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
+from partway.levels import NoiseLevel, trained
 from partway.package import open_package
 from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
-from partway.schedules import SCHEDULES, NoiseLevel, Schedule, trained
+from partway.schedules import SCHEDULES, Schedule
 from partway.settings import Options, Settings
 from partway.tokens import load_tokenizer
 
@@ -74,8 +75,13 @@ def load(
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizer)
 
 
-def plan(*, image: bool = True, **settings: Unpack[Options]) -> Plan:
-    """What a run would do on a model with Stable Diffusion 1.5's noise levels; `Pipeline.plan` is the model's own."""
+def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
+    """What a run would do on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
+
+    ``image`` False plans text-to-image. Raises as `load` does.
+    """
     chosen = Settings(**settings)
-    sampler, schedule = chosen.sampler or "dpmpp_2m", chosen.schedule or "leading"
-    return make_plan(chosen, trained(), sampler=sampler, schedule=schedule, image=image)[0]
+    if model is None:
+        return make_plan(chosen, trained(), sampler="dpmpp_2m", schedule="leading", image=image)[0]
+    own = open_package(locate(model))
+    return make_plan(chosen, own.trained, sampler=own.sampler, schedule=own.schedule, image=image)[0]

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partway.schedules import NoiseLevel, Schedule, Spacing, Trained
+from partway.levels import NoiseLevel, Trained
+from partway.schedules import Schedule, Spacing
 
 
 class Part(NamedTuple):

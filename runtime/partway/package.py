@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import PackageError
+from partway.levels import Trained, trained
 from partway.predictions import PREDICTIONS
-from partway.schedules import Trained, trained
 
 NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}

@@ -16,6 +16,7 @@ from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
 from partway.guidance import guided
+from partway.levels import NoiseLevel
 from partway.networks import Networks, Posterior
 from partway.noise import GENERATORS
 from partway.package import Package
@@ -24,7 +25,6 @@ from partway.predictions import PREDICTIONS
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
-from partway.schedules import NoiseLevel
 from partway.settings import Options, Settings
 from partway.tokens import Tokenizer
 
@@ -132,13 +132,8 @@ class Pipeline:
         yield Result(finished, plan, settings, _seconds(timed, begun))
 
     def _plan(self, settings: Settings, *, image: bool) -> tuple[Plan, Part]:
-        return make_plan(
-            settings,
-            self.package.trained,
-            sampler=settings.sampler or self.package.sampler,
-            schedule=settings.schedule or self.package.schedule,
-            image=image,
-        )
+        own = self.package
+        return make_plan(settings, own.trained, sampler=own.sampler, schedule=own.schedule, image=image)
 
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
         """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""

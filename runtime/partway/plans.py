@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from partway.dials import DIALS, Part
+from partway.levels import NoiseLevel, Trained
 from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
-from partway.schedules import SCHEDULES, NoiseLevel, Spacing, Trained
+from partway.schedules import SCHEDULES, Spacing
 from partway.settings import Settings
 
 
@@ -83,9 +84,10 @@ def make_plan(
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
-    ``sampler`` and ``schedule`` are what the model's own choice or the settings came to. Without an ``image`` the run
+    ``sampler`` and ``schedule`` are the model's own, for settings that name none. Without an ``image`` the run
     is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
     """
+    sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
     if not image:
         settings = replace(settings, strength=1.0, dial="continuous")
     spacing = SCHEDULES[schedule] if isinstance(schedule, str) else schedule

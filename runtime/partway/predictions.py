@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.schedules import NoiseLevel
+from partway.levels import NoiseLevel
 
 Array = NDArray[np.float32]
 

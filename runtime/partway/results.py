@@ -9,8 +9,8 @@ from PIL import Image
 
 from partway import images, previews
 from partway.errors import InputError
+from partway.levels import NoiseLevel
 from partway.plans import Plan
-from partway.schedules import NoiseLevel
 from partway.settings import Settings
 
 Array = NDArray[np.float32]

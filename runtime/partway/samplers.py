@@ -10,8 +10,8 @@ from math import log, sqrt
 from typing import NamedTuple
 
 from partway.errors import InputError
+from partway.levels import NoiseLevel
 from partway.sampling import Array, Denoiser, Evaluation, Noise, Sampler, State
-from partway.schedules import NoiseLevel
 
 
 def euler(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise, *, eta: float = 0.0) -> State:

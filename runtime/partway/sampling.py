@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.schedules import NoiseLevel, Schedule
+from partway.levels import NoiseLevel
+from partway.schedules import Schedule
 
 Array = NDArray[np.float32]
 

@@ -174,6 +174,8 @@ def _read_vocabulary(folder: Path, unknown: str) -> "Vocabulary":
         raise PackageError(f"the tokenizer in {folder} is broken ({error}); fetch its files again") from error
     if not isinstance(vocabulary.model, BPE) or vocabulary.model.end_of_word_suffix != "</w>":
         raise PackageError(f"the tokenizer in {folder} is not CLIP's; use a Stable Diffusion model")
+    if vocabulary.model.token_to_id(unknown) is None:
+        raise PackageError(f"the vocabulary in {folder} lacks {unknown!r}; fetch the model's tokenizer again")
     return vocabulary
 
 

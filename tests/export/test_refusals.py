@@ -10,16 +10,17 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from partway import cli
 from partway.errors import NetworkError, PackageError
-from partway_export import cli, guard
+from partway_export import guard
 from partway_export import stages as stage
 
 
 def refuse(capsys, *argv):
     """Run the command, which must fail with one line; return it."""
-    assert cli.main([str(arg) for arg in argv]) == 2
+    assert cli.main(["export", *(str(arg) for arg in argv)]) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("partway export: ")
+    assert line.startswith("partway: error: ")
     return line
 
 
@@ -72,17 +73,18 @@ def test_tokenizer_without_merges(tiny_model, tmp_path, capsys):
 
 def test_unknown_option_values(capsys):
     for option in (["--to", "tflite"], ["--weights", "int4"]):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["a", "b", *option])
-        assert stop.value.code == 2
+        assert "invalid choice" in refuse(capsys, "a", "b", *option)
+
+
+def test_an_output_that_cannot_be_written(tiny_model, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in refuse(capsys, tiny_model("sd1"), tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize("library", ["torch", "diffusers", "optimum"])
 def test_missing_library(tiny_model, tmp_path, library):
-    code = (
-        f"import sys; sys.modules[{library!r}] = None; from partway_export.cli import main;sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", code, str(tiny_model("sd1")), str(tmp_path / "out")]
+    code = f"import sys; sys.modules[{library!r}] = None; from partway.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "export", str(tiny_model("sd1")), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, env=None)
     assert done.returncode == 2
     assert "pip install 'partway[export]'" in done.stderr.strip().splitlines()[-1]

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from partway.dials import pure_noise
+from partway.levels import trained
 from partway.noise import TorchCPU
 from partway.predictions import PREDICTIONS
 from partway.samplers import SAMPLERS
 from partway.sampling import trajectory
-from partway.schedules import SCHEDULES, Schedule, trained
+from partway.schedules import SCHEDULES, Schedule
 
 SHAPE = (1, 4, 16, 16)
 SD = {

@@ -4,7 +4,8 @@ import diffusers
 import numpy as np
 import pytest
 
-from partway.schedules import SCHEDULES, trained
+from partway.levels import trained
+from partway.schedules import SCHEDULES
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 

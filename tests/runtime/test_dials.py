@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partway.dials import DIALS, continuous
-from partway.schedules import SCHEDULES, trained
+from partway.levels import trained
+from partway.schedules import SCHEDULES
 
 STRENGTHS = (0, 0.1, 0.3, 0.45, 0.5, 0.75, 0.8, 0.999, 1.0)
 TRAINED = trained()

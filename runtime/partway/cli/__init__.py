@@ -5,11 +5,10 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 import partway
 from partway.cli import devices, doctor, export, info, lists, make, plan, sweep
-from partway.errors import InputError
+from partway.cli.arguments import Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,15 +40,8 @@ def _fail(message: str) -> int:
     return 2
 
 
-class _Parser(argparse.ArgumentParser):
-    """The one hook argparse has for errors: ours are one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see: {self.prog} --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="partway",
         description="Stable Diffusion image-to-image without PyTorch; strength is the dial.",
         epilog="partway COMMAND --help tells more about each command.",

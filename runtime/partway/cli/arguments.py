@@ -7,8 +7,9 @@ None of them has a default of its own: what is not given is not passed on, so th
 import argparse
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any
+from typing import Any, NoReturn
 
+from partway.errors import InputError
 from partway.settings import Settings
 
 Commands = Any  # argparse's type for what add_subparsers returns is private
@@ -16,6 +17,14 @@ Commands = Any  # argparse's type for what add_subparsers returns is private
 SETTINGS = tuple(field.name for field in fields(Settings))
 LOAD = ("engine", "device", "threads", "precision", "cache_dir", "static", "batch", "revision")
 """Names of the arguments of `partway.load`, but the model."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours: one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `InputError`, which the command line prints."""
+        raise InputError(f"{message}; see: {self.prog} --help")
 
 
 def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

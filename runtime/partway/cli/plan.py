@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 
 import partway
 from partway.cli.arguments import SETTINGS, Commands, add_settings, given
@@ -25,14 +26,13 @@ def plan(options: argparse.Namespace) -> int:
     """Print the plan as a table, as JSON, or one row for each dial."""
     settings = given(options, SETTINGS)
     partway.Settings(**settings)  # before a model is opened
-    make = partway.plan if options.model is None else partway.load(options.model).plan
-    image = not options.txt2img
+    make = partial(partway.plan, options.model, image=not options.txt2img)
     if options.compare:
-        print(_comparison([make(image=image, **(settings | {"dial": dial})) for dial in partway.DIALS]))
+        print(_comparison([make(**(settings | {"dial": dial})) for dial in partway.DIALS]))
     elif options.json:
-        print(json.dumps(make(image=image, **settings).as_dict(), indent=2))
+        print(json.dumps(make(**settings).as_dict(), indent=2))
     else:
-        print(make(image=image, **settings))
+        print(make(**settings))
     return 0
 
 

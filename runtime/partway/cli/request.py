@@ -66,10 +66,12 @@ def request(options: argparse.Namespace, task: str) -> Request:
 def load(wanted: Request) -> partway.Pipeline:
     """Load the model; say on stderr which end of a prompt it does not read."""
     pipe = partway.load(wanted.model, **wanted.load)
-    for prompt in (wanted.prompt, wanted.settings.get("negative_prompt", "")):
-        unread = pipe.tokenizer.truncated(prompt)
+    settings = partway.Settings(**wanted.settings)
+    texts = {"prompt": wanted.prompt} | ({"negative prompt": settings.negative_prompt} if settings.guided else {})
+    for name, text in texts.items():
+        unread = pipe.tokenizer.truncated(text)
         if unread:
-            _warn(f"the prompt is too long for this model, which does not read {unread!r}")
+            _warn(f"the {name} is too long for this model, which does not read {unread!r}")
     return pipe
 
 

@@ -4,6 +4,7 @@
 shapes and cache, casts inputs to the types of the graph, and turns its library's exceptions into ours.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -75,6 +76,8 @@ class EngineOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if self.threads is not None and self.threads > (os.cpu_count() or 1):
+            raise InputError(f"threads must be at most {os.cpu_count()}, this machine's number, not {self.threads}")
         choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
 
 

@@ -1,0 +1,101 @@
+"""Noise levels, and those that a model was trained on.
+
+Everything is in the variance-exploding variable ``x = x0 + sigma * noise`` of Karras et al. 2022
+(arXiv 2206.00364); a model trained as ``sqrt(a) * x0 + sqrt(1 - a) * noise`` is the same thing with
+``sigma = sqrt((1 - a) / a)``.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partway.errors import InputError
+
+Doubles = NDArray[np.float64]
+
+
+class NoiseLevel(NamedTuple):
+    """One noise level under its two names, passed together so that they cannot be mixed up."""
+
+    sigma: float  # what samplers use
+    timestep: float  # what the network is told
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The noise levels that a model was trained on.
+
+    ``sigmas``: (T,) strictly increasing, at timesteps 0 .. T - 1. ``steps_offset``: what `leading` adds.
+    """
+
+    sigmas: Doubles
+    steps_offset: int = 1
+
+    def sigma(self, timestep: float | Doubles) -> Doubles:
+        """Sigma at a fractional timestep in [-1, T - 1]; -1 stands for no noise at all.
+
+        Interpolated linearly in sigma, as diffusers does.
+        """
+        return np.interp(np.asarray(timestep), np.arange(-1, len(self.sigmas)), [0.0, *self.sigmas])
+
+    def timestep(self, sigma: float | Doubles) -> Doubles:
+        """The inverse of `sigma`: a fractional timestep in [-1, T - 1]."""
+        return np.interp(np.asarray(sigma), [0.0, *self.sigmas], np.arange(-1, len(self.sigmas)))
+
+
+def trained(
+    beta_schedule: str = "scaled_linear",
+    beta_start: float = 0.00085,
+    beta_end: float = 0.012,
+    train_steps: int = 1000,
+    *,
+    zero_terminal_snr: bool = False,
+    steps_offset: int = 1,
+) -> Trained:
+    """The training levels from the fields of a diffusers ``scheduler_config.json``; the defaults are SD 1.5's.
+
+    Follows torch's float32 arithmetic step by step, so that sigmas equal diffusers' to the last bit or the one before.
+    ``zero_terminal_snr`` is Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), its infinite last sigma
+    replaced by 4096 (a cumulative alpha of 2**-24) as in diffusers.
+    Raises `InputError` for an unknown ``beta_schedule`` and for betas outside (0, 1).
+    """
+    if train_steps < 2 or not 0 < beta_start <= beta_end < 1:
+        raise InputError(f"betas from {beta_start} to {beta_end} in {train_steps} steps are no training schedule")
+    if beta_schedule == "scaled_linear":
+        betas = _float32_linspace(beta_start**0.5, beta_end**0.5, train_steps) ** 2
+    elif beta_schedule == "linear":
+        betas = _float32_linspace(beta_start, beta_end, train_steps)
+    elif beta_schedule == "squaredcos_cap_v2":  # Nichol & Dhariwal 2021, arXiv 2102.09672
+        edges = np.cos((np.arange(train_steps + 1) / train_steps + 0.008) / 1.008 * np.pi / 2) ** 2
+        betas = np.minimum(1 - edges[1:] / edges[:-1], 0.999).astype(np.float32)
+    else:
+        raise InputError(f"unknown beta_schedule {beta_schedule!r}; known: scaled_linear, linear, squaredcos_cap_v2")
+    if zero_terminal_snr:
+        roots = np.sqrt(_cumulative_product(1 - betas))
+        roots = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))
+        kept = roots**2
+        betas = 1 - np.concatenate([kept[:1], kept[1:] / kept[:-1]])
+        alphas = _cumulative_product(1 - betas)
+        alphas[-1] = 2.0**-24
+    else:
+        alphas = _cumulative_product(1 - betas)
+    return Trained(np.sqrt((1 - alphas) / alphas).astype(np.float64), steps_offset)
+
+
+def _float32_linspace(start: float, end: float, count: int) -> NDArray[np.float32]:
+    """torch.linspace: symmetric about the middle, with fused multiply-adds (done in float64, rounded once)."""
+    step = float((np.float32(end) - np.float32(start)) / np.float32(count - 1))
+    index = np.arange(count)
+    values = np.where(
+        index < count // 2,
+        float(np.float32(start)) + step * index,
+        float(np.float32(end)) - step * (count - 1 - index),
+    )
+    return values.astype(np.float32)
+
+
+def _cumulative_product(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """torch.cumprod on the CPU accumulates in float64."""
+    return np.cumprod(values, dtype=np.float64).astype(np.float32)
