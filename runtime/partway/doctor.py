@@ -58,7 +58,7 @@ def check_networks(package: Package, engine: Engine) -> Iterator[Check]:
             else:
                 engine.signature(network)
                 yield Check(network, True, "loads; there is no golden to compare with")
-        except (PartwayError, OSError, ValueError, KeyError, BadZipFile) as problem:
+        except (PartwayError, OSError, ValueError, TypeError, AttributeError, KeyError, BadZipFile) as problem:
             yield Check(network, False, str(problem))
         engine.release(network)
 

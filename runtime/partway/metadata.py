@@ -75,6 +75,8 @@ def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, 
     """
     format_ = FORMATS[choose("picture format", suffix.lower(), FORMATS)]
     text = parameters_text(record) if "settings" in record else None
+    if text is not None:
+        text = text.encode(errors="replace").decode()  # bytes of the command line that are not UTF-8
     packed = json.dumps(record, ensure_ascii=True, sort_keys=True)
     image = _storable(image, format_)
     profile = image.info.get("icc_profile")

@@ -34,8 +34,10 @@ class Networks:
     def encode_image(self, pixels: Array) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
         moments = self._first("vae_encoder", {self._input("vae_encoder", 0): pixels})
-        if moments.shape[1] == self.package.latent_channels:
-            return Posterior(moments, None)
+        _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
+        if moments.shape[1] == channels:
+            return Posterior(_shaped("vae_encoder", moments, (len(pixels), channels, h, w)), None)
+        _shaped("vae_encoder", moments, (len(pixels), 2 * channels, h, w))
         mean, log_variance = np.split(moments, 2, axis=1)
         return Posterior(mean, np.exp(0.5 * np.clip(log_variance, -30.0, 20.0)))
 
@@ -55,21 +57,24 @@ class Networks:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
         ports = self.engine.signature("unet").inputs
         times = np.full([size or 1 for size in ports[time].shape], timestep)
-        batch = ports[sample].shape[0] or len(x)
-        short = -len(x) % batch  # a graph of fixed batch is fed copies of the last picture to fill it
+        fixed = ports[sample].shape[0]
+        batch = fixed or self.engine.batch or len(x)
+        short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
         x, context = (np.concatenate([a, *[a[-1:]] * short]) if short else a for a in (x, context))
         outputs = [
             self._first("unet", {sample: x[i : i + batch], time: times, text: context[i : i + batch]})
             for i in range(0, len(x), batch)
         ]
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        return output[: len(x) - short]
+        return _shaped("unet", output, x.shape)[: len(x) - short]
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
         z = latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
         name = self._input("vae_decoder", 0)
-        return np.concatenate([self._first("vae_decoder", {name: one[None]}) for one in z])
+        pixels = np.concatenate([self._first("vae_decoder", {name: one[None]}) for one in z])
+        h, w = (side * self.package.pixels_per_latent for side in z.shape[2:])
+        return _shaped("vae_decoder", pixels, (len(z), 3, h, w))
 
     def _input(self, network: str, index: int) -> str:
         return list(self.engine.signature(network).inputs)[index]
@@ -82,3 +87,10 @@ class Networks:
                 f"{network} returned values that are not finite; try precision fp32, or check the model: partway doctor"
             )
         return output
+
+
+def _shaped(network: str, output: Array, shape: tuple[int, ...]) -> Array:
+    if output.shape != shape:
+        found, wanted = ("x".join(map(str, sizes)) for sizes in (output.shape, shape))
+        raise NetworkError(f"{network} returned {found} where {wanted} was due; it does not fit its config.json")
+    return output

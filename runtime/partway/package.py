@@ -74,9 +74,15 @@ def open_package(path: str | Path) -> Package:
 
     Raises `PackageError` naming the missing or unusable file and what to do.
     """
-    root = Path(path)
+    try:
+        return _read(Path(path))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
+
+
+def _read(root: Path) -> Package:
     if not root.is_dir():
-        raise PackageError(f"there is no model folder {str(path)!r}; export one with: partway export SOURCE {path}")
+        raise PackageError(f"there is no model folder {str(root)!r}; export one with: partway export SOURCE {root}")
     index = _json(root / "model_index.json")
     family = str(index.get("_class_name", "unknown"))
     name = family.removeprefix("ORT").removeprefix("OV")
@@ -96,7 +102,6 @@ def open_package(path: str | Path) -> Package:
         raise PackageError(f"{root} predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
     pixels = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     side = int(unet.get("sample_size") or 64) * pixels
-    manifest = root / "partway.json"
     return Package(
         root=root,
         format=format_,
@@ -112,7 +117,7 @@ def open_package(path: str | Path) -> Package:
         pixels_per_latent=pixels,
         multiple=pixels * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
         size=(side, side),
-        manifest=_json(manifest) if manifest.exists() else {},
+        manifest=_manifest(root / "partway.json"),
     )
 
 
@@ -137,6 +142,17 @@ def _vae_config(root: Path) -> Mapping[str, Any]:
         if (root / folder / "config.json").is_file():
             return _json(root / folder / "config.json")
     raise PackageError(f"{root}/vae_decoder/config.json is missing; export or download the model again")
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    content = _json(path) if path.exists() else {}
+    parts = [content.get(name, {}) for name in ("files", "goldens", "verification")]
+    if not all(isinstance(part, dict) for part in parts) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and "sha256" in entry
+        for entry in parts[0].values()
+    ):
+        raise PackageError(f"{path} is damaged; export or download the model again")
+    return content
 
 
 def _trained(config: Mapping[str, Any], root: Path) -> Trained:

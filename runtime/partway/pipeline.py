@@ -33,7 +33,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
-    """A loaded model. Runs share its engine and a small memory of encoded prompts and pictures."""
+    """A loaded model. Runs share its engine and a small memory of encoded prompts and pictures, from any thread."""
 
     package: Package
     engine: Engine
@@ -174,9 +174,9 @@ def _denoiser(networks: Networks, context: Array, settings: Settings) -> Denoise
 
 def _side(name: str, value: int | None, default: int) -> int:
     side = default if value is None else value
-    if isinstance(side, bool) or not isinstance(side, int) or not 8 <= side <= images.MAX_SIDE:
+    if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or not 8 <= side <= images.MAX_SIDE:
         raise InputError(f"{name} must be a whole number of pixels between 8 and {images.MAX_SIDE}, not {side!r}")
-    return side
+    return int(side)
 
 
 def _seconds(timed: Timed, begun: float) -> dict[str, float]:

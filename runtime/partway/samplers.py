@@ -164,13 +164,11 @@ class Method(NamedTuple):
     eta: float | None = None
 
     def with_eta(self, eta: float | None) -> Sampler:
-        """The step with eta bound, by default the method's own; `InputError` outside [0, 1] or without an eta."""
+        """The step with eta (0 .. 1) bound, by default the method's own; `InputError` if it has none."""
         if eta is None:
             return self.step if self.eta is None else partial(self.step, eta=self.eta)
         if self.eta is None:
             raise InputError("this sampler has no eta; leave it out, or use euler_a, ddim or dpmpp_2m_sde")
-        if not 0 <= eta <= 1:
-            raise InputError(f"eta must be between 0 and 1, not {eta}")
         return partial(self.step, eta=eta)
 
 

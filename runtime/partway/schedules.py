@@ -106,8 +106,10 @@ def trained(
     Follows torch's float32 arithmetic step by step, so that sigmas equal diffusers' to the last bit or the one before.
     ``zero_terminal_snr`` is Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), its infinite last sigma
     replaced by 4096 (a cumulative alpha of 2**-24) as in diffusers.
-    Raises `InputError` for an unknown ``beta_schedule``.
+    Raises `InputError` for an unknown ``beta_schedule`` and for betas outside (0, 1).
     """
+    if train_steps < 2 or not 0 < beta_start <= beta_end < 1:
+        raise InputError(f"betas from {beta_start} to {beta_end} in {train_steps} steps are no training schedule")
     if beta_schedule == "scaled_linear":
         betas = _float32_linspace(beta_start**0.5, beta_end**0.5, train_steps) ** 2
     elif beta_schedule == "linear":

@@ -1,9 +1,9 @@
 """What a user may set for one run, with every default in one place."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from functools import partial
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, Spacing
 
 MAX_STEPS = 1000
+MAX_GUIDANCE = 1000
 
 
 class Options(TypedDict, total=False):
@@ -36,9 +37,11 @@ class Options(TypedDict, total=False):
 class Settings:
     """One run's settings, checked when made; raises `InputError` naming the field and its range.
 
+    Numbers are kept as Python's own, whatever they came as: latents times one of NumPy's would be float64.
+
     strength           0 .. 1, how far back the picture goes towards noise; what the number means is the dial's
     steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
-    guidance_scale     >= 0; at 1 and below there is no second network call and the negative prompt has no effect
+    guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
     sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`; None takes the model's own
@@ -59,18 +62,20 @@ class Settings:
     rng: str = "torch-cpu"
 
     def __post_init__(self) -> None:
-        _number("strength", self.strength, 0, 1)
-        _number("guidance_scale", self.guidance_scale, 0, math.inf)
-        _number("guidance_rescale", self.guidance_rescale, 0, 1)
-        if _number("steps", self.steps, 1, MAX_STEPS) != int(self.steps):
+        keep = partial(object.__setattr__, self)  # the one way to set a field of a frozen record
+        keep("strength", _number("strength", self.strength, 0, 1))
+        keep("guidance_scale", _number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
+        keep("guidance_rescale", _number("guidance_rescale", self.guidance_rescale, 0, 1))
+        if self.eta is not None:
+            keep("eta", _number("eta", self.eta, 0, 1))
+        if not _number("steps", self.steps, 1, MAX_STEPS).is_integer():
             raise InputError(f"steps must be a whole number, not {self.steps!r}")
+        keep("steps", int(self.steps))
         if not isinstance(self.negative_prompt, str):
             raise InputError(f"negative_prompt must be text, not {self.negative_prompt!r}")
-        if not isinstance(self.seed, (int, np.integer, Iterable)) or not self.seeds:
-            raise InputError(f"seed must be an integer, or several for one picture each, not {self.seed!r}")
-        for seed in self.seeds:
-            if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not -(2**63) <= seed < 2**64:
-                raise InputError(f"seed must be an integer between -2**63 and 2**64 - 1, not {seed!r}")
+        keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
+        if not self.seeds:
+            raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:
             SAMPLERS[choose("sampler", self.sampler, SAMPLERS)].with_eta(self.eta)
         if self.schedule is not None and not callable(self.schedule):
@@ -81,7 +86,7 @@ class Settings:
     @property
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
-        return (self.seed,) if isinstance(self.seed, (int, np.integer)) else tuple(self.seed)
+        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
 
     @property
     def guided(self) -> bool:
@@ -91,7 +96,13 @@ class Settings:
 
 def _number(name: str, value: float, low: float, high: float) -> float:
     known = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not known or not math.isfinite(value) or not low <= value <= high:
-        limit = f"between {low} and {high}" if high < math.inf else f"at least {low}"
-        raise InputError(f"{name} must be {limit}, not {value!r}")
+    if not known or not low <= value <= high:
+        raise InputError(f"{name} must be between {low} and {high}, not {value!r}")
     return float(value)
+
+
+def _seed(value: Any) -> int:
+    known = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not known or not -(2**63) <= int(value) < 2**64:
+        raise InputError(f"seed must be an integer between -2**63 and 2**64 - 1, not {value!r}")
+    return int(value)

@@ -126,6 +126,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     settings = _read_json(folder / "tokenizer_config.json")
     stored = settings.get("added_tokens_decoder")
+    if not isinstance(stored, dict | None):
+        raise PackageError(f"added_tokens_decoder in {folder} is no record of tokens; fetch the tokenizer again")
     if stored is None:  # before transformers 4.34 special tokens were kept in a file of their own
         settings |= _read_json(folder / "special_tokens_map.json")
     begin, end, unknown, padding = (

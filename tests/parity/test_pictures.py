@@ -177,7 +177,7 @@ def every_case():
                     yield pytest.param(kind, sampler, schedule, flags, strength, id=name)
 
 
-@pytest.mark.parametrize(("kind", "sampler", "schedule", "flags", "strength"), every_case())
+@pytest.mark.parametrize(("kind", "sampler", "schedule", "flags", "strength"), list(every_case()))
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
 def test_every_sampler_and_schedule(assert_same_pictures, form, kind, sampler, schedule, flags, strength):
     assert_same_pictures(kind, form, sampler, schedule, flags, strength)

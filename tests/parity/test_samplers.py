@@ -111,7 +111,7 @@ def runs():
             yield sampler, grid, prediction, strength
 
 
-@pytest.mark.parametrize(("sampler", "grid", "prediction", "strength"), runs())
+@pytest.mark.parametrize(("sampler", "grid", "prediction", "strength"), list(runs()))
 @pytest.mark.parametrize("steps", [4, 10, 20])
 def test_same_latents_as_diffusers(sampler, grid, prediction, strength, steps):
     scheduler, schedule = make(sampler, grid, steps, prediction)

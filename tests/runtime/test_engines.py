@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -38,8 +39,10 @@ def test_an_unknown_device_is_refused_with_those_there_are(engine, toy_folder, d
     [
         ({"engine": "tflite"}, "unknown engine 'tflite'; choose one of: auto, onnxruntime, openvino"),
         ({"precision": "int3"}, "unknown precision"),
-        ({"threads": 0}, "threads must be at least 1"),
-        ({"batch": 0}, "batch must be at least 1"),
+        ({"threads": 0}, "threads must be a whole number"),
+        ({"threads": 1.5}, "threads must be a whole number"),
+        ({"batch": "2"}, "batch must be a whole number"),
+        ({"batch": 0}, "batch must be a whole number"),
     ],
 )
 def test_unusable_options_are_refused(toy_folder, options, words):
@@ -68,6 +71,19 @@ def test_onnxruntime_does_not_take_openvino_files(tmp_path):
 def test_threads_change_nothing_but_speed(engine, toy_folder):
     one, two = (image(partway.load(toy_folder, engine=engine, threads=n).engine) for n in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("static", [False, True])
+def test_runs_in_several_threads_are_those_of_one(engine, static, toy_folder):
+    def make(pipe, number):
+        picture = np.full((24, 8 * (1 + number % 4), 3), 40 * number, np.uint8)
+        return pipe.img2img(picture, f"room {number}", seed=number, strength=0.7).image.tobytes()
+
+    alone, shared = (partway.load(toy_folder, engine=engine, static=static) for _ in range(2))
+    with ThreadPoolExecutor(6) as threads:
+        together = list(threads.map(lambda number: make(shared, number), range(6)))
+    assert together == [make(alone, number) for number in range(6)]
 
 
 @needs_openvino

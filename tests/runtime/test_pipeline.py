@@ -12,6 +12,7 @@ from PIL import Image
 import partway
 import toy
 from partway import InputError, NetworkError, PackageError
+from partway.engines.timed import Timed
 
 
 def test_result_carries_pictures_plan_and_seconds(counted, picture):
@@ -69,10 +70,18 @@ def test_guidance_1_makes_no_second_call(counted, picture):
     assert without.image.tobytes() == other.image.tobytes()
 
 
-def test_guidance_in_two_calls_is_guidance_in_one(toy_folder, pipe, picture):
-    single = partway.load(toy_folder, batch=1)
-    calls = single.img2img(picture, "a room", steps=10, sampler="euler")
-    assert calls.image.tobytes() == pipe.img2img(picture, "a room", steps=10, sampler="euler").image.tobytes()
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize(("batch", "calls"), [(1, 6), (2, 3), (4, 2), (8, 1)])
+def test_a_limited_batch_is_more_calls_and_the_same_pictures(toy_folder, pipe, picture, batch, calls, static):
+    if static:
+        pytest.importorskip("openvino")
+    limited = partway.load(toy_folder, engine="openvino" if static else "onnxruntime", batch=batch, static=static)
+    engine = Timed(limited.engine)
+    settings = {"steps": 4, "strength": 0.25, "sampler": "euler", "seed": [1, 2, 3]}
+    made = partway.Pipeline(limited.package, engine, limited.tokenizer).img2img(picture, "a room", **settings)
+    assert engine.calls["unet"] == calls
+    for ours, whole in zip(made.images, pipe.img2img(picture, "a room", **settings).images, strict=True):
+        np.testing.assert_allclose(np.asarray(ours, int), np.asarray(whole, int), atol=static)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -163,6 +172,8 @@ def test_plan_is_what_the_run_does_and_says_it(pipe):
 
 def test_networks_that_return_nan_are_named(pipe, picture):
     class Broken:
+        batch = None
+
         def signature(self, network):
             return pipe.engine.signature(network)
 
@@ -177,14 +188,14 @@ def test_networks_that_return_nan_are_named(pipe, picture):
 BAD_SETTINGS = {
     "strength": [1.2, -0.1, float("nan"), "0.5", None, True],
     "steps": [0, -1, 1.5, 1001, "10", None, True],
-    "guidance_scale": [-1, float("nan"), float("inf"), "7"],
+    "guidance_scale": [-1, float("nan"), float("inf"), 1e39, "7"],
     "guidance_rescale": [-0.1, 1.1],
     "seed": [2**64, -(2**63) - 1, 1.5, "1", [], [1, 2.5], None],
     "sampler": ["eulr", 3],
     "schedule": ["karas", 3],
     "dial": ["difusers", None],
     "rng": ["mps"],
-    "eta": [1.5, -0.1],
+    "eta": [1.5, -0.1, float("nan"), "1", True],
     "negative_prompt": [None, 3],
 }
 
@@ -207,8 +218,22 @@ def test_a_prompt_is_text(pipe, picture, prompt):
 
 
 def test_numbers_may_be_numpy_s(pipe, picture):
-    same = pipe.img2img(picture, "a room", strength=np.float32(0.5), steps=np.int64(4), seed=np.array([3]))
-    assert same.image.tobytes() == pipe.img2img(picture, "a room", strength=0.5, steps=4, seed=3).image.tobytes()
+    run = pipe.stream(
+        "a room",
+        picture,
+        strength=np.float32(0.5),
+        steps=np.float64(4),
+        guidance_scale=np.float64(3),
+        guidance_rescale=np.float64(0.5),
+        eta=np.float64(1),
+        sampler="ddim",
+        seed=iter(np.array([3])),
+    )
+    assert [step.denoised.dtype for step in run] == ["float32", "float32"]
+    plain = {"strength": 0.5, "steps": 4, "guidance_scale": 3, "guidance_rescale": 0.5, "eta": 1, "sampler": "ddim"}
+    assert run.result().image.tobytes() == pipe.img2img(picture, "a room", seed=3, **plain).image.tobytes()
+    assert json.loads(json.dumps(run.plan.as_dict()))["steps"] == 4
+    assert pipe.txt2img("a room", width=np.int64(64), height=np.uint16(48), steps=1).image.size == (64, 48)
 
 
 @pytest.mark.parametrize("size", [{"width": 0}, {"height": 50_000}, {"width": 64.0}, {"height": -8}, {"width": 7}])
@@ -256,6 +281,15 @@ def edit(path, **changes):
         (lambda f: edit(f / "unet/config.json", in_channels=9), "9 input channels"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", prediction_type="score"), "predicts 'score'"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", beta_schedule="sigmoid"), "beta_schedule 'sigmoid'"),
+        (lambda f: edit(f / "scheduler/scheduler_config.json", beta_start="low"), "could not convert"),
+        (lambda f: edit(f / "scheduler/scheduler_config.json", beta_end=1e9), "no training schedule"),
+        (lambda f: edit(f / "scheduler/scheduler_config.json", num_train_timesteps=0), "no training schedule"),
+        (lambda f: edit(f / "unet/config.json", sample_size=[8, 8]), "setting that cannot be"),
+        (lambda f: edit(f / "unet/config.json", block_out_channels=None), "setting that cannot be"),
+        (lambda f: edit(f / "vae_decoder/config.json", scaling_factor="x"), "could not convert"),
+        (lambda f: (f / "partway.json").write_text('{"files": [1]}'), "partway.json is damaged"),
+        (lambda f: (f / "partway.json").write_text('{"files": {"unet/model.onnx": {}}}'), "partway.json is damaged"),
+        (lambda f: edit(f / "tokenizer/tokenizer_config.json", added_tokens_decoder=[1]), "tokenizer"),
         (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
         (lambda f: [(f / n / "model.onnx").unlink() for n in partway.package.NETWORKS], "no exported networks"),
     ],
@@ -279,6 +313,7 @@ def truncate(path: Path) -> None:
         (lambda f: shutil.copy(f / "vae_decoder/model.onnx", f / "unet/model.onnx"), "unet has no input"),
         (lambda f: shutil.copy(f / "unet/model.onnx", f / "vae_encoder/model.onnx"), "vae_encoder takes"),
         (lambda f: shutil.copy(f / "vae_decoder/model.onnx", f / "vae_encoder/model.onnx"), "of shape ?x4x"),
+        (lambda f: edit(f / "vae_decoder/config.json", block_out_channels=[8] * 3), "vae_encoder returned 1x8x"),
     ],
 )
 def test_graphs_that_do_not_fit_are_named_when_they_are_used(tmp_path, toy_folder, picture, engine, change, words):

@@ -1,25 +1,27 @@
 """The command line: ``partway COMMAND ...``. One file a command: its arguments and what it runs."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import partway
 from partway.cli import devices, doctor, export, info, lists, make, plan, sweep
+from partway.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (a check failed), 2 (bad input), 130 (interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["export"]:  # has a parser of its own, in a package that may not be installed
-        command = export.forward
-        options = argparse.Namespace(arguments=arguments[1:])
-    else:
-        options = _parser().parse_args(arguments)
-        command = options.command
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names and prompts may hold what it cannot encode
     try:
-        return int(command(options))
+        if arguments[:1] == ["export"]:  # has a parser of its own, in a package that may not be installed
+            return export.forward(argparse.Namespace(arguments=arguments[1:]))
+        options = _parser().parse_args(arguments)
+        return int(options.command(options))
     except KeyboardInterrupt:
         print("\npartway: interrupted", file=sys.stderr)
         return 130
@@ -39,8 +41,15 @@ def _fail(message: str) -> int:
     return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """The one hook argparse has for errors: ours are one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see: {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="partway",
         description="Stable Diffusion image-to-image without PyTorch; strength is the dial.",
         epilog="partway COMMAND --help tells more about each command.",

@@ -1,5 +1,7 @@
 """A run with a progress bar, and what it did in one line."""
 
+import sys
+
 from partway import Plan, Result, Run
 
 
@@ -8,7 +10,7 @@ def finish(run: Run, *, label: str = "", quiet: bool = False) -> Result:
     from tqdm import tqdm
 
     # None hides the bar where stderr is not a terminal.
-    disable = True if quiet else None
+    disable = True if quiet or sys.stderr is None else None
     with tqdm(total=run.plan.steps_run, desc=label or None, unit="step", leave=False, disable=disable) as bar:
         for _ in run:
             bar.update()

@@ -21,7 +21,6 @@ _TYPES: dict[str, type] = {
     "device": str,
     "precision": str,
     "revision": str,
-    "batch": int,
 }
 
 

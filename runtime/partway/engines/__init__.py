@@ -33,7 +33,9 @@ class Signature(NamedTuple):
 
 
 class Engine(Protocol):
-    """Runs networks by name; loads each on first use."""
+    """Runs networks by name; loads each on first use. ``batch`` is the largest it takes at once, None for any."""
+
+    batch: int | None
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives."""
@@ -71,8 +73,8 @@ class EngineOptions:
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
         choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
 
 
@@ -130,13 +132,6 @@ def cast(network: str, inputs: Mapping[str, NDArray[Any]], signature: Signature)
             array = np.rint(array)
         ready[name] = np.asarray(array, dtype=port.dtype, order="C")
     return ready
-
-
-def limited(shape: tuple[int | None, ...], batch: int | None) -> tuple[int | None, ...]:
-    """A graph's shape under the option `batch`: its free first dimension, if it has others too, is that size."""
-    if batch is not None and len(shape) > 1 and shape[0] is None:
-        return (batch, *shape[1:])
-    return shape
 
 
 def as_float32(outputs: Iterable[tuple[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from numpy.typing import NDArray
 
-from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.errors import EngineError, NetworkError, PackageError
 
 # What the common names may stand for, best first.
@@ -43,8 +44,10 @@ class OnnxRuntime:
         self._library = onnxruntime
         self._files = files
         self._options = options
+        self.batch = options.batch
         self._provider = _provider(options.device, onnxruntime.get_available_providers())
         self._sessions: dict[str, Any] = {}
+        self._opening = Lock()
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives."""
@@ -68,25 +71,29 @@ class OnnxRuntime:
         self._sessions.pop(network, None)
 
     def _session(self, network: str) -> Any:
-        if network not in self._sessions:
-            options = self._library.SessionOptions()
-            if self._options.threads:
-                options.intra_op_num_threads = self._options.threads
-            path = self._files[network]
-            try:
-                session = self._library.InferenceSession(str(path), options, providers=[self._provider])
-            except Exception as error:
-                raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
-            if self._provider not in session.get_providers():
-                raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
-            self._sessions[network] = session
-        return self._sessions[network]
+        with self._opening:
+            if network not in self._sessions:
+                self._sessions[network] = self._open(network)
+            return self._sessions[network]
+
+    def _open(self, network: str) -> Any:
+        options = self._library.SessionOptions()
+        if self._options.threads:
+            options.intra_op_num_threads = self._options.threads
+        path = self._files[network]
+        try:
+            session = self._library.InferenceSession(str(path), options, providers=[self._provider])
+        except Exception as error:
+            raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
+        if self._provider not in session.get_providers():
+            raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
+        return session
 
     def _port(self, port: Any) -> Port:
         if port.type not in _TYPES:
             raise NetworkError(f"input or output {port.name} has type {port.type}, which partway does not know")
         shape = tuple(size if isinstance(size, int) and size > 0 else None for size in port.shape)
-        return Port(_TYPES[port.type], limited(shape, self._options.batch))
+        return Port(_TYPES[port.type], shape)
 
 
 def devices() -> list[tuple[str, str, str]]:

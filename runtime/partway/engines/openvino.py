@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway.caching import Recent
-from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -33,35 +34,39 @@ class OpenVINO:
         # An NPU compiles fixed shapes only, and one picture at a time keeps them small.
         npu = self._device.split(".")[0] == "NPU"
         self._static = options.static or npu
-        self._batch = options.batch or (1 if npu else None)
+        self.batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
         self._files = files
+        self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
         self._signatures: dict[str, Signature] = {}
         self._requests: dict[str, Recent[Shapes, Any]] = {}
 
     def signature(self, network: str) -> Signature:
-        """What the network takes and gives; the batch is what the engine was opened with."""
-        if network not in self._signatures:
-            model = self._models[network] = self._read(network)
-            inputs = {_name(port): self._port(port) for port in model.inputs}
-            self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
-        return self._signatures[network]
+        """What the network takes and gives."""
+        with self._lock:
+            if network not in self._signatures:
+                model = self._models[network] = self._read(network)
+                inputs = {_name(port): self._port(port) for port in model.inputs}
+                self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
+            return self._signatures[network]
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once; raises `NetworkError` if it fails."""
         ready = cast(network, inputs, self.signature(network))
-        request = self._request(network, ready)
-        try:
-            results = request.infer(ready, share_inputs=True)
-        except RuntimeError as error:
-            raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
-        return as_float32((_name(port), np.array(array)) for port, array in results.items())
+        with self._lock:
+            request = self._request(network, ready)
+            try:
+                results = request.infer(ready, share_inputs=True)
+            except RuntimeError as error:
+                raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
+            return as_float32((_name(port), np.array(array)) for port, array in results.items())
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
-        self._models.pop(network, None)
-        self._requests.pop(network, None)
+        with self._lock:
+            self._models.pop(network, None)
+            self._requests.pop(network, None)
 
     def _request(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
         shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
@@ -92,7 +97,7 @@ class OpenVINO:
         if kind not in _TYPES:
             raise NetworkError(f"input or output {_name(port)} has type {kind}, which partway does not know")
         shape = tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape)
-        return Port(_TYPES[kind], limited(shape, self._batch))
+        return Port(_TYPES[kind], shape)
 
 
 def devices() -> list[tuple[str, str, str]]:

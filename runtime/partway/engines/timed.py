@@ -14,6 +14,7 @@ class Timed:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.batch = engine.batch
         self.seconds: dict[str, float] = {}
         self.calls: dict[str, int] = {}
 
