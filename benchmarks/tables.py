@@ -155,7 +155,7 @@ def provenance(found: list[Record]) -> str:
     """When, on what machine and with which versions."""
     record = found[-1]
     machine = record["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(record.get("versions", {}).items()))
     parts = [
         f"{record['session']}, commit {record['commit']}",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {' '.join(machine['flags'])}",
