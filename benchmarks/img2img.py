@@ -159,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sampler", default="ddim", help="default: ddim, one network call a step and known to all")
     parser.add_argument("--threads", type=int, default=records.cores(), help="default: one a core")
     parser.add_argument("--repeats", type=int, default=3, help="processes of each configuration; default: 3")
-    parser.add_argument("--cold", type=int, default=1, help="in how many of them the first picture has all its steps")
+    parser.add_argument(
+        "--cold", type=int, default=0, help="in how many the first picture has all its steps; default: 0"
+    )
     parser.add_argument("--results", type=Path, default=records.RESULTS / "img2img.jsonl")
     parser.add_argument("--no-tables", dest="tables", action="store_false", help="leave README.md as it is")
     return parser

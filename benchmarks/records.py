@@ -65,18 +65,18 @@ def cores() -> int:
 
 
 def commit() -> str | None:
-    """The commit of the code, marked when it has been changed since; None outside a repository."""
+    """The commit of the code, marked "-dirty" when the code has been changed since; None outside a repository."""
+    code = ["runtime", "export", "benchmarks/*.py", "benchmarks/tools"]  # results and tables change with every run
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"],
-            cwd=HERE,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("-dirty" if _git("status", "--porcelain", "--", *code) else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
 class Processor(NamedTuple):
