@@ -43,9 +43,12 @@ def joined(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def caption_of(layout: Layout, look: Look, names: dict[str, str]) -> str:
-    """A caption that always names style, light and medium (a photo may go without), then some objects and colours."""
-    rng = np.random.default_rng([look.seed, 9])
+def caption_of(layout: Layout, look: Look, names: dict[str, str], variant: int = 0) -> str:
+    """A caption that always names style, light and medium (a photo may go without), then some objects and colours.
+
+    Other variants say the same of the same picture in other words.
+    """
+    rng = np.random.default_rng([look.seed, 9, variant])
     style, light = STYLES[look.style], LIGHTS[look.light]
     word, glow = str(rng.choice(style.words)), str(rng.choice(light.words))
     medium, room = str(rng.choice(MEDIUM_WORDS[look.medium])), str(rng.choice(ROOM_WORDS))
