@@ -8,7 +8,6 @@ PartwayError
 └── NetworkError                   a network that does not fit its inputs, fails, or returns NaN
 """
 
-
 from collections.abc import Iterable
 
 

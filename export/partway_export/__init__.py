@@ -1,0 +1,5 @@
+"""The export stage of partway: fetch -> trace -> optimise -> compress -> package -> verify. torch lives here only."""
+
+from partway_export.export import export
+
+__all__ = ["export"]

@@ -1,0 +1,98 @@
+"""Store weights in fewer bits. Arithmetic stays float32 (or what the engine is asked for): only files get smaller."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partway_export.onnx_file import large_weights, replace_initializers
+
+# Where the output channel of a weight lies, by the operator that uses it as its second input.
+CHANNEL = {"Conv": 0, "MatMul": -1}
+
+
+def compress_onnx(model: Any, weights: str) -> None:
+    """Store the large weights of an ONNX model as ``weights`` ("fp32", "fp16" or "int8"), in place.
+
+    fp16: float16 tensors, each followed by a Cast to float32 that engines fold when they load. int8: symmetric, one
+    scale per output channel, as DequantizeLinear; what is not a convolution or a matrix product is stored as fp16.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    if weights == "fp32":
+        return
+    nodes, tensors = [], []
+    large = large_weights(model)
+    uses = _uses(model)
+    stored = set()
+    for name, tensor in large.items():
+        values = numpy_helper.to_array(tensor)
+        axes = {axis for axis in uses.get(name, {None}) if axis is not None} if weights == "int8" else set()
+        if len(axes) == 1 and None not in uses[name]:
+            packed = quantise(values, axes.pop() % values.ndim)
+            tensors += [
+                numpy_helper.from_array(packed.values, f"{name}.int8"),
+                numpy_helper.from_array(packed.scale, f"{name}.scale"),
+            ]
+            inputs = [f"{name}.int8", f"{name}.scale"]
+            nodes.append(helper.make_node("DequantizeLinear", inputs, [name], axis=packed.axis))
+        elif np.abs(values).max() <= np.finfo(np.float16).max:
+            tensors.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
+            nodes.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=TensorProto.FLOAT))
+        else:
+            continue
+        stored.add(name)
+    replace_initializers(model, stored, tensors)
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes + rest)
+
+
+class Quantised(NamedTuple):
+    """int8 values and float32 scales along ``axis``: ``values * scale`` is nearly the original."""
+
+    values: NDArray[np.int8]
+    scale: NDArray[np.float32]
+    axis: int
+
+
+def quantise(values: NDArray[np.float32], axis: int) -> Quantised:
+    """Quantise symmetrically to -127..127 with one scale per index of ``axis``."""
+    others = tuple(index for index in range(values.ndim) if index != axis)
+    peak = np.abs(values).max(axis=others, keepdims=True)
+    scale = np.where(peak > 0, peak / 127, 1).astype(np.float32)
+    rounded = np.rint(values / scale).clip(-127, 127).astype(np.int8)
+    return Quantised(rounded, scale.reshape(-1), axis)
+
+
+def compress_openvino(path: Path, weights: str) -> None:
+    """Rewrite the OpenVINO model at ``path`` with weights stored as "fp32", "fp16" or "int8"."""
+    if weights == "fp32":
+        return
+    import openvino
+
+    model = openvino.Core().read_model(path)
+    if weights == "int8":
+        import nncf
+
+        model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
+    new = path.with_name("compressed.xml")  # the old file is mapped into memory and must stay until it is written
+    openvino.save_model(model, new, compress_to_fp16=True)
+    del model
+    for suffix in (".xml", ".bin"):
+        os.replace(new.with_suffix(suffix), path.with_suffix(suffix))
+
+
+def _uses(model: Any) -> dict[str, set[int | None]]:
+    """Return, for every tensor, the channel axes that its users ask for; None stands for any other use."""
+    uses: dict[str, set[int | None]] = {}
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            axis = CHANNEL.get(node.op_type) if index == 1 else None
+            if node.op_type == "Gemm" and index == 1:
+                transposed = any(item.name == "transB" and item.i for item in node.attribute)
+                axis = 0 if transposed else 1
+            uses.setdefault(name, set()).add(axis)
+    return uses

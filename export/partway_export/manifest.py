@@ -1,0 +1,71 @@
+"""partway.json: where the package comes from, what is in it, and how near to torch it was found to be."""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from partway_export.fetch import Source
+
+MANIFEST = "partway.json"
+_LIBRARIES = (
+    "partway",
+    "torch",
+    "diffusers",
+    "transformers",
+    "optimum",
+    "optimum-onnx",
+    "optimum-intel",
+    "onnx",
+    "onnxslim",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+)
+
+
+def write_manifest(
+    folder: Path,
+    source: Source,
+    *,
+    to: str,
+    weights: str,
+    verification: Mapping[str, Mapping[str, float]],
+    goldens: Mapping[str, str],
+) -> dict[str, Any]:
+    """Write ``partway.json`` with the checksum of every other file in ``folder``; return its contents."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    contents: dict[str, Any] = {
+        "partway": 1,
+        "source": source.name,
+        "revision": source.revision,
+        "licence": source.licence,
+        "format": to,
+        "weights": weights,
+        "versions": versions(),
+        "files": {path.relative_to(folder).as_posix(): describe(path) for path in files},
+        "verification": {name: dict(figures) for name, figures in verification.items()},
+        "goldens": dict(goldens),
+    }
+    text = json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return contents
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return the SHA-256 (hex) and the size in bytes of a file."""
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that had a hand in the export, as far as they are installed."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,27 @@
+"""Simplify a traced ONNX graph without changing what it computes, in standard operators only."""
+
+from typing import Any
+
+from partway_export.onnx_file import large_weights, replace_initializers
+
+
+def optimise(model: Any) -> Any:
+    """Return ``model`` folded and fused by onnxslim; takes a tenth of the time that it takes with the weights inside.
+
+    The weights wait outside as graph inputs meanwhile: onnxslim copies the model several times, and protobuf cannot
+    copy more than 2 GiB. Only operators of the ONNX standard come out, so OpenVINO reads the file as well.
+    """
+    import onnxslim
+    from onnx import helper
+
+    weights = large_weights(model)
+    replace_initializers(model, set(weights), [])
+    model.graph.input.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in weights.values()
+    )
+    model = onnxslim.slim(model)
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.graph.initializer.extend(weights.values())
+    return model

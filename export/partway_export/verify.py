@@ -1,0 +1,65 @@
+"""Is the exported graph still the network? Its outputs against torch's, in decibels."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from partway.errors import NetworkError
+
+from partway_export.reference import Reference
+
+# The least PSNR that an exported network may have, in dB. fp32 differs by rounding only (100 dB and more is usual);
+# fp16 keeps 11 bits of every weight.
+GATES = {"fp32": 70.0, "fp16": 35.0, "int8": 25.0}
+
+
+def psnr(reference: NDArray[Any], output: NDArray[Any]) -> float:
+    """Return the peak signal-to-noise ratio in dB; the peak is the range (max - min) of the reference.
+
+    Equal arrays give 200, so that the figure stays a number in JSON; NaN or another shape gives -200.
+    """
+    if reference.shape != output.shape or not np.isfinite(output).all():
+        return -200.0
+    error = float(np.mean((reference.astype(np.float64) - output) ** 2))
+    peak = float(np.ptp(reference))
+    if error == 0:
+        return 200.0
+    return max(-200.0, min(200.0, 10 * math.log10(peak**2 / error))) if peak > 0 else -200.0
+
+
+def verify(name: str, path: Path, reference: Reference, to: str, gate: float) -> float:
+    """Run the graph at ``path`` on the reference's inputs and return the worst PSNR over its outputs, in dB.
+
+    Raises NetworkError, naming the network and the figure, when it is below ``gate``.
+    """
+    outputs = (_run_onnx if to == "onnx" else _run_openvino)(path, reference.inputs)
+    worst = min(psnr(value, outputs[key]) for key, value in reference.outputs.items())
+    if worst < gate:
+        raise NetworkError(
+            f"{name} differs too much from torch: {worst:.1f} dB, and at least {gate:g} dB is needed; "
+            "export with weights of a higher precision"
+        )
+    return worst
+
+
+def _run_onnx(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def _run_openvino(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    import openvino
+
+    # The weights are on trial, not this machine's shorter arithmetic (bfloat16 where the processor has it).
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    model = openvino.Core().compile_model(path, "CPU", exact)
+    result = model(dict(inputs))
+    return {output.get_any_name(): result[output] for output in model.outputs}

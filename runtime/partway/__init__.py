@@ -1,0 +1,80 @@
+"""Stable Diffusion image-to-image without PyTorch.
+
+    import partway
+
+    pipe = partway.load("path/to/model")
+    pipe.img2img("room.jpg", "cozy scandinavian interior, warm light", strength=0.45).image.save("out.png")
+
+`load` opens a model folder, `Pipeline` runs it, `plan` says what a run will do before it does anything.
+"""
+
+from pathlib import Path
+from typing import Unpack
+
+from partway.dials import DIALS
+from partway.engines import EngineOptions, devices, open_engine
+from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
+from partway.hub import locate
+from partway.package import open_package
+from partway.pipeline import Pipeline, Result, Run, Step
+from partway.plans import Plan, make_plan
+from partway.samplers import SAMPLERS
+from partway.schedules import SCHEDULES, NoiseLevel, Schedule, trained
+from partway.settings import Options, Settings
+from partway.tokens import load_tokenizer
+
+__all__ = [
+    "DIALS",
+    "SAMPLERS",
+    "SCHEDULES",
+    "EngineError",
+    "EngineOptions",
+    "ImageError",
+    "InputError",
+    "NetworkError",
+    "NoiseLevel",
+    "Options",
+    "PackageError",
+    "PartwayError",
+    "Pipeline",
+    "Plan",
+    "Result",
+    "Run",
+    "Schedule",
+    "Settings",
+    "Step",
+    "devices",
+    "load",
+    "plan",
+]
+__version__ = "0.1.0"
+
+
+def load(
+    model: str | Path,
+    *,
+    engine: str = "auto",
+    device: str = "CPU",
+    threads: int | None = None,
+    precision: str | None = None,
+    cache_dir: str | Path | None = None,
+    static: bool = False,
+    batch: int | None = None,
+    revision: str | None = None,
+) -> Pipeline:
+    """Open a model: a folder of exported networks, or a Hub id (``revision`` pins a version of it).
+
+    ``engine`` is "auto", "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first
+    use. Raises `PackageError`, `EngineError` or `InputError`, each saying what to do.
+    """
+    options = EngineOptions(device, threads, precision, cache_dir, static, batch)
+    package = open_package(locate(model, revision=revision))
+    tokenizer = load_tokenizer(package.root / "tokenizer")
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizer)
+
+
+def plan(*, image: bool = True, **settings: Unpack[Options]) -> Plan:
+    """What a run would do on a model with Stable Diffusion 1.5's noise levels; `Pipeline.plan` is the model's own."""
+    chosen = Settings(**settings)
+    sampler, schedule = chosen.sampler or "dpmpp_2m", chosen.schedule or "leading"
+    return make_plan(chosen, trained(), sampler=sampler, schedule=schedule, image=image)[0]

@@ -1,0 +1,80 @@
+"""Arguments that several commands share, and how they become keyword arguments.
+
+None of them has a default of its own: what is not given is not passed on, so that `partway.Settings` and
+`partway.load` keep the only copy of every default.
+"""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from partway.settings import Settings
+
+Commands = Any  # argparse's type for what add_subparsers returns is private
+
+SETTINGS = tuple(field.name for field in fields(Settings))
+LOAD = ("engine", "device", "threads", "precision", "cache_dir", "static", "batch", "revision")
+"""Names of the arguments of `partway.load`, but the model."""
+
+
+def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of ``names`` that the user gave, with their values."""
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
+
+
+def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> None:
+    """Add one argument for each field of `Settings`; without ``strength`` for text-to-image."""
+    group = parser.add_argument_group("what to make")
+    default = Settings()
+
+    def add(name: str, type_: Any, metavar: str, text: str) -> None:
+        value = getattr(default, name)
+        shown = "" if value in (None, "") else f" (default {value})"
+        flag = "--" + name.replace("_", "-")
+        group.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text + shown)
+
+    if strength:
+        add("strength", float, "S", "0 keeps the picture, 1 ignores it")
+    add("steps", int, "N", "steps of the whole schedule; strength says how many of them run")
+    add("guidance_scale", float, "G", "how much the prompt counts; 1 needs half the work")
+    add("negative_prompt", str, "TEXT", "what the picture should not show")
+    add("seed", int, "N", "the same seed gives the same picture")
+    add("sampler", str, "NAME", "see: partway samplers; the model's own if not given")
+    add("schedule", str, "NAME", "see: partway schedules; the model's own if not given")
+    if strength:
+        add("dial", str, "NAME", "what strength means, see: partway dials")
+    add("guidance_rescale", float, "R", "0 to 1, against washed-out colours at high guidance")
+    add("eta", float, "E", "0 to 1, share of fresh noise in samplers that take it")
+    add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model and the arguments of `partway.load`."""
+    group = parser.add_argument_group("what to run it on")
+    text = "a folder made by partway export or by optimum, or a Hub id (owner/name)"
+    group.add_argument("--model", "-m", metavar="MODEL", help=text)
+    group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
+    add_engine(group)
+    for flag, type_, metavar, text in (
+        ("--threads", int, "N", "processor threads (default: the engine's choice)"),
+        ("--precision", str, "NAME", "arithmetic: fp32, bf16, fp16, or fastest"),
+        ("--cache-dir", str, "FOLDER", "keep compiled networks there, for a quick second start"),
+        ("--batch", int, "N", "largest batch a network is given at once; 1 makes guidance two calls"),
+    ):
+        group.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    text = "compile for the exact size of the picture (OpenVINO): faster steps, slower start"
+    group.add_argument("--static", action="store_true", default=argparse.SUPPRESS, help=text)
+
+
+def add_engine(group: Any) -> None:
+    """Add --engine and --device to a parser or group."""
+    text = "auto, onnxruntime or openvino (default auto)"
+    group.add_argument("--engine", metavar="NAME", default=argparse.SUPPRESS, help=text)
+    text = "CPU, GPU, NPU, see: partway devices (default CPU)"
+    group.add_argument("--device", metavar="NAME", default=argparse.SUPPRESS, help=text)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add --quiet."""
+    parser.add_argument("--quiet", "-q", action="store_true", help="no progress bar, print only what was written")

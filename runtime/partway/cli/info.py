@@ -1,0 +1,58 @@
+"""``partway info``: what a model folder holds."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from partway.cli.arguments import Commands
+from partway.hub import locate
+from partway.package import Package, open_package
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("info", help="what a model folder holds", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a folder, or a Hub id (owner/name)")
+    parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
+    parser.set_defaults(command=info)
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print the description of a folder; no network is loaded."""
+    package = open_package(locate(options.model, revision=options.revision))
+    for name, value in _facts(package).items():
+        print(f"{name:<12} {value}")
+    for network, file in package.networks.items():
+        print(f"{network:<12} {_megabytes(_size(file)):>10}  {file.relative_to(package.root)}")
+    print(f"{'in all':<12} {_megabytes(sum(map(_size, package.networks.values()))):>10}")
+    return 0
+
+
+def _facts(package: Package) -> dict[str, object]:
+    manifest: Mapping[str, Any] = package.manifest
+    unstated = "not stated (the folder has no partway.json)" if not manifest else "not stated"
+    width, height = package.size
+    source = manifest.get("source") or unstated
+    revision = manifest.get("revision")
+    return {
+        "folder": package.root,
+        "family": package.family,
+        "format": {"onnx": "ONNX", "openvino": "OpenVINO IR"}[package.format],
+        "weights": manifest.get("weights") or unstated,
+        "size": f"{width}x{height}; pictures are padded to a multiple of {package.multiple}",
+        "predicts": package.prediction,
+        "starts with": f"{package.sampler} sampler, {package.schedule} schedule",
+        "source": f"{source} at {revision}" if revision else source,
+        "licence": manifest.get("licence") or unstated,
+    }
+
+
+def _size(file: Path) -> int:
+    """Return the bytes of a network: its graph and whatever lies beside it as weights."""
+    beside = (part for part in file.parent.iterdir() if part.suffix != ".json")
+    return sum(part.stat().st_size for part in beside if part.is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

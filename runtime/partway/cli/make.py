@@ -1,0 +1,114 @@
+"""``partway img2img`` and ``partway txt2img``."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import partway
+from partway import images
+from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
+from partway.cli.outputs import Outputs
+from partway.cli.progress import did, finish, timing
+from partway.cli.request import Request, load, request, warn_if_other_source
+from partway.errors import InputError
+from partway.records import record, source_hashes
+
+
+def add(commands: Commands) -> None:
+    """Add both commands."""
+    parser = commands.add_parser("img2img", help="restyle a picture", description="Restyle a picture by a prompt.")
+    parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
+    _add_common(parser)
+    parser.set_defaults(command=img2img)
+
+    parser = commands.add_parser("txt2img", help="make a picture from a prompt alone")
+    _add_common(parser, strength=False)
+    text = "pixels (default: what the model was trained for)"
+    parser.add_argument("--width", type=int, metavar="N", help=text)
+    parser.add_argument("--height", type=int, metavar="N", help=text)
+    parser.set_defaults(command=txt2img)
+
+
+def img2img(options: argparse.Namespace) -> int:
+    """Restyle a picture, once for each of --count seeds."""
+    wanted = request(options, "img2img")
+    outputs = Outputs(options.output, stem=options.input.stem, count=options.count, source=options.input)
+    picture = images.read(options.input)
+    source = source_hashes(options.input, picture)
+    warn_if_other_source(wanted.source, source)
+    pipe = load(wanted)
+    for label, settings in _each(wanted, options.count):
+        run = pipe.stream(wanted.prompt, picture.original, **settings)
+        _make(pipe, run, "img2img", label, wanted, outputs, options.quiet, source)
+    return 0
+
+
+def txt2img(options: argparse.Namespace) -> int:
+    """Make a picture from a prompt alone, once for each of --count seeds."""
+    wanted = request(options, "txt2img")
+    width, height = wanted.size or (None, None)
+    width = width if options.width is None else options.width
+    height = height if options.height is None else options.height
+    outputs = Outputs(options.output, stem="", count=options.count)
+    pipe = load(wanted)
+    for label, settings in _each(wanted, options.count):
+        run = pipe.stream(wanted.prompt, width=width, height=height, **settings)
+        _make(pipe, run, "txt2img", label, wanted, outputs, options.quiet, None)
+    return 0
+
+
+def _add_common(parser: argparse.ArgumentParser, *, strength: bool = True) -> None:
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?", help="what the picture should show, in quotes")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help=".png, .jpg or .webp (default: a new .png in the current folder)",
+    )
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="N pictures, with seed, seed + 1, ...")
+    parser.add_argument(
+        "--from-png",
+        metavar="FILE",
+        help="repeat the settings inside a picture partway made; flags given here win",
+    )
+    add_quiet(parser)
+    add_settings(parser, strength=strength)
+    add_model(parser)
+
+
+def _each(wanted: Request, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a label and settings for each picture: one at a time, so that each is saved before the next."""
+    if count < 1:
+        raise InputError(f"count must be at least 1, not {count}")
+    seed = wanted.settings.get("seed", partway.Settings.seed)
+    for number in range(count):
+        label = f"{number + 1}/{count}" if count > 1 else ""
+        yield label, wanted.settings | {"seed": seed + number}
+
+
+def _make(
+    pipe: partway.Pipeline,
+    run: partway.Run,
+    task: str,
+    label: str,
+    wanted: Request,
+    outputs: Outputs,
+    quiet: bool,
+    source: dict[str, str] | None,
+) -> None:
+    result = finish(run, label=label, quiet=quiet)
+    made = record(
+        result,
+        0,
+        task=task,
+        prompt=wanted.prompt,
+        model=wanted.model,
+        manifest=pipe.package.manifest,
+        load=wanted.recorded_load,
+        source=source,
+    )
+    path = outputs.save(result.image, made)
+    print(f"{path}  {result.image.width}x{result.image.height}, seed {result.seeds[0]}")
+    if not quiet:
+        print(f"{did(result.plan)}; {timing(result.seconds)}")

@@ -1,0 +1,49 @@
+"""``partway plan``: what a run would do, without running anything."""
+
+import argparse
+import json
+
+import partway
+from partway.cli.arguments import SETTINGS, Commands, add_settings, given
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "plan", help="what a run would do: steps, noise levels, network calls", description=__doc__
+    )
+    parser.add_argument("--model", "-m", metavar="MODEL", help="its noise levels (default: those of SD 1.x and 2.x)")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON")
+    shape.add_argument("--compare", action="store_true", help="the same steps and strength on every dial")
+    parser.add_argument("--txt2img", action="store_true", help="plan a run without a source picture")
+    add_settings(parser)
+    parser.set_defaults(command=plan)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print the plan as a table, as JSON, or one row for each dial."""
+    settings = given(options, SETTINGS)
+    partway.Settings(**settings)  # before a model is opened
+    make = partway.plan if options.model is None else partway.load(options.model).plan
+    image = not options.txt2img
+    if options.compare:
+        print(_comparison([make(image=image, **(settings | {"dial": dial})) for dial in partway.DIALS]))
+    elif options.json:
+        print(json.dumps(make(image=image, **settings).as_dict(), indent=2))
+    else:
+        print(make(image=image, **settings))
+    return 0
+
+
+def _comparison(plans: list[partway.Plan]) -> str:
+    first = plans[0]
+    rows = [f"{'dial':<12} {'steps run':>9} {'UNet calls':>10} {'start sigma':>11} {'timestep':>8} {'noise':>7}"]
+    for one in plans:
+        if one.levels:
+            start = f"{one.start_sigma:>11.4f} {one.start_timestep:>8.1f} {100 * one.noise_share:>5.1f} %"
+        else:
+            start = f"{'-':>11} {'-':>8} {'-':>7}"
+        rows.append(f"{one.dial:<12} {one.steps_run:>9} {one.network_calls:>10} {start}")
+    head = f"{first.sampler}, {first.schedule} schedule, {first.steps} steps, strength {first.strength:g}"
+    return "\n".join([head, *rows])

@@ -1,0 +1,104 @@
+"""From the command line, and the record in an earlier picture if asked for, to one complete request."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import partway
+from partway import metadata
+from partway.cli.arguments import LOAD, SETTINGS, given
+from partway.errors import ImageError, InputError
+
+# Arguments of `partway.load` that belong to the machine, not to the picture.
+_MACHINE = ("threads", "cache_dir")
+# What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
+_TYPES: dict[str, type] = {
+    "negative_prompt": str,
+    "seed": int,
+    "engine": str,
+    "device": str,
+    "precision": str,
+    "revision": str,
+    "batch": int,
+}
+
+
+class Request(NamedTuple):
+    """What to run: a model, how to load it, a prompt and settings; a replayed record adds size and source."""
+
+    model: str
+    load: dict[str, Any]
+    prompt: str
+    settings: dict[str, Any]
+    size: tuple[int, int] | None
+    source: Mapping[str, Any]
+
+    @property
+    def recorded_load(self) -> dict[str, Any]:
+        """The part of ``load`` that a record keeps."""
+        return {name: value for name, value in self.load.items() if name not in _MACHINE}
+
+
+def request(options: argparse.Namespace, task: str) -> Request:
+    """Return what the command line asks for; with --from-png the record fills in what it leaves out.
+
+    Raises InputError or ImageError; all settings have been checked.
+    """
+    record: dict[str, Any] = {}
+    if options.from_png is not None:
+        record = metadata.read_parameters(options.from_png)
+        if record.get("task") != task:
+            raise ImageError(f"{options.from_png} was made by partway {record.get('task')}; replay it with that")
+    model = options.model or _part(record, "model").get("name")
+    if not model:
+        raise InputError("which model? give --model FOLDER, or a Hub id (owner/name)")
+    prompt = options.prompt if options.prompt is not None else record.get("prompt")
+    if not isinstance(prompt, str):
+        raise InputError('which prompt? give it in quotes; "" for none')
+    settings = _known(record, "settings", SETTINGS) | given(options, SETTINGS)
+    partway.Settings(**settings)  # before anything slow
+    return Request(
+        model=str(model),
+        load=_known(record, "load", LOAD) | given(options, LOAD),
+        prompt=prompt,
+        settings=settings,
+        size=(record["width"], record["height"]) if "width" in record and "height" in record else None,
+        source=_part(record, "source"),
+    )
+
+
+def load(wanted: Request) -> partway.Pipeline:
+    """Load the model; say on stderr which end of a prompt it does not read."""
+    pipe = partway.load(wanted.model, **wanted.load)
+    for prompt in (wanted.prompt, wanted.settings.get("negative_prompt", "")):
+        unread = pipe.tokenizer.truncated(prompt)
+        if unread:
+            _warn(f"the prompt is too long for this model, which does not read {unread!r}")
+    return pipe
+
+
+def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Say on stderr that a replay starts from another picture than the one in the record."""
+    if recorded and recorded.get("pixels_sha256") != now["pixels_sha256"]:
+        _warn("the input is not the picture that this was made from")
+
+
+def _warn(text: str) -> None:
+    print(f"partway: warning: {text}", file=sys.stderr)
+
+
+def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = record.get(name, {})
+    return part if isinstance(part, dict) else {}
+
+
+def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return one part of a record, which can hold anything: ImageError unless names and types are ours."""
+    part = dict(_part(record, name))
+    for key, value in part.items():
+        if key not in keys:
+            raise ImageError(f"the replayed picture sets {key}, unknown to this version; update partway")
+        if not isinstance(value, _TYPES.get(key, str | int | float | None)):
+            raise ImageError(f"the replayed picture sets {key} to {value!r}, which it cannot be")
+    return part

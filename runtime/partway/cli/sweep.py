@@ -1,0 +1,102 @@
+"""``partway sweep``: one picture at several strengths, side by side on a labelled sheet."""
+
+import argparse
+from pathlib import Path
+
+import partway
+from partway import images
+from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
+from partway.cli.outputs import Outputs, save
+from partway.cli.progress import did, finish
+from partway.cli.request import Request, load, request
+from partway.errors import InputError
+from partway.files import check_writable
+from partway.records import record, source_hashes
+from partway.sheet import contact_sheet
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("sweep", help="one picture at several strengths, on a contact sheet")
+    parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
+    parser.add_argument("prompt", metavar="PROMPT", help="what the pictures should show, in quotes")
+    parser.add_argument("--strengths", metavar="S,S,...", default="0,0.2,0.4,0.6,0.8,1", help="default: %(default)s")
+    parser.add_argument("-o", "--output", metavar="SHEET", help="default: a new .png in the current folder")
+    parser.add_argument("--save-each", action="store_true", help="write every picture beside the sheet too")
+    add_quiet(parser)
+    add_settings(parser)
+    add_model(parser)
+    parser.set_defaults(command=sweep, from_png=None)
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Run every strength on one loaded model and lay the pictures out."""
+    strengths = _strengths(options.strengths)
+    wanted = request(options, "img2img")
+    for strength in strengths:
+        partway.Settings(**(wanted.settings | {"strength": strength}))
+    outputs = Outputs(options.output, stem=f"{options.input.stem}-sweep", source=options.input)
+    picture = images.read(options.input)
+    source = source_hashes(options.input, picture)
+    pipe = load(wanted)
+    results = []
+    for strength in strengths:
+        run = pipe.stream(wanted.prompt, picture.original, **(wanted.settings | {"strength": strength}))
+        results.append(finish(run, label=f"strength {strength:g}", quiet=options.quiet))
+        if not options.quiet:
+            print(f"{did(results[-1].plan)}; {results[-1].seconds['total']:.1f} s")
+
+    made = [result.image for result in results]
+    labels = ["original", *(f"strength {strength:g}" for strength in strengths)]
+    sheet = contact_sheet([picture.original, *made], labels, title=wanted.prompt, details=_details(results[-1]))
+    if picture.icc_profile is not None:
+        sheet.info["icc_profile"] = picture.icc_profile
+    path = outputs.save(sheet, {"task": "sweep", "prompt": wanted.prompt, "strengths": strengths, "source": source})
+    print(f"{path}  {sheet.width}x{sheet.height}, {len(made)} strengths")
+    if options.save_each:
+        _save_each(path, strengths, results, wanted, pipe, source)
+    return 0
+
+
+def _strengths(text: str) -> list[float]:
+    try:
+        strengths = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"strengths are numbers with commas between, like 0,0.5,1, not {text!r}") from None
+    return list(dict.fromkeys(strengths))
+
+
+def _details(result: partway.Result) -> str:
+    plan, settings = result.plan, result.settings
+    return (
+        f"{plan.sampler}, {plan.schedule}, {plan.steps} steps, guidance {settings.guidance_scale:g}, "
+        f"{plan.dial} dial, seed {result.seeds[0]}"
+    )
+
+
+def _save_each(
+    sheet: Path,
+    strengths: list[float],
+    results: list[partway.Result],
+    wanted: Request,
+    pipe: partway.Pipeline,
+    source: dict[str, str],
+) -> None:
+    for strength, result in zip(strengths, results, strict=True):
+        path = sheet.with_name(f"{sheet.stem}-{strength:g}{sheet.suffix}")
+        check_writable(path)
+        save(
+            result.image,
+            path,
+            record(
+                result,
+                0,
+                task="img2img",
+                prompt=wanted.prompt,
+                model=wanted.model,
+                manifest=pipe.package.manifest,
+                load=wanted.recorded_load,
+                source=source,
+            ),
+        )
+        print(path)

@@ -1,0 +1,103 @@
+"""Dials: conventions for what strength means, each turning (steps, strength) into the part of the schedule that runs.
+
+`continuous` is partway's own. The others are what other tools do with the same two numbers, so that "0.45 in that
+tool" can be asked for here. Adding one is adding a function and a row of `DIALS`. Every function takes
+``(steps, strength, spacing, trained)`` with steps >= 1 and strength in [0, 1].
+"""
+
+from collections.abc import Callable
+from math import hypot
+from typing import NamedTuple
+
+import numpy as np
+
+from partway.schedules import NoiseLevel, Schedule, Spacing, Trained
+
+
+class Part(NamedTuple):
+    """The part of a schedule that runs, and the latents it starts from: ``image * x0 + noise * normal``."""
+
+    schedule: Schedule  # no steps: nothing runs and the picture is returned as it is
+    image: float
+    noise: float
+
+    @property
+    def noise_share(self) -> float:
+        """Share of the start latents' variance that is noise, for latents of variance 1; in [0, 1]."""
+        return self.noise**2 / hypot(self.image, self.noise) ** 2 if self.noise else 0.0
+
+
+Dial = Callable[[int, float, Spacing, Trained], Part]
+
+
+def continuous(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """partway's contract: 0 is the picture, 1 is text-to-image, and every strength between has its own start level.
+
+    The run covers the last ``steps * strength`` steps of the schedule; a fraction of a step is a first step from a
+    level interpolated in timestep. At strength 1 the start is pure noise, as in text-to-image.
+    """
+    full = spacing(trained, steps)
+    if strength == 1:
+        return Part(full, 0.0, pure_noise(full))
+    covered = steps * strength
+    whole = round(covered)
+    if abs(covered - whole) > 1e-11 * steps:  # below that it is the rounding of decimal fractions: 20 * 0.45
+        whole = int(covered)
+        levels = full.last(whole + 1)
+        return _noised(_starting(_between(levels, covered - whole, trained), full.last(whole)))
+    return _noised(full.last(whole))
+
+
+def diffusers(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """diffusers' image-to-image pipelines: floor of ``steps * strength`` in floating point, noised image even at 1."""
+    return _noised(spacing(trained, steps).last(min(int(steps * strength), steps)))
+
+
+def a1111(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """AUTOMATIC1111's k-diffusion samplers: one step more than the floor, so 0 still runs a step."""
+    return _noised(spacing(trained, steps).last(int(min(strength, 0.999) * steps) + 1))
+
+
+def comfyui(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """ComfyUI's KSampler: exactly ``steps`` steps, the last of a schedule of int(steps / strength).
+
+    From the noisiest trained level its start adds sqrt(1 + sigma^2) times the noise to the image. The longer schedule
+    is capped at 100,000 steps.
+    """
+    if strength <= 0:
+        return _noised(spacing(trained, steps).last(0))
+    total = steps if strength > 0.9999 else int(min(steps / strength, 100_000))
+    part = _noised(spacing(trained, max(total, steps)).last(steps))
+    if part.noise >= trained.sigmas[-1] * (1 - 1e-5):
+        return part._replace(noise=hypot(1.0, part.noise))
+    return part
+
+
+def pure_noise(schedule: Schedule) -> float:
+    """The factor that gives pure noise the variance the network expects at the schedule's first level."""
+    return hypot(1.0, float(schedule.sigmas[0]))
+
+
+def _noised(schedule: Schedule) -> Part:
+    """The picture with the noise of the first level that runs."""
+    return Part(schedule, 1.0, float(schedule.sigmas[0]) if schedule.steps else 0.0)
+
+
+def _between(schedule: Schedule, fraction: float, trained: Trained) -> NoiseLevel:
+    """The level a fraction of the way back from the schedule's second level to its first."""
+    ends = trained.timestep(schedule.sigmas[:2])
+    timestep = float(ends[1] + fraction * (ends[0] - ends[1]))
+    return NoiseLevel(float(trained.sigma(timestep)), max(timestep, 0.0))
+
+
+def _starting(level: NoiseLevel, rest: Schedule) -> Schedule:
+    """The schedule with one more level in front."""
+    return Schedule(np.append(level.sigma, rest.sigmas), np.append(level.timestep, rest.timesteps))
+
+
+DIALS: dict[str, Dial] = {
+    "continuous": continuous,
+    "diffusers": diffusers,
+    "a1111": a1111,
+    "comfyui": comfyui,
+}

@@ -1,0 +1,151 @@
+"""Engines run networks. Everything else in partway meets them through one method that takes and returns arrays.
+
+`Engine` is the protocol; `open_engine` chooses one by name. An engine owns its device, threads, precision, compiled
+shapes and cache, casts inputs to the types of the graph, and turns its library's exceptions into ours.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partway.errors import EngineError, InputError, NetworkError, choose
+
+ENGINES = ("onnxruntime", "openvino")
+
+
+class Port(NamedTuple):
+    """An input or output: NumPy's name of its type, and its shape with None where any size goes."""
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class Signature(NamedTuple):
+    """What a network takes and gives, by name, in the graph's order."""
+
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+
+
+class Engine(Protocol):
+    """Runs networks by name; loads each on first use."""
+
+    def signature(self, network: str) -> Signature:
+        """What the network takes and gives."""
+        ...
+
+    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run it once; floating-point results are float32. Raises `NetworkError` naming network and remedy."""
+        ...
+
+    def release(self, network: str) -> None:
+        """Forget a network to free its memory; using it again loads it again."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where and how networks run.
+
+    device     "CPU", "GPU", "NPU", or the engine's own name for one
+    threads    None leaves the number to the engine
+    precision  arithmetic: "fp32" (default: the same pictures everywhere), "bf16", "fp16", or "fastest", the device's
+               own choice; ONNX Runtime computes in the precision of the exported graph and takes only "fp32"
+    cache_dir  folder for compiled networks (OpenVINO), so that the second start is quick
+    static     compile for the exact sizes of a run (OpenVINO): faster steps, a compilation for each new size
+    batch      the largest batch a network is given at once; 1 makes guidance two calls
+    """
+
+    device: str = "CPU"
+    threads: int | None = None
+    precision: str | None = None
+    cache_dir: str | Path | None = None
+    static: bool = False
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}")
+        choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
+
+
+def open_engine(name: str, files: Mapping[str, Path], options: EngineOptions) -> Engine:
+    """Open an engine over network files; "auto" takes ONNX Runtime for ONNX on a CPU and OpenVINO otherwise.
+
+    Raises `EngineError` when the engine is not installed, cannot read the files' format or lacks the device.
+    """
+    choose("engine", name, ("auto", *ENGINES))
+    openvino_files = any(path.suffix == ".xml" for path in files.values())
+    if name == "auto":
+        elsewhere = options.device.upper() != "CPU" and find_spec("openvino") is not None
+        name = "openvino" if openvino_files or elsewhere else "onnxruntime"
+    if name == "onnxruntime" and openvino_files:
+        raise EngineError("this model is OpenVINO IR, which onnxruntime cannot read; use engine 'openvino'")
+    if name == "openvino":
+        from partway.engines.openvino import OpenVINO
+
+        return OpenVINO(files, options)
+    from partway.engines.onnxruntime import OnnxRuntime
+
+    return OnnxRuntime(files, options)
+
+
+def devices() -> list[tuple[str, str, str]]:
+    """Every (engine, device, description) that can be used here."""
+    found: list[tuple[str, str, str]] = []
+    if find_spec("onnxruntime") is not None:
+        from partway.engines import onnxruntime
+
+        found += onnxruntime.devices()
+    if find_spec("openvino") is not None:
+        from partway.engines import openvino
+
+        found += openvino.devices()
+    return found
+
+
+def cast(network: str, inputs: Mapping[str, NDArray[Any]], signature: Signature) -> dict[str, NDArray[Any]]:
+    """Inputs in the graph's types; floats that go to integers are rounded. Raises `NetworkError` on a misfit."""
+    if set(inputs) != set(signature.inputs):
+        raise NetworkError(f"{network} takes {_names(signature.inputs)}, not {_names(inputs)}; export it again")
+    ready = {}
+    for name, array in inputs.items():
+        port = signature.inputs[name]
+        fits = array.ndim == len(port.shape) and all(
+            want in (None, have) for want, have in zip(port.shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = "x".join("?" if size is None else str(size) for size in port.shape) or "a single number"
+            given = "x".join(map(str, array.shape)) or "a single number"
+            raise NetworkError(f"{network} takes {name} of shape {wanted}, not {given}; change the size or the model")
+        integral = np.issubdtype(np.dtype(port.dtype), np.integer)
+        if integral and not np.issubdtype(array.dtype, np.integer):
+            array = np.rint(array)
+        ready[name] = np.ascontiguousarray(array, dtype=port.dtype)
+    return ready
+
+
+def limited(shape: tuple[int | None, ...], batch: int | None) -> tuple[int | None, ...]:
+    """A graph's shape under the option `batch`: its free first dimension, if it has others too, is that size."""
+    if batch is not None and len(shape) > 1 and shape[0] is None:
+        return (batch, *shape[1:])
+    return shape
+
+
+def as_float32(outputs: Iterable[tuple[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Results by name, floating-point ones as float32."""
+    return {
+        name: array.astype(np.float32, copy=False) if np.issubdtype(array.dtype, np.floating) else array
+        for name, array in outputs
+    }
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

@@ -1,0 +1,114 @@
+"""ONNX Runtime as an engine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
+from partway.errors import EngineError, NetworkError, PackageError
+
+# What the common names may stand for, best first.
+_PROVIDERS = {
+    "CPU": ("CPUExecutionProvider",),
+    "GPU": ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider", "WebGpuExecutionProvider"),
+    "NPU": ("QNNExecutionProvider", "VitisAIExecutionProvider"),
+}
+
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+}
+
+
+class OnnxRuntime:
+    """Runs ONNX files, each in a session that is made when the network is first used."""
+
+    def __init__(self, files: Mapping[str, Path], options: EngineOptions) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError("ONNX Runtime is not installed; run: pip install onnxruntime") from error
+        if options.precision not in (None, "fp32", "fastest"):
+            raise EngineError(
+                f"onnxruntime computes in the precision of the exported graph, not {options.precision}; "
+                "leave precision out, or use engine 'openvino'"
+            )
+        onnxruntime.set_default_logger_severity(4)  # what goes wrong is raised; the log would say it a second time
+        self._library = onnxruntime
+        self._files = files
+        self._options = options
+        self._provider = _provider(options.device, onnxruntime.get_available_providers())
+        self._sessions: dict[str, Any] = {}
+
+    def signature(self, network: str) -> Signature:
+        """What the network takes and gives."""
+        session = self._session(network)
+        inputs = {port.name: self._port(port) for port in session.get_inputs()}
+        return Signature(inputs, {port.name: self._port(port) for port in session.get_outputs()})
+
+    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network once; raises `NetworkError` if it fails."""
+        session = self._session(network)
+        ready = cast(network, inputs, self.signature(network))
+        names = [port.name for port in session.get_outputs()]
+        try:
+            outputs = session.run(names, ready)
+        except Exception as error:  # the library raises a type of its own for every status, and plain RuntimeError
+            raise NetworkError(f"{network} failed in onnxruntime: {_first_line(error)}") from error
+        return as_float32(zip(names, outputs, strict=True))
+
+    def release(self, network: str) -> None:
+        """Forget a network to free its memory."""
+        self._sessions.pop(network, None)
+
+    def _session(self, network: str) -> Any:
+        if network not in self._sessions:
+            options = self._library.SessionOptions()
+            if self._options.threads:
+                options.intra_op_num_threads = self._options.threads
+            path = self._files[network]
+            try:
+                session = self._library.InferenceSession(str(path), options, providers=[self._provider])
+            except Exception as error:
+                raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
+            if self._provider not in session.get_providers():
+                raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
+            self._sessions[network] = session
+        return self._sessions[network]
+
+    def _port(self, port: Any) -> Port:
+        if port.type not in _TYPES:
+            raise NetworkError(f"input or output {port.name} has type {port.type}, which partway does not know")
+        shape = tuple(size if isinstance(size, int) and size > 0 else None for size in port.shape)
+        return Port(_TYPES[port.type], limited(shape, self._options.batch))
+
+
+def devices() -> list[tuple[str, str, str]]:
+    """Every (engine, device, description) that ONNX Runtime offers here."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    found = []
+    for device, providers in _PROVIDERS.items():
+        found += [("onnxruntime", device, provider) for provider in providers if provider in available][:1]
+    return found
+
+
+def _provider(device: str, available: list[str]) -> str:
+    """The execution provider for a device name; providers' own names are taken too."""
+    wanted = _PROVIDERS.get(device.upper(), (device,))
+    for provider in wanted:
+        if provider in available:
+            return provider
+    names = ", ".join(name for name, providers in _PROVIDERS.items() if any(p in available for p in providers))
+    raise EngineError(f"onnxruntime has no device {device!r} here; it has: {names}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

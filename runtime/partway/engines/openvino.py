@@ -1,0 +1,127 @@
+"""OpenVINO as an engine; reads IR and ONNX."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
+from partway.errors import EngineError, NetworkError, PackageError
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_TYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "i64": "int64", "i32": "int32", "boolean": "bool"}
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class OpenVINO:
+    """Runs OpenVINO IR or ONNX files, compiled on first use; with ``static``, once for each size that is run."""
+
+    def __init__(self, files: Mapping[str, Path], options: EngineOptions) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise EngineError("OpenVINO is not installed; run: pip install 'partway[openvino]'") from error
+        self._library = openvino
+        self._core = openvino.Core()
+        self._device = _device(options.device, self._core.available_devices)
+        # An NPU compiles fixed shapes only, and one picture at a time keeps them small.
+        npu = self._device.split(".")[0] == "NPU"
+        self._static = options.static or npu
+        self._batch = options.batch or (1 if npu else None)
+        self._properties = _properties(options)
+        self._files = files
+        self._models: dict[str, Any] = {}
+        self._requests: dict[tuple[str, Shapes], Any] = {}
+
+    def signature(self, network: str) -> Signature:
+        """What the network takes and gives; the batch is what the engine was opened with."""
+        model = self._model(network)
+        inputs = {_name(port): self._port(port) for port in model.inputs}
+        return Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
+
+    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network once; raises `NetworkError` if it fails."""
+        ready = cast(network, inputs, self.signature(network))
+        request = self._request(network, ready)
+        try:
+            results = request.infer(ready, share_inputs=True)
+        except RuntimeError as error:
+            raise NetworkError(f"{network} failed in openvino: {_first_line(error)}") from error
+        return as_float32((_name(port), np.array(array)) for port, array in results.items())
+
+    def release(self, network: str) -> None:
+        """Forget a network to free its memory."""
+        self._models.pop(network, None)
+        self._requests = {key: request for key, request in self._requests.items() if key[0] != network}
+
+    def _request(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
+        shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
+        key = (network, shapes)
+        if key not in self._requests:
+            model = self._model(network)
+            if self._static:
+                model = model.clone()
+                model.reshape(dict(shapes))
+            try:
+                compiled = self._core.compile_model(model, self._device, self._properties)
+            except RuntimeError as error:
+                raise EngineError(
+                    f"{network} cannot be compiled for {self._device}: {_first_line(error)}; try device CPU"
+                ) from error
+            self._requests[key] = compiled.create_infer_request()
+        return self._requests[key]
+
+    def _model(self, network: str) -> Any:
+        if network not in self._models:
+            path = self._files[network]
+            try:
+                self._models[network] = self._core.read_model(str(path))
+            except RuntimeError as error:
+                raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
+        return self._models[network]
+
+    def _port(self, port: Any) -> Port:
+        kind = port.element_type.get_type_name()
+        if kind not in _TYPES:
+            raise NetworkError(f"input or output {_name(port)} has type {kind}, which partway does not know")
+        shape = tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape)
+        return Port(_TYPES[kind], limited(shape, self._batch))
+
+
+def devices() -> list[tuple[str, str, str]]:
+    """Every (engine, device, description) that OpenVINO offers here."""
+    import openvino
+
+    core = openvino.Core()
+    return [("openvino", name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices]
+
+
+def _device(name: str, available: list[str]) -> str:
+    name = name.upper()
+    if not any(have == name or have.split(".")[0] == name for have in available):
+        raise EngineError(f"openvino has no device {name!r} here; it has: {', '.join(available)}")
+    return name
+
+
+def _properties(options: EngineOptions) -> dict[str, Any]:
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    precision = options.precision or "fp32"
+    if precision != "fastest":
+        properties["INFERENCE_PRECISION_HINT"] = _PRECISIONS[precision]
+    if options.threads:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    if options.cache_dir:
+        properties["CACHE_DIR"] = str(options.cache_dir)
+    return properties
+
+
+def _name(port: Any) -> str:
+    return str(port.get_any_name())
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

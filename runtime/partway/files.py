@@ -1,0 +1,54 @@
+"""Output files: checked before a long run, written whole or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO
+
+from partway.errors import ImageError
+
+
+def check_writable(path: Path) -> None:
+    """Raise ImageError if ``path`` could not be written: its folder is missing or closed, or it is a folder.
+
+    An existing file is left as it is.
+    """
+    trial = _temporary(path)
+    try:
+        if path.is_dir():
+            raise ImageError(f"cannot write {path}: it is a folder; add a file name")
+        if not path.parent.is_dir():
+            raise ImageError(f"cannot write {path}: there is no folder {path.parent}; create it first")
+        # Tried for real: permission bits do not tell about read-only disks, quotas or names too long.
+        trial.open("xb").close()
+        trial.unlink()
+    except OSError as problem:
+        raise ImageError(f"cannot write {path}: {problem.strerror}") from None
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it; after any failure nothing is left.
+
+    Raises ImageError if the disk refuses (full, unplugged, no permission).
+    """
+    part = _temporary(path)
+    try:
+        with part.open("xb") as file:
+            write(file)
+        part.replace(path)
+    except OSError as problem:
+        raise ImageError(f"cannot write {path}: {problem.strerror or problem}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def unused(folder: Path, stem: str, suffix: str) -> Path:
+    """Return the first of ``stem-0001suffix``, ``stem-0002suffix``, ... that does not exist in ``folder``."""
+    number = 1
+    while (path := folder / f"{stem}-{number:04d}{suffix}").exists():
+        number += 1
+    return path
+
+
+def _temporary(path: Path) -> Path:
+    return path.parent / f".partway-{token_hex(8)}.part"

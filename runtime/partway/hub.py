@@ -1,0 +1,38 @@
+"""Model folders from the Hugging Face Hub: only the files a run needs, a pinned revision, offline once there."""
+
+from pathlib import Path
+
+from partway.errors import PackageError
+from partway.package import NETWORKS
+
+PATTERNS = [
+    "model_index.json",
+    "partway.json",
+    "goldens/*",
+    "scheduler/*.json",
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+    "vae/config.json",
+    *(f"{network}/{name}" for network in NETWORKS for name in ("config.json", "*.onnx*", "*.xml", "*.bin")),
+]
+
+
+def locate(model: str | Path, *, revision: str | None = None) -> Path:
+    """The folder of a model: a path as it is, or a Hub id ``owner/name`` fetched (with progress) into the Hub's cache.
+
+    ``revision`` is a branch, tag or commit. A folder that was fetched before is used when there is no network.
+    Raises `PackageError` when there is no such folder and nothing can be fetched.
+    """
+    path = Path(model)
+    if path.is_dir() or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
+        return path.expanduser()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=PATTERNS, ignore_patterns=["pytorch_*"]))
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise PackageError(
+            f"{model} is neither a folder here nor a model that can be fetched from the Hub "
+            f"({type(error).__name__}); check the name and the network, or give a folder"
+        ) from error

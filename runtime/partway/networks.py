@@ -1,0 +1,84 @@
+"""A model's networks as functions of arrays: the only place that knows the names of their tensors."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partway.engines import Engine
+from partway.errors import NetworkError
+from partway.package import Package
+
+Array = NDArray[np.float32]
+
+
+class Posterior(NamedTuple):
+    """What the VAE says of pictures, unscaled: mean and standard deviation, each (B, C, h, w)."""
+
+    mean: Array
+    std: Array | None  # None when the graph samples by itself
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one package on one engine; each call raises `NetworkError` if it fails or is not finite."""
+
+    engine: Engine
+    package: Package
+
+    def encode_text(self, tokens: NDArray[np.int64]) -> Array:
+        """Token ids (B, 77) -> hidden states (B, 77, D)."""
+        return self._first("text_encoder", {self._input("text_encoder", 0): tokens})
+
+    def encode_image(self, pixels: Array) -> Posterior:
+        """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
+        moments = self._first("vae_encoder", {self._input("vae_encoder", 0): pixels})
+        if moments.shape[1] == self.package.latent_channels:
+            return Posterior(moments, None)
+        mean, log_variance = np.split(moments, 2, axis=1)
+        return Posterior(mean, np.exp(0.5 * np.clip(log_variance, -30.0, 20.0)))
+
+    def to_latents(self, posterior: Posterior, normal: Array) -> Array:
+        """A sample of the posterior as scaled latents; ``normal`` is shaped like its mean."""
+        z = posterior.mean if posterior.std is None else posterior.mean + posterior.std * normal
+        return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
+
+    def predict(self, x: Array, timestep: float, context: Array) -> Array:
+        """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), in as many calls as its batch needs."""
+        names = {name.split(".")[-1]: name for name in self.engine.signature("unet").inputs}
+        try:
+            sample, time, text = (names.pop(key) for key in ("sample", "timestep", "encoder_hidden_states"))
+        except KeyError as missing:
+            raise NetworkError(f"the unet has no input {missing}; export the model again") from None
+        if names:
+            raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
+        ports = self.engine.signature("unet").inputs
+        times = np.full([size or 1 for size in ports[time].shape], timestep)
+        batch = ports[sample].shape[0] or len(x)
+        short = -len(x) % batch  # a graph of fixed batch is fed copies of the last picture to fill it
+        x, context = (np.concatenate([a, *[a[-1:]] * short]) if short else a for a in (x, context))
+        outputs = [
+            self._first("unet", {sample: x[i : i + batch], time: times, text: context[i : i + batch]})
+            for i in range(0, len(x), batch)
+        ]
+        output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return output[: len(x) - short]
+
+    def decode_image(self, latents: Array) -> Array:
+        """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
+        z = latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
+        name = self._input("vae_decoder", 0)
+        return np.concatenate([self._first("vae_decoder", {name: one[None]}) for one in z])
+
+    def _input(self, network: str, index: int) -> str:
+        return list(self.engine.signature(network).inputs)[index]
+
+    def _first(self, network: str, inputs: dict[str, NDArray[Any]]) -> Array:
+        """The first output, which must be finite."""
+        output: Array = next(iter(self.engine.run(network, inputs).values()))
+        if not np.isfinite(output).all():
+            raise NetworkError(
+                f"{network} returned values that are not finite; try precision fp32, or check the model: partway doctor"
+            )
+        return output

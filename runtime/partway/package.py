@@ -1,0 +1,175 @@
+"""A model folder as one typed record.
+
+The layout is the one that optimum's exports have: ``model_index.json`` beside ``unet/``, ``vae_encoder/``,
+``vae_decoder/``, ``text_encoder/``, ``tokenizer/`` and ``scheduler/``, with ``model.onnx`` or ``openvino_model.xml``
+inside. What this project's own export adds is in ``partway.json`` and is optional.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from partway.errors import PackageError
+from partway.predictions import PREDICTIONS
+from partway.schedules import Trained, trained
+
+NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
+_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
+
+# diffusers' class name in scheduler_config.json picks the sampler a model starts with, and nothing else.
+_DEFAULT_SAMPLERS = {
+    "DDIMScheduler": "ddim",
+    "DPMSolverMultistepScheduler": "dpmpp_2m",
+    "EulerAncestralDiscreteScheduler": "euler_a",
+    "EulerDiscreteScheduler": "euler",
+    "HeunDiscreteScheduler": "heun",
+    "LCMScheduler": "lcm",
+    "PNDMScheduler": "plms",
+    "UniPCMultistepScheduler": "unipc",
+}
+_SPACINGS = ("leading", "trailing", "linspace")
+
+
+@dataclass(frozen=True, eq=False)
+class Package:
+    """Everything a run needs to know about a model.
+
+    networks        the file of each of `NETWORKS`
+    family          diffusers' pipeline class, as ``model_index.json`` has it
+    prediction      a key of `partway.predictions.PREDICTIONS`
+    trained         the noise levels the model was trained on
+    sampler, schedule  what its ``scheduler_config.json`` suggests
+    latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
+    multiple        pictures are padded to a multiple of this many pixels
+    size            (width, height) the model was trained for, in pixels
+    manifest        contents of partway.json, or empty
+    """
+
+    root: Path
+    format: str
+    networks: Mapping[str, Path]
+    family: str
+    prediction: str
+    trained: Trained
+    sampler: str
+    schedule: str
+    latent_channels: int
+    latent_scale: float
+    latent_shift: float
+    pixels_per_latent: int
+    multiple: int
+    size: tuple[int, int]
+    manifest: Mapping[str, Any]
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
+        h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
+        return (1, self.latent_channels, h, w)
+
+
+def open_package(path: str | Path) -> Package:
+    """Read a model folder's description; networks are only located, not loaded.
+
+    Raises `PackageError` naming the missing or unusable file and what to do.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise PackageError(f"there is no model folder {str(path)!r}; export one with: partway export SOURCE {path}")
+    index = _json(root / "model_index.json")
+    family = str(index.get("_class_name", "unknown"))
+    name = family.removeprefix("ORT").removeprefix("OV")
+    if not name.startswith(("StableDiffusionPipeline", "StableDiffusionImg2Img", "LatentConsistencyModel")):
+        raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x and 2.x pipelines")
+    format_, networks = _networks(root)
+    unet, vae = _json(root / "unet/config.json"), _vae_config(root)
+    channels = int(vae.get("latent_channels", 4))
+    if int(unet.get("in_channels", channels)) != channels:
+        raise PackageError(
+            f"{root} has a UNet of {unet['in_channels']} input channels, an inpainting or editing model; "
+            f"image-to-image needs one of {channels}"
+        )
+    scheduler = _json(root / "scheduler/scheduler_config.json")
+    prediction = str(scheduler.get("prediction_type", "epsilon"))
+    if prediction not in PREDICTIONS:
+        raise PackageError(f"{root} predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
+    pixels = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
+    side = int(unet.get("sample_size") or 64) * pixels
+    manifest = root / "partway.json"
+    return Package(
+        root=root,
+        format=format_,
+        networks=networks,
+        family=family,
+        prediction=prediction,
+        trained=_trained(scheduler, root),
+        sampler=_DEFAULT_SAMPLERS.get(str(scheduler.get("_class_name")), "dpmpp_2m"),
+        schedule=_schedule(scheduler),
+        latent_channels=channels,
+        latent_scale=float(vae.get("scaling_factor") or 0.18215),
+        latent_shift=float(vae.get("shift_factor") or 0.0),
+        pixels_per_latent=pixels,
+        multiple=pixels * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
+        size=(side, side),
+        manifest=_json(manifest) if manifest.exists() else {},
+    )
+
+
+def _networks(root: Path) -> tuple[str, dict[str, Path]]:
+    """The folder's format and the file of each network."""
+    for format_, name in _FILES.items():
+        files = {network: root / network / name for network in NETWORKS}
+        present = [network for network, file in files.items() if file.is_file()]
+        if not present:
+            continue
+        for file in files.values():
+            needed = [file, file.with_suffix(".bin")] if format_ == "openvino" else [file]
+            for part in needed:
+                if not part.is_file() or part.stat().st_size == 0:
+                    raise PackageError(f"{part} is missing or empty; export or download the model again")
+        return format_, files
+    raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
+
+
+def _vae_config(root: Path) -> Mapping[str, Any]:
+    for folder in ("vae_decoder", "vae", "vae_encoder"):
+        if (root / folder / "config.json").is_file():
+            return _json(root / folder / "config.json")
+    raise PackageError(f"{root}/vae_decoder/config.json is missing; export or download the model again")
+
+
+def _trained(config: Mapping[str, Any], root: Path) -> Trained:
+    if config.get("trained_betas") is not None:
+        raise PackageError(f"{root} was trained on betas of its own (trained_betas), which partway does not run")
+    return trained(
+        str(config.get("beta_schedule", "scaled_linear")),
+        float(config.get("beta_start", 0.00085)),
+        float(config.get("beta_end", 0.012)),
+        int(config.get("num_train_timesteps", 1000)),
+        zero_terminal_snr=bool(config.get("rescale_betas_zero_snr", False)),
+        steps_offset=int(config.get("steps_offset", 0)),
+    )
+
+
+def _schedule(config: Mapping[str, Any]) -> str:
+    if config.get("_class_name") == "LCMScheduler":
+        return "lcm"
+    if config.get("use_karras_sigmas"):
+        return "karras"
+    if config.get("rescale_betas_zero_snr"):
+        return "trailing"
+    spacing = config.get("timestep_spacing", "leading")
+    return str(spacing) if spacing in _SPACINGS else "leading"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise PackageError(f"{path} is missing; export or download the model again") from None
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path} cannot be read ({error}); export or download the model again") from error
+    if not isinstance(content, dict):
+        raise PackageError(f"{path} does not hold a JSON object; export or download the model again")
+    return content

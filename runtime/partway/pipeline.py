@@ -1,0 +1,246 @@
+"""From picture and prompt to picture: the whole path in one straight line, `Pipeline.stream` and `Run`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from os import PathLike
+from time import perf_counter
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from partway import images, previews
+from partway.caching import Recent
+from partway.dials import Part
+from partway.engines import Engine
+from partway.engines.timed import Timed
+from partway.errors import InputError
+from partway.guidance import guided
+from partway.networks import Networks, Posterior
+from partway.noise import GENERATORS
+from partway.package import Package
+from partway.plans import Plan, make_plan
+from partway.predictions import PREDICTIONS
+from partway.samplers import SAMPLERS
+from partway.sampling import Denoiser, trajectory
+from partway.schedules import NoiseLevel
+from partway.settings import Options, Settings
+from partway.tokens import Tokenizer
+
+Array = NDArray[np.float32]
+Source = Image.Image | str | PathLike[str] | NDArray[np.generic]
+
+MAX_SIDE = 16384
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents."""
+
+    index: int
+    total: int
+    level: NoiseLevel
+    denoised: Array
+    colours: Array
+
+    def preview(self) -> list[Image.Image]:
+        """Small pictures of the estimate, one pixel a latent, by a linear map; costs no network call."""
+        return images.to_pil(previews.apply(self.denoised, self.colours))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
+
+    The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
+    """
+
+    images: list[Image.Image]
+    plan: Plan
+    settings: Settings
+    seconds: dict[str, float]
+
+    @property
+    def image(self) -> Image.Image:
+        """The first picture."""
+        return self.images[0]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each picture."""
+        return self.settings.seeds
+
+
+class Run:
+    """A run under way: iterate over its steps, or take its `result`; leave it at any point to cancel it."""
+
+    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result]) -> None:
+        self.plan = plan
+        self.settings = settings
+        self._work = work
+        self._result: Result | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        for made in self._work:
+            if isinstance(made, Result):
+                self._result = made
+            else:
+                yield made
+
+    def result(self) -> Result:
+        """Finish what is left of the run and return what it made."""
+        for _ in self:
+            pass
+        if self._result is None:
+            raise InputError("this run was left before it finished; start another one")
+        return self._result
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """A loaded model. Runs share its engine and a small memory of encoded prompts and pictures."""
+
+    package: Package
+    engine: Engine
+    tokenizer: Tokenizer
+    texts: Recent[str, Array] = field(default_factory=lambda: Recent(32))
+    pictures: Recent[bytes, Posterior] = field(default_factory=lambda: Recent(4))
+
+    def img2img(self, image: Source, prompt: str, **settings: Unpack[Options]) -> Result:
+        """Restyle a picture (a path, a PIL picture or an array); the result has its size.
+
+        Raises a `partway.PartwayError` that says what was wrong and what to do.
+        """
+        return self.stream(prompt, image, **settings).result()
+
+    def txt2img(
+        self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
+    ) -> Result:
+        """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
+        return self.stream(prompt, width=width, height=height, **settings).result()
+
+    def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
+        """What a run with these settings would do; ``image`` False for text-to-image."""
+        return self._plan(Settings(**settings), image=image)[0]
+
+    def stream(
+        self,
+        prompt: str,
+        image: Source | None = None,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        **settings: Unpack[Options],
+    ) -> Run:
+        """A run to iterate over; everything given is checked here, and the work starts with the first step."""
+        chosen = Settings(**settings)
+        plan, part = self._plan(chosen, image=image is not None)
+        if image is None:
+            picture = None
+            size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
+        else:
+            if width is not None or height is not None:
+                raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
+            picture = images.read(image)
+            size = picture.original.size
+        return Run(plan, chosen, self._work(prompt, picture, size, chosen, plan, part))
+
+    def _work(
+        self,
+        prompt: str,
+        picture: images.Picture | None,
+        size: tuple[int, int],
+        settings: Settings,
+        plan: Plan,
+        part: Part,
+    ) -> Iterator[Step | Result]:
+        """The straight line."""
+        begun = perf_counter()
+        timed = Timed(self.engine)
+        networks = Networks(timed, self.package)
+        if picture is not None and not plan.levels:
+            pictures = [picture.original.copy() for _ in settings.seeds]
+            yield Result(pictures, plan, settings, _seconds(timed, begun))
+            return
+
+        shape = self.package.latent_shape(*size)
+        streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
+
+        def normal() -> Array:
+            return np.concatenate([stream.normal(shape) for stream in streams])
+
+        context = self._context(networks, prompt, settings)
+        colours = previews.STABLE_DIFFUSION
+        x = np.zeros((len(streams), *shape[1:]), np.float32)
+        if picture is not None and plan.reads_image:
+            # The order of draws is diffusers': posterior, start noise, sampler noise.
+            posterior = self._posterior(networks, picture)
+            x = networks.to_latents(posterior, normal() if posterior.std is not None else x)
+            colours = previews.fit(x[0], images.pad(picture.pixels, self.package.multiple)[0])
+        x = part.image * x + part.noise * normal()
+
+        denoise = _denoiser(networks, context, settings)
+        sampler = SAMPLERS[plan.sampler].with_eta(settings.eta)
+        states = trajectory(denoise, sampler, part.schedule, x, normal)
+        for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
+            yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)
+
+        final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
+        pixels = networks.decode_image(state.x * final)
+        finished = images.to_pil(pixels, size)
+        if picture is not None:
+            finished = [images.finish(one, picture) for one in finished]
+        yield Result(finished, plan, settings, _seconds(timed, begun))
+
+    def _plan(self, settings: Settings, *, image: bool) -> tuple[Plan, Part]:
+        return make_plan(
+            settings,
+            self.package.trained,
+            sampler=settings.sampler or self.package.sampler,
+            schedule=settings.schedule or self.package.schedule,
+            image=image,
+        )
+
+    def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
+        """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""
+        texts = [settings.negative_prompt, prompt] if settings.guided else [prompt]
+
+        def encode(text: str) -> Array:
+            return self.texts.get(text, lambda: networks.encode_text(self.tokenizer([text])))
+
+        return np.concatenate([np.repeat(encode(text), len(settings.seeds), axis=0) for text in texts])
+
+    def _posterior(self, networks: Networks, picture: images.Picture) -> Posterior:
+        pixels = images.pad(picture.pixels, self.package.multiple)
+        return self.pictures.get(sha256(pixels.tobytes()).digest(), lambda: networks.encode_image(pixels))
+
+
+def _denoiser(networks: Networks, context: Array, settings: Settings) -> Denoiser:
+    """Network, guidance and prediction as one function of (x, level)."""
+    prediction = PREDICTIONS[networks.package.prediction]
+
+    def denoise(x: Array, level: NoiseLevel) -> Array:
+        scaled = x * prediction.scale(level.sigma)
+        if settings.guided:
+            both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
+            unconditional, conditional = np.split(both, 2)
+            output = guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
+        else:
+            output = networks.predict(scaled, level.timestep, context)
+        return prediction.denoised(x, output, level)
+
+    return denoise
+
+
+def _side(name: str, value: int | None, default: int) -> int:
+    side = default if value is None else value
+    if isinstance(side, bool) or not isinstance(side, int) or not 8 <= side <= MAX_SIDE:
+        raise InputError(f"{name} must be a whole number of pixels between 8 and {MAX_SIDE}, not {side!r}")
+    return side
+
+
+def _seconds(timed: Timed, begun: float) -> dict[str, float]:
+    total = perf_counter() - begun
+    return {**timed.seconds, "other": total - sum(timed.seconds.values()), "total": total}

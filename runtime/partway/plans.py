@@ -1,0 +1,129 @@
+"""What a run will do, said before it does anything."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from partway.dials import DIALS, Part
+from partway.samplers import SAMPLERS
+from partway.sampling import Array, trajectory
+from partway.schedules import SCHEDULES, NoiseLevel, Spacing, Trained
+from partway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The levels that run, what they cost, and how much of the picture is noise at the start.
+
+    levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
+    network_calls  UNet evaluations for one picture; a guidance pair counts as one
+    calls          calls of each network, were each to take the whole batch at once
+    noise_share    share of the start latents' variance that is noise, in [0, 1]
+    reads_image    whether the source picture has any part in the result
+    """
+
+    dial: str
+    strength: float
+    steps: int
+    sampler: str
+    schedule: str
+    levels: tuple[NoiseLevel, ...]
+    network_calls: int
+    calls: dict[str, int]
+    noise_share: float
+    reads_image: bool
+
+    @property
+    def start_sigma(self) -> float:
+        """Sigma of the first level that is evaluated; 0 when nothing runs."""
+        return self.levels[0].sigma if self.levels else 0.0
+
+    @property
+    def start_timestep(self) -> float:
+        """Timestep of the first level that is evaluated; 0 when nothing runs."""
+        return self.levels[0].timestep if self.levels else 0.0
+
+    @property
+    def steps_run(self) -> int:
+        """How many sampler steps run."""
+        return max(len(self.levels) - 1, 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready values."""
+        return asdict(self) | {
+            "levels": [level._asdict() for level in self.levels],
+            "steps_run": self.steps_run,
+            "start_sigma": self.start_sigma,
+            "start_timestep": self.start_timestep,
+        }
+
+    def __str__(self) -> str:
+        head = (
+            f"{self.sampler}, {self.schedule} schedule, {self.steps} steps, "
+            f"strength {self.strength:g} on the {self.dial} dial"
+        )
+        if not self.levels:
+            return f"{head}\nnothing runs: the picture is returned as it is"
+        start = f"starts at sigma {self.start_sigma:.3f} (timestep {self.start_timestep:.1f})"
+        share = f"noise is {100 * self.noise_share:.1f} % of the start"
+        if not self.reads_image:
+            share += ": the source picture plays no part"
+        calls = ", ".join(f"{count} x {network}" for network, count in self.calls.items() if count)
+        rows = [
+            f"{index:>6}  {now.sigma:>9.4f}  {now.timestep:>8.2f}  ->  {to.sigma:.4f}"
+            for index, (now, to) in enumerate(zip(self.levels, self.levels[1:], strict=False), 1)
+        ]
+        table = "\n".join([f"{'step':>6}  {'sigma':>9}  {'timestep':>8}  ->  sigma", *rows])
+        return f"{head}\n{self.steps_run} steps run; {start}; {share}\ncalls: {calls}\n{table}"
+
+
+def make_plan(
+    settings: Settings, trained: Trained, *, sampler: str, schedule: str | Spacing, image: bool
+) -> tuple[Plan, Part]:
+    """The plan of a run and the part of the schedule it describes.
+
+    ``sampler`` and ``schedule`` are what the model's own choice or the settings came to. Without an ``image`` the run
+    is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
+    """
+    if not image:
+        settings = replace(settings, strength=1.0, dial="continuous")
+    spacing = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
+    part = DIALS[settings.dial](settings.steps, settings.strength, spacing, trained)
+    evaluations = _evaluations(settings, part, sampler)
+    runs = part.schedule.steps > 0
+    reads = part.image != 0
+    plan = Plan(
+        dial=settings.dial,
+        strength=settings.strength,
+        steps=settings.steps,
+        sampler=sampler,
+        schedule=schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom"),
+        levels=tuple(part.schedule.levels) if runs else (),
+        network_calls=evaluations,
+        calls={
+            "text_encoder": (1 + settings.guided) * runs,
+            "vae_encoder": int(runs and reads),
+            "unet": evaluations,
+            "vae_decoder": int(runs),
+        },
+        noise_share=part.noise_share,
+        reads_image=reads,
+    )
+    return plan, part
+
+
+def _evaluations(settings: Settings, part: Part, sampler: str) -> int:
+    """Network evaluations, counted by running the sampler itself on one number."""
+    count = 0
+
+    def denoise(x: Array, level: NoiseLevel) -> Array:
+        nonlocal count
+        count += 1
+        return x
+
+    step = SAMPLERS[sampler].with_eta(settings.eta)
+    zero = np.zeros(1, np.float32)
+    for _ in trajectory(denoise, step, part.schedule, zero, lambda: zero):
+        pass
+    return count

@@ -1,0 +1,92 @@
+"""What a user may set for one run, with every default in one place."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from partway.dials import DIALS
+from partway.errors import InputError, choose
+from partway.noise import GENERATORS
+from partway.samplers import SAMPLERS
+from partway.schedules import SCHEDULES, Spacing
+
+MAX_STEPS = 1000
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of `img2img`, `txt2img`, `stream` and `plan`: any field of `Settings`."""
+
+    strength: float
+    steps: int
+    guidance_scale: float
+    guidance_rescale: float
+    negative_prompt: str
+    seed: int | Sequence[int]
+    sampler: str | None
+    schedule: str | Spacing | None
+    dial: str
+    eta: float | None
+    rng: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's settings, checked when made; raises `InputError` naming the field and its range.
+
+    strength           0 .. 1, how far back the picture goes towards noise; what the number means is the dial's
+    steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
+    guidance_scale     >= 0; at 1 and below there is no second network call and the negative prompt has no effect
+    guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
+    seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
+    sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`; None takes the model's own
+    eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
+    rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
+    """
+
+    strength: float = 0.6
+    steps: int = 20
+    guidance_scale: float = 7.5
+    guidance_rescale: float = 0.0
+    negative_prompt: str = ""
+    seed: int | Sequence[int] = 0
+    sampler: str | None = None
+    schedule: str | Spacing | None = None
+    dial: str = "continuous"
+    eta: float | None = None
+    rng: str = "torch-cpu"
+
+    def __post_init__(self) -> None:
+        _number("strength", self.strength, 0, 1)
+        _number("guidance_scale", self.guidance_scale, 0, math.inf)
+        _number("guidance_rescale", self.guidance_rescale, 0, 1)
+        if isinstance(self.steps, bool) or self.steps != int(_number("steps", self.steps, 1, MAX_STEPS)):
+            raise InputError(f"steps must be a whole number, not {self.steps!r}")
+        if not self.seeds:
+            raise InputError("seed must be an integer or a non-empty sequence of integers")
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+                raise InputError(f"seed must be an integer between -2**63 and 2**64 - 1, not {seed!r}")
+        if self.sampler is not None:
+            SAMPLERS[choose("sampler", self.sampler, SAMPLERS)].with_eta(self.eta)
+        if isinstance(self.schedule, str):
+            choose("schedule", self.schedule, SCHEDULES)
+        choose("dial", self.dial, DIALS)
+        choose("rng", self.rng, GENERATORS)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed for each picture."""
+        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+
+    @property
+    def guided(self) -> bool:
+        """Whether a second, unconditional prediction is needed."""
+        return self.guidance_scale > 1
+
+
+def _number(name: str, value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or not low <= value <= high:
+        limit = f"between {low} and {high}" if high < math.inf else f"at least {low}"
+        raise InputError(f"{name} must be {limit}, not {value!r}")
+    return value

@@ -1,0 +1,151 @@
+"""Every sampler against diffusers' scheduler of the same name, step by step on a network that is not linear.
+
+The network is a fixed function of (latents, timestep); no pipeline, no tokens, no pixels: `test_pictures.py` has those.
+"""
+
+from itertools import product
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from partway.dials import pure_noise
+from partway.noise import TorchCPU
+from partway.predictions import PREDICTIONS
+from partway.samplers import SAMPLERS
+from partway.sampling import trajectory
+from partway.schedules import SCHEDULES, Schedule, trained
+
+SHAPE = (1, 4, 16, 16)
+SD = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": True,
+    "clip_sample": False,
+}
+
+# sampler -> diffusers' class and the flags that make it the same algorithm
+CLASSES = {
+    "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler_a": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "heun": (diffusers.HeunDiscreteScheduler, {}),
+    "ddim": (diffusers.DDIMScheduler, {}),
+    "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
+    "dpmpp_2m_sde": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "plms": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
+    "unipc": (diffusers.UniPCMultistepScheduler, {"solver_order": 2, "solver_type": "bh2"}),
+    "lcm": (diffusers.LCMScheduler, {}),
+}
+
+CASES = [
+    *((name, grid) for name in CLASSES if name != "lcm" for grid in ("leading", "trailing")),
+    ("euler", "linspace"),
+    ("euler_a", "linspace"),
+    ("heun", "linspace"),
+    ("dpmpp_2m", "linspace_dpm"),
+    ("unipc", "linspace_dpm"),
+    ("euler", "karras"),
+    ("heun", "karras"),
+    ("dpmpp_2m", "karras"),
+    ("dpmpp_2m_sde", "karras"),
+    ("unipc", "karras"),
+    ("euler", "exponential"),
+    ("lcm", "lcm"),
+]
+
+
+def network(x, timestep):
+    """Bounded and smooth in both arguments, in whatever array library x is of."""
+    xp = torch if isinstance(x, torch.Tensor) else np
+    level = float(timestep) / 1000
+    return 0.8 * xp.sin(1.3 * x + 2 * level) + 0.3 * x
+
+
+def ours(sampler, schedule, x, noise, prediction):
+    record = PREDICTIONS[prediction]
+
+    def denoise(x, level):
+        return record.denoised(x, network(x * np.float32(record.scale(level.sigma)), level.timestep), level)
+
+    for state in trajectory(denoise, SAMPLERS[sampler].with_eta(None), schedule, x, noise):
+        assert state.x.dtype == np.float32
+    return state.x
+
+
+def theirs(scheduler, timesteps, x, generator):
+    for t in timesteps:
+        output = network(scheduler.scale_model_input(x, t), t)
+        extra = {"generator": generator} if "generator" in scheduler.step.__code__.co_varnames else {}
+        x = scheduler.step(output, t, x, **extra).prev_sample
+    return x
+
+
+def make(sampler, grid, steps, prediction):
+    """diffusers' scheduler on a grid, and our schedule of the same grid with the timesteps it rounds to."""
+    cls, flags = CLASSES[sampler]
+    spacing = {"leading_dpm": "leading", "linspace_dpm": "linspace", "karras": "linspace", "exponential": "linspace"}
+    flags = {**flags, "prediction_type": prediction}
+    if grid in ("karras", "exponential"):
+        flags[f"use_{grid}_sigmas"] = True
+    if sampler == "dpmpp_2m_sde" or sampler in ("dpmpp_2m", "unipc"):
+        grid = {"leading": "leading_dpm"}.get(grid, grid)
+    if sampler != "lcm":
+        flags["timestep_spacing"] = spacing.get(grid, grid)
+    known = cls().config
+    scheduler = cls(**{k: v for k, v in {**SD, **flags}.items() if k in known})
+    scheduler.set_timesteps(steps)
+    schedule = SCHEDULES[grid](trained(), steps)
+    if grid == "karras" and sampler in ("dpmpp_2m", "dpmpp_2m_sde", "unipc"):
+        schedule = Schedule(np.array(schedule.sigmas), np.append(scheduler.timesteps.numpy(), 0.0))  # they round
+    return scheduler, schedule
+
+
+def runs():
+    """All cases but two of PNDM's: strength < 1, where diffusers is wrong (`test_plms_from_the_middle` has it
+    corrected), and v, where it combines raw outputs while ours combines the predicted noise."""
+    for (sampler, grid), prediction, strength in product(CASES, ["epsilon", "v_prediction"], [0.5, 1.0]):
+        if sampler != "plms" or (prediction == "epsilon" and strength == 1):
+            yield sampler, grid, prediction, strength
+
+
+@pytest.mark.parametrize(("sampler", "grid", "prediction", "strength"), runs())
+@pytest.mark.parametrize("steps", [4, 10, 20])
+def test_same_latents_as_diffusers(sampler, grid, prediction, strength, steps):
+    scheduler, schedule = make(sampler, grid, steps, prediction)
+    latents = TorchCPU(1).normal(SHAPE)
+    generator, stream = torch.Generator().manual_seed(5), TorchCPU(5)
+    run = int(steps * strength)
+    start = (steps - run) * scheduler.order
+    timesteps = scheduler.timesteps[start:]
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(start)
+    x = scheduler.add_noise(torch.from_numpy(latents), torch.randn(SHAPE, generator=generator), timesteps[:1])
+    expected = theirs(scheduler, timesteps, x, generator).numpy()
+
+    part = schedule.last(run)
+    x = latents + np.float32(part.sigmas[0]) * stream.normal(SHAPE)
+    got = ours(sampler, part, x, lambda: stream.normal(SHAPE), prediction)
+    np.testing.assert_allclose(got, expected, atol=2e-4 * max(1, np.abs(expected).max()))
+
+
+def test_plms_from_the_middle():
+    """diffusers' PNDM with the duplicate that slicing loses put back: what its formula means at strength < 1."""
+    scheduler, schedule = make("plms", "leading", 20, "epsilon")
+    latents, noise = TorchCPU(1).normal(SHAPE), TorchCPU(2).normal(SHAPE)
+    kept = schedule.timesteps[-12:-1]
+    timesteps = torch.tensor([kept[0], kept[1], *kept[1:]], dtype=torch.int64)
+    x = scheduler.add_noise(torch.from_numpy(latents), torch.from_numpy(noise), timesteps[:1])
+    expected = theirs(scheduler, timesteps, x, None).numpy()
+    part = schedule.last(11)
+    got = ours("plms", part, latents + np.float32(part.sigmas[0]) * noise, None, "epsilon")
+    np.testing.assert_allclose(got, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "unipc", "plms", "lcm"])
+def test_pure_noise_has_the_variance_that_diffusers_gives_it(sampler):
+    scheduler, schedule = make(sampler, "lcm" if sampler == "lcm" else "leading", 10, "epsilon")
+    assert scheduler.init_noise_sigma == 1.0  # in sqrt(a) * x0 + sqrt(1 - a) * noise
+    assert pure_noise(schedule) / np.hypot(1, schedule.sigmas[0]) == 1.0

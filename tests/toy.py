@@ -1,0 +1,141 @@
+"""A model folder of a few kilobytes, built from ONNX operators alone: enough to run every path without torch.
+
+Its UNet is the exact denoiser of unit Gaussian latents, bent a little by a convolution and by the prompt.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+WIDTH = 8  # of the text embedding
+LATENTS = 4
+CHARACTERS = [chr(c) for c in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
+
+
+def build(folder: Path, *, prediction: str = "epsilon", timestep: str = "float32", batch: int | str = "batch") -> Path:
+    """Write the folder; ``timestep`` is the type of that input, ``batch`` the UNet's batch (a number fixes it)."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    _json(folder / "model_index.json", {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.39.0"})
+    _json(
+        folder / "scheduler/scheduler_config.json",
+        {
+            "_class_name": "PNDMScheduler",
+            "beta_schedule": "scaled_linear",
+            "beta_start": 0.00085,
+            "beta_end": 0.012,
+            "num_train_timesteps": 1000,
+            "prediction_type": prediction,
+            "steps_offset": 1,
+        },
+    )
+    _json(folder / "unet/config.json", {"in_channels": LATENTS, "sample_size": 8, "block_out_channels": [8, 8]})
+    _json(folder / "vae_decoder/config.json", {"latent_channels": LATENTS, "block_out_channels": [8] * 4})
+    _tokenizer(folder / "tokenizer")
+    _text_encoder(folder / "text_encoder", rng)
+    _unet(folder / "unet", rng, timestep, batch)
+    _vae(folder, rng)
+    return folder
+
+
+def _tokenizer(folder: Path) -> None:
+    words = [*CHARACTERS, *(f"{c}</w>" for c in CHARACTERS), "<|startoftext|>", "<|endoftext|>"]
+    _json(folder / "vocab.json", {word: index for index, word in enumerate(words)})
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    _json(folder / "tokenizer_config.json", {"model_max_length": 77, "pad_token": "<|endoftext|>"})
+    _json(folder / "special_tokens_map.json", {"pad_token": "<|endoftext|>"})
+
+
+def _text_encoder(folder: Path, rng: np.random.Generator) -> None:
+    table = rng.normal(size=(2 * len(CHARACTERS) + 2, WIDTH)).astype(np.float32)
+    node = helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"])
+    _save(
+        folder,
+        [node],
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])],
+        [_floats("last_hidden_state", ["batch", "length", WIDTH])],
+        {"table": table},
+    )
+
+
+def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | str) -> None:
+    kind = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}[timestep]
+    make = helper.make_node
+    nodes = [
+        make("Cast", ["timestep"], ["t"], to=TensorProto.FLOAT),
+        make("Mul", ["t", "rate"], ["decay"]),
+        make("Exp", ["decay"], ["exp"]),
+        make("Sub", ["one", "exp"], ["share"]),
+        make("Mul", ["sample", "share"], ["gaussian"]),
+        make("Conv", ["sample", "kernel"], ["convolved"], pads=[1, 1, 1, 1]),
+        make("ReduceMean", ["encoder_hidden_states", "axis"], ["text"], keepdims=0),
+        make("MatMul", ["text", "project"], ["projected"]),
+        make("Reshape", ["projected", "as_picture"], ["bias"]),
+        make("Add", ["convolved", "bias"], ["mixed"]),
+        make("Tanh", ["mixed"], ["bent"]),
+        make("Mul", ["bent", "little"], ["small"]),
+        make("Add", ["gaussian", "small"], ["out_sample"]),
+    ]
+    _save(
+        folder,
+        nodes,
+        [
+            _floats("sample", [batch, LATENTS, "height", "width"]),
+            helper.make_tensor_value_info("timestep", kind, [1]),
+            _floats("encoder_hidden_states", [batch, 77, WIDTH]),
+        ],
+        [_floats("out_sample", [batch, LATENTS, "height", "width"])],
+        {
+            "rate": np.array([-0.005], np.float32),
+            "one": np.array([1.0], np.float32),
+            "little": np.array([0.2], np.float32),
+            "axis": np.array([1], np.int64),
+            "as_picture": np.array([-1, LATENTS, 1, 1], np.int64),
+            "kernel": rng.normal(size=(LATENTS, LATENTS, 3, 3)).astype(np.float32) / 3,
+            "project": rng.normal(size=(WIDTH, LATENTS)).astype(np.float32),
+        },
+    )
+
+
+def _vae(folder: Path, rng: np.random.Generator) -> None:
+    encode = rng.normal(size=(2 * LATENTS, 3, 8, 8)).astype(np.float32)
+    bias = np.array([0.0] * LATENTS + [-6.0] * LATENTS, np.float32)  # a small posterior variance, as real ones have
+    _save(
+        folder / "vae_encoder",
+        [helper.make_node("Conv", ["sample", "kernel", "bias"], ["latent_parameters"], strides=[8, 8])],
+        [_floats("sample", ["batch", 3, "height", "width"])],
+        [_floats("latent_parameters", ["batch", 2 * LATENTS, "h", "w"])],
+        {"kernel": encode / 8, "bias": bias},
+    )
+    decode = rng.normal(size=(LATENTS, 3, 8, 8)).astype(np.float32) / 8
+    _save(
+        folder / "vae_decoder",
+        [
+            helper.make_node("ConvTranspose", ["latent_sample", "kernel"], ["wide"], strides=[8, 8]),
+            helper.make_node("Tanh", ["wide"], ["sample"]),
+        ],
+        [_floats("latent_sample", ["batch", LATENTS, "h", "w"])],
+        [_floats("sample", ["batch", 3, "height", "width"])],
+        {"kernel": decode},
+    )
+
+
+def _floats(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _save(folder: Path, nodes: list, inputs: list, outputs: list, weights: dict[str, np.ndarray]) -> None:
+    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, folder.name, inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(folder / "model.onnx"))
+
+
+def _json(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
