@@ -5,7 +5,7 @@ from .furniture import KINDS
 from .layout import Layout, kinds_in, sample_layout
 from .lights import LIGHTS
 from .looks import MEDIA, Look, dress, sample_look
-from .render import Picture, render
+from .render import Picture, object_map, render
 from .styles import STYLES
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "caption_of",
     "dress",
     "kinds_in",
+    "object_map",
     "render",
     "sample_layout",
     "sample_look",

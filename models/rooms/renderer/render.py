@@ -41,8 +41,8 @@ class Seen(NamedTuple):
     surface: Surface
 
 
-def look_around(layout: Layout, parts: list[Part], rays: Rays) -> Seen:
-    """Casts every ray at the room and its furniture."""
+def cast(layout: Layout, parts: list[Part], rays: Rays) -> tuple[Array, NDArray[np.int16], list[Array]]:
+    """Casts every ray at the room and its furniture: depth and owner (H, W), and the three axes of the directions."""
     room = layout.room
     height, width = len(rays.v), len(rays.u)
     direction = [rays.ahead[i] + rays.right[i] * rays.u[None, :] + np.zeros((height, 1), np.float32) for i in (0, 2)]
@@ -56,10 +56,15 @@ def look_around(layout: Layout, parts: list[Part], rays: Rays) -> Seen:
     owner = owner.astype(np.int16)
     for index, part in enumerate(parts):
         draw_part(part, index + 5, rays, depth, owner)
-    flat = depth.ravel()
+    return depth, owner, direction
+
+
+def look_around(layout: Layout, parts: list[Part], rays: Rays) -> Seen:
+    """What each ray hits, with normals and surface coordinates."""
+    depth, owner, direction = cast(layout, parts, rays)
+    width, flat, flat_owner = len(rays.u), depth.ravel(), owner.ravel()
     point = np.stack([rays.eye[i] + flat * direction[i].ravel() for i in range(3)])
     normal, uv = np.empty_like(point), np.empty((2, flat.size), np.float32)
-    flat_owner = owner.ravel()
     for index, where in groups(flat_owner):
         if index < 5:
             normal[:, where] = ROOM_NORMALS[index][:, None]
@@ -69,6 +74,24 @@ def look_around(layout: Layout, parts: list[Part], rays: Rays) -> Seen:
             u, v = rays.u[where % width], rays.v[where // width]
             normal[:, where], uv[:, where] = surface(parts[index - 5], rays, flat[where], u, v)
     return Seen(flat, flat_owner, uv, Surface(point, normal))
+
+
+def shown_pixels(size: int) -> tuple[int, NDArray[np.intp]]:
+    """How many pixels are cast along a side, and which of them stand for the pixels shown."""
+    side = round(size * OVERSAMPLE)
+    return side, ((np.arange(size) + 0.5) * side / size).astype(np.intp)
+
+
+def kinds_of(parts: list[Part], owner: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Object classes from owners."""
+    return np.array([*ROOM_KINDS, *(p.kind for p in parts)], np.uint8)[owner]
+
+
+def object_map(layout: Layout, size: int = 256) -> NDArray[np.uint8]:
+    """The object class of each pixel, (size, size); the same map that `render` returns with any look."""
+    parts, (side, pick) = parts_of(layout), shown_pixels(size)
+    owner = cast(layout, parts, make_rays(layout.camera, side, side))[1]
+    return kinds_of(parts, owner[pick][:, pick])
 
 
 def groups(labels: NDArray[np.int16]) -> list[tuple[int, NDArray[np.intp]]]:
@@ -185,7 +208,7 @@ def develop(color: Array) -> Array:
 def render(layout: Layout, look: Look, size: int = 256) -> Picture:
     """Draws a layout in a look; the object map depends on the layout alone."""
     light, dressing, parts = LIGHTS[look.light], dress(look), parts_of(layout)
-    side = round(size * OVERSAMPLE)
+    side, pick = shown_pixels(size)
     rays = make_rays(layout.camera, side, side)
     seen = look_around(layout, parts, rays)
     albedo, gloss = paint(seen, parts, dressing, layout.camera.focal * side, layout.room.height)
@@ -200,15 +223,13 @@ def render(layout: Layout, look: Look, size: int = 256) -> Picture:
     color *= np.array(light.tint, np.float32)[:, None]
     shown = (develop(color).reshape(3, side, side).transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
     small = np.asarray(Image.fromarray(shown).resize((size, size), Image.Resampling.BILINEAR), np.float32) / 255
-    pick = ((np.arange(size) + 0.5) * side / size).astype(int)
     owner = seen.owner.reshape(side, side)[pick][:, pick]
-    kinds = np.array([*ROOM_KINDS, *(p.kind for p in parts)], np.uint8)
     depth = seen.depth.reshape(side, side)[pick][:, pick]
     normal = seen.surface.normal.reshape(3, side, side)[:, pick][:, :, pick]
     drawing = Drawing(small, owner, depth, normal)
     finished = MEDIUM[look.medium](drawing, np.random.default_rng([look.seed, 8]))
     pixels = (np.clip(finished, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return Picture(pixels, kinds[owner], caption_of(layout, look, dressing.names))
+    return Picture(pixels, kinds_of(parts, owner), caption_of(layout, look, dressing.names))
 
 
-__all__ = ["KINDS", "Picture", "render"]
+__all__ = ["KINDS", "Picture", "object_map", "render"]
