@@ -59,6 +59,6 @@ LIGHTS: dict[str, Light] = {
         "neon", ("neon light", "neon lights", "pink and cyan neon", "cyberpunk neon glow", "neon glow"),
         ambient=(0.10, 0.05, 0.15), window=(0.25, 0.12, 0.45), sun=NONE, height=0.5, lamp=NONE,
         strips=((2.6, 0.12, 1.5), (0.08, 1.35, 2.3)), sky=((0.30, 0.05, 0.32), (0.03, 0.01, 0.10)),
-        land=(0.02, 0.01, 0.05), exposure=0.40, scene="city",
+        land=(0.035, 0.015, 0.07), exposure=0.40, scene="city",
     ),
 }  # fmt: skip

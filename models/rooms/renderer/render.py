@@ -124,19 +124,23 @@ def view(point: Array, layout: Layout, light: Light, uv: Array) -> Array:
     """What is seen through the window: sky, land or city, (3, n) radiance."""
     share = np.clip((point[1] - 0.4) / np.float32(2.2), 0, 1)
     low, high = (np.array(c, np.float32)[:, None] for c in light.sky)
+    land = np.array(light.land, np.float32)[:, None]
     out = low + (high - low) * share
-    ridge = 1.15 + 0.16 * np.sin(uv[0] * 2.1 + 0.6) + 0.05 * noise("cloud", uv[0], uv[0], 2.0)
-    land = np.clip((ridge - point[1]) / 0.02, 0, 1)
+    far = 1.22 + 0.1 * np.sin(uv[0] * 3.3 + 2.0) + 0.012 * noise("grain", uv[0], uv[0], 2.0)
+    near = 0.98 + 0.12 * np.sin(uv[0] * 2.1 + 0.6) + 0.035 * noise("cloud", uv[0] * 2, uv[0], 1.0)
+    tone = 1 + 0.14 * noise("cloud", uv[0], uv[1], 1.2)
     if light.scene == "city":
-        block = np.floor(uv[0] / 0.17)
-        land = np.clip((0.9 + 0.9 * ((block * 0.618) % 1) - point[1]) / 0.02, 0, 1)
-        lit = ((np.floor(uv[0] / 0.09) * 0.37 + np.floor(point[1] / 0.12) * 0.71) % 1) > 0.7
-        land_colour = np.where(lit, np.array([[0.8], [0.3], [0.7]], np.float32), np.array([light.land], np.float32).T)
-    else:
-        land_colour = np.array(light.land, np.float32)[:, None] * (1.0 + 0.3 * np.sin(uv[0] * 9))
+        block = np.floor(uv[0] / 0.21)
+        far = near = 0.95 + 0.75 * ((block * 0.618) % 1)
+        across, up = np.floor(uv[0] / 0.07), np.floor(point[1] / 0.1)
+        inside = (np.abs(uv[0] / 0.07 - across - 0.5) < 0.3) & (np.abs(point[1] / 0.1 - up - 0.5) < 0.3)
+        lit = inside & ((across * 0.371 + up * 0.713 + across * up * 0.117) % 1 > 0.7)
+        tone = tone + lit * 16
+    out = out + ((land + low) / 2 - out) * np.clip((far - point[1]) / 0.02, 0, 1)
+    out = out + (land * tone - out) * np.clip((near - point[1]) / 0.02, 0, 1)
     if light.scene == "stars":
-        out = out + 0.9 * (np.hypot(uv[0] - 0.3, uv[1] - 0.35) < 0.11)
-    return out + (land_colour - out) * land
+        out = out + 0.9 * np.clip((0.11 - np.hypot(uv[0] - 0.3, uv[1] - 0.35)) / 0.01, 0, 1)
+    return out
 
 
 def illuminate(layout: Layout, light: Light, parts: list[Part], full: Surface, side: int, lean: float) -> Array:
