@@ -1,4 +1,4 @@
-"""Puts the trained networks together: python -m models.rooms.assemble --run DIR [--few-step] writes a diffusers pipeline.
+"""Puts the trained networks together as a diffusers pipeline: python -m models.rooms.assemble --run DIR [--few-step].
 
 The averaged weights go into `DIR/pipeline` (`DIR/pipeline-lcm` with --few-step), a folder that diffusers loads as a
 StableDiffusionPipeline and `partway export` takes like any other.

@@ -45,7 +45,7 @@ def consistency(unet: Any, x: torch.Tensor, t: torch.Tensor, hidden: torch.Tenso
 
 @torch.no_grad()
 def teacher_step(
-    teacher: Any, x: torch.Tensor, t: torch.Tensor, to: torch.Tensor, texts: tuple[torch.Tensor, torch.Tensor], a: torch.Tensor
+    teacher: Any, x: torch.Tensor, t: torch.Tensor, to: torch.Tensor, texts: tuple[torch.Tensor, ...], a: torch.Tensor
 ) -> torch.Tensor:
     """One guided DDIM step from timesteps t to `to`; level -1 is no noise."""
     both = run_unet(teacher, torch.cat([x, x]), torch.cat([t, t]), torch.cat(texts))

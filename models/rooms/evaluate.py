@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import partway
 import torch
 from numpy.typing import NDArray
-from partway.networks import Networks
 from PIL import Image
+
+import partway
+from partway.networks import Networks
 
 from .probe import NAMES, load_probe, read, true_labels, true_map
 from .renderer import KINDS, LIGHTS, STYLES
 from .renderer.captions import MEDIUM_WORDS
 from .renders import HELD_OUT, picture
 
-STRENGTHS = tuple(round(0.1 * i, 1) for i in range(11)) + (0.45,)
+STRENGTHS = (*(round(0.1 * i, 1) for i in range(11)), 0.45)
 WORDS: dict[str, dict[str, str]] = {
     "style": {name: style.words[0] for name, style in STYLES.items()},
     "light": {name: light.words[0] for name, light in LIGHTS.items()},
@@ -53,7 +54,8 @@ def round_trip(pipe: Any, count: int) -> dict[str, float]:
     networks, found = Networks(pipe.engine, pipe.package), []
     for seed in range(HELD_OUT, HELD_OUT + count):
         x = picture(seed).pixels.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
-        latents = networks.to_latents(networks.encode_image(x), np.zeros((1, *pipe.package.latent_shape(256, 256)[1:]), np.float32))
+        still = np.zeros(pipe.package.latent_shape(256, 256), np.float32)
+        latents = networks.to_latents(networks.encode_image(x), still)
         y = np.clip(networks.decode_image(latents), -1, 1)
         found.append(-10 * np.log10(np.mean(((y - x) / 2) ** 2)))
     return {"psnr": float(np.mean(found)), "error": float(np.std(found) / count**0.5)}

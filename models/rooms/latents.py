@@ -85,7 +85,7 @@ def check_owner(run: Path) -> None:
     path, mine = run / "latents" / "made_with.json", checksum(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and json.loads(path.read_text())["sha256"] != mine:
-        raise SystemExit(f"{path.parent} was encoded with another autoencoder or tokenizer: move it away and encode again")
+        raise SystemExit(f"{path.parent} belongs to another autoencoder or tokenizer: move it away and encode again")
     path.write_text(json.dumps({"sha256": mine}))
 
 

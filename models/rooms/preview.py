@@ -18,11 +18,9 @@ from .renders import HELD_OUT, picture
 
 def prompts() -> list[str]:
     """One prompt a style, with lights and media in turn."""
-    lights, media = list(LIGHTS.values()), MEDIA
-    return [
-        f"a {media[i % len(media)] if i % 2 else 'photo'} of a {style.words[0]} living room, {lights[i % len(lights)].words[0]}"
-        for i, style in enumerate(STYLES.values())
-    ]
+    lights, media = [light.words[0] for light in LIGHTS.values()], ("photo", MEDIA[1], "photo", *MEDIA[2:])
+    styles = [style.words[0] for style in STYLES.values()]
+    return [f"a {media[i % 6]} of a {style} living room, {lights[i % 6]}" for i, style in enumerate(styles)]
 
 
 def main() -> None:

@@ -31,7 +31,9 @@ def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
         for key, line, label in (("layout", "-", "layout kept"), ("style", "--", "asked style read")):
             values = [r["dial"][s][key] for s in strengths]
             errors = [r["dial"][s][f"{key}_error"] for s in strengths]
-            axes.errorbar([float(s) for s in strengths], values, errors, color=f"C{index}", ls=line, label=f"{name}: {label}")
+            axes.errorbar(
+                [float(s) for s in strengths], values, errors, color=f"C{index}", ls=line, label=f"{name}: {label}"
+            )
     axes.set(xlabel="strength", ylabel="share", ylim=(0, 1.05), title="The dial: one room, another style's prompt")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

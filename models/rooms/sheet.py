@@ -1,4 +1,4 @@
-"""Contact sheets of the renderer: python -m models.rooms.sheet OUT.png [--rows styles|lights|media|random] [--seed N]."""
+"""Contact sheets of the renderer: python -m models.rooms.sheet OUT.png [--across styles|lights|media|random]."""
 
 import argparse
 
@@ -7,30 +7,32 @@ from PIL import Image
 
 from .renderer import LIGHTS, MEDIA, STYLES, Look, render, sample_layout, sample_look
 
+ACROSS = {"styles": ("style", tuple(STYLES)), "lights": ("light", tuple(LIGHTS)), "media": ("medium", MEDIA)}
+PLAIN = {"style": None, "light": "daylight", "medium": "photo"}
 
-def looks_for(rows: str, seed: int, count: int) -> list[list[tuple[int, Look]]]:
-    """(layout seed, look) for each cell."""
-    if rows == "random":
-        return [[(seed + count * r + c, sample_look(seed + count * r + c)) for c in range(count)] for r in range(count)]
-    names = {"styles": list(STYLES), "lights": list(LIGHTS), "media": list(MEDIA)}[rows]
-    key = {"styles": "style", "lights": "light", "media": "medium"}[rows]
-    fixed = {"style": None, "light": "daylight", "medium": "photo"} if rows == "styles" else {"medium": "photo"}
-    fixed = {} if rows == "media" else fixed
-    return [[(seed + c, sample_look(seed + c, **(fixed | {key: name}))) for c in range(count)] for name in names]
+
+def looks_for(across: str, seed: int) -> list[Look]:
+    """The looks of one row, all for one room."""
+    if across == "random":
+        return [sample_look(1000 * seed + i) for i in range(6)]
+    key, names = ACROSS[across]
+    return [sample_look(seed, **(PLAIN | {key: name})) for name in names]
 
 
 def main() -> None:
-    """Writes the sheet."""
+    """Writes the sheet: one room a row, one look a column."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out")
-    parser.add_argument("--rows", choices=("styles", "lights", "media", "random"), default="random")
+    parser.add_argument("--across", choices=(*ACROSS, "random"), default="random")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=5)
+    parser.add_argument("--rooms", type=int, default=4)
     parser.add_argument("--size", type=int, default=256)
     args = parser.parse_args()
-    cells = looks_for(args.rows, args.seed, args.count)
-    drawn = [np.concatenate([render(sample_layout(s), look, args.size).pixels for s, look in row], 1) for row in cells]
-    Image.fromarray(np.concatenate(drawn, 0)).save(args.out)
+    rows = []
+    for seed in range(args.seed, args.seed + args.rooms):
+        drawn = [render(sample_layout(seed), look, args.size).pixels for look in looks_for(args.across, seed)]
+        rows.append(np.concatenate(drawn, axis=1))
+    Image.fromarray(np.concatenate(rows)).save(args.out, quality=90)
 
 
 if __name__ == "__main__":

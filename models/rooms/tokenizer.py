@@ -31,7 +31,9 @@ def learn_merges(texts: Iterator[str], count: int) -> list[tuple[str, str]]:
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     split = pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True)
-    learner.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    learner.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=10_000, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False

@@ -118,7 +118,8 @@ def main() -> None:
         if (step + 1) % args.report == 0:
             mean = sums / args.report
             sums[:] = 0
-            log(step=step + 1, loss=round(mean[0], 5), crop_psnr=round(6.02 - 10 * np.log10(mean[1]), 2), kl=round(mean[2], 3))
+            psnr = round(float(6.02 - 10 * np.log10(mean[1])), 2)
+            log(step=step + 1, loss=round(mean[0], 5), crop_psnr=psnr, kl=round(mean[2], 3))
         if (step + 1) % (10 * args.report) == 0 or step + 1 == args.steps:
             keep(step + 1)
 

@@ -54,6 +54,7 @@ class Log:
         self.path, self.started = path, time.time()
 
     def __call__(self, **values: Any) -> None:
+        """Reports the values of a step."""
         line = json.dumps({"seconds": round(time.time() - self.started, 1)} | values)
         print(line, flush=True)
         with self.path.open("a") as file:

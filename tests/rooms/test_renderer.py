@@ -16,7 +16,7 @@ from models.rooms.renderer import (
     sample_look,
 )
 from models.rooms.renderer.captions import MEDIUM_WORDS, OBJECT_WORDS
-from models.rooms.renderer.patterns import TEXTURES
+from models.rooms.renderer.materials import TEXTURES
 
 SIZE = 64
 
@@ -76,7 +76,7 @@ def test_captions_name_what_is_shown(seed):
         shared = {word for kind in kinds_in(layout) & set(OBJECT_WORDS) for word in OBJECT_WORDS[kind]}
         for kind in absent:
             for word in set(OBJECT_WORDS[kind]) - shared:
-                assert f" {word}," not in caption and not caption.endswith(f" {word}") or any(
+                assert (f" {word}," not in caption and not caption.endswith(f" {word}")) or any(
                     word in other for other in shared
                 ), (caption, kind)
 

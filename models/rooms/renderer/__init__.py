@@ -1,11 +1,14 @@
 """Draws living rooms: what stands where, and how it looks, are chosen independently. NumPy and Pillow only."""
 
 from .captions import caption_of
-from .furniture import KINDS
-from .layout import Layout, kinds_in, sample_layout
+from .layout import sample_layout
 from .lights import LIGHTS
 from .looks import MEDIA, Look, dress, sample_look
-from .render import Picture, object_map, render
+from .parts import kinds_in
+from .pieces import KINDS
+from .placing import Layout
+from .render import Picture, render
+from .sight import object_map
 from .styles import STYLES
 
 __all__ = [

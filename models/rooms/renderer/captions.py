@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .layout import Layout, kinds_in
 from .lights import LIGHTS
 from .looks import Look
+from .parts import kinds_in
+from .placing import Layout
 from .styles import STYLES
 
 ROOM_WORDS = ("living room", "interior", "room", "lounge", "sitting room", "living space")

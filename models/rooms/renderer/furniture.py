@@ -5,77 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .geometry import Array, Part, rotation
-
-KINDS = (
-    "wall", "floor", "ceiling", "window", "curtain", "sofa", "armchair", "coffee table", "side table", "rug",
-    "floor lamp", "table lamp", "bookcase", "plant", "picture", "television", "sideboard", "pouf", "cushion",
-    "pendant lamp",
-)  # fmt: skip
-KIND = {name: index for index, name in enumerate(KINDS)}
-UPRIGHT = np.eye(3, dtype=np.float32)
-Rng = np.random.Generator
-Size = tuple[float, float, float]  # width, height, depth
-
-
-def solid(
-    shape: str, centre: tuple[float, float, float], size: Size, slot: str, kind: str, *, soft: float = 0.0,
-    taper: float = 0.0, turn: Array = UPRIGHT, tag: int = 0, blocks: bool = False,
-) -> Part:  # fmt: skip
-    """A part from its full size."""
-    half = (size[0] / 2, size[1] / 2, size[2] / 2)
-    return Part(shape, centre, half, slot, KIND[kind], turn, soft, taper, tag, blocks)
-
-
-def legs(width: float, depth: float, height: float, kind: str, slot: str = "metal", thick: float = 0.04) -> list[Part]:
-    """Four legs near the corners of a footprint."""
-    x, z = width / 2 - thick, depth / 2 - thick
-    return [
-        solid("cylinder", (sx * x, height / 2, sz * z), (thick, height, thick), slot, kind)
-        for sx in (-1, 1) for sz in (-1, 1)
-    ]  # fmt: skip
-
-
-def seat(size: Size, rng: Rng, kind: str, slot: str, seats: int) -> list[Part]:
-    """A sofa (several seats) or an armchair (one)."""
-    width, height, depth = size
-    arm, foot, base = rng.uniform(0.12, 0.22), rng.uniform(0.08, 0.16), rng.uniform(0.2, 0.26)
-    arm_height, back = rng.uniform(0.55, 0.66), rng.uniform(0.2, 0.26)
-    inner = width - 2 * arm
-    parts = [
-        solid("box", (0, foot + base / 2, 0), (width, base, depth), slot, kind, soft=0.03, blocks=True),
-        solid("round", (0, (foot + height) / 2, depth / 2 - back / 2), (width * 0.99, height - foot, back), slot, kind,
-              soft=0.06, blocks=True),
-    ]  # fmt: skip
-    for side in (-1, 1):
-        at = (side * (width - arm) / 2, (foot + arm_height) / 2, -0.01)
-        parts.append(solid("round", at, (arm * 1.04, arm_height - foot, depth), slot, kind, soft=0.06, blocks=True))
-    each = inner / seats
-    for i in range(seats):
-        x = -inner / 2 + each * (i + 0.5)
-        deep = depth - back
-        seat_at = (x, foot + base + 0.07, -back / 2 - 0.01)
-        parts.append(solid("round", seat_at, (each * 0.99, 0.17, deep), slot, kind, soft=0.05, tag=i))
-        back_at = (x, foot + base + 0.32, depth / 2 - back - 0.05)
-        lean = rotation(0, -0.16, 0)
-        parts.append(solid("round", back_at, (each * 0.97, 0.42, 0.2), slot, kind, soft=0.08, turn=lean, tag=i))
-    count = int(rng.integers(1, 4)) if seats > 1 else int(rng.integers(0, 2))
-    for i in range(count):
-        spread = (inner / 2 - 0.24) * (1 if i % 2 else -1) * (1 - 0.5 * (i // 2)) if seats > 1 else 0.0
-        wide = rng.uniform(0.36, 0.46)
-        lean = rotation(rng.uniform(-0.3, 0.3), -0.3, rng.uniform(-0.2, 0.2))
-        at = (spread, foot + base + 0.3, depth / 2 - back - 0.2)
-        parts.append(solid("round", at, (wide, wide, 0.17), f"cushion{i % 3}", "cushion", soft=0.1, turn=lean, tag=i))
-    return parts + legs(width, depth, foot, kind)
-
-
-def sofa(size: Size, rng: Rng) -> list[Part]:
-    """A sofa of two or three seats."""
-    return seat(size, rng, "sofa", "sofa", 3 if size[0] > 2.05 else 2)
-
-
-def armchair(size: Size, rng: Rng) -> list[Part]:
-    """A single seat."""
-    return seat(size, rng, "armchair", "chair", 1)
+from .pieces import Rng, Size, legs, solid
+from .seats import armchair, pouf, sofa
 
 
 def decor(top: float, rng: Rng, kind: str, reach: float) -> list[Part]:
@@ -160,12 +91,12 @@ def bookcase(size: Size, rng: Rng) -> list[Part]:
     kind, board = "bookcase", 0.03
     parts = [solid("box", (0, height / 2, depth / 2 - 0.01), (width, height, 0.02), "wood", kind, tag=2, blocks=True)]
     for side in (-1, 1):
-        at = (side * (width - board) / 2, height / 2, 0)
+        at = (side * (width - board) / 2, height / 2, 0.0)
         parts.append(solid("box", at, (board, height, depth), "wood", kind, tag=3, blocks=True))
     rows = max(round(height / 0.4), 2)
     pitch = (height - board) / rows
     for row in range(rows + 1):
-        at = (0, board / 2 + row * pitch, 0)
+        at = (0.0, board / 2 + row * pitch, 0.0)
         parts.append(solid("box", at, (width - 2 * board, board, depth), "wood", kind, tag=4, blocks=row in (0, rows)))
     for row in range(rows):
         x, floor = -width / 2 + board, board + row * pitch
@@ -240,7 +171,7 @@ def sideboard(size: Size, rng: Rng) -> list[Part]:
     width, height, depth = size
     foot, doors = rng.uniform(0.08, 0.18), int(rng.integers(2, 5))
     body = height - foot
-    parts = [solid("box", (0, foot + body / 2, 0), size[:1] + (body, depth), "wood", "sideboard", soft=0.01, blocks=True)]
+    parts = [solid("box", (0, foot + body / 2, 0), (width, body, depth), "wood", "sideboard", soft=0.01, blocks=True)]
     each = (width - 0.06) / doors
     for i in range(doors):
         x = -width / 2 + 0.03 + each * (i + 0.5)
@@ -249,13 +180,6 @@ def sideboard(size: Size, rng: Rng) -> list[Part]:
         knob = (x + each * (0.38 if i % 2 == 0 else -0.38), foot + body * 0.6, -depth / 2 - 0.02)
         parts.append(solid("box", knob, (0.02, 0.09, 0.02), "metal", "sideboard"))
     return parts + legs(width, depth, foot, "sideboard")
-
-
-def pouf(size: Size, rng: Rng) -> list[Part]:
-    """A soft round or square footstool."""
-    width, height, depth = size
-    shape = "round" if rng.random() < 0.5 else "cylinder"
-    return [solid(shape, (0, height / 2, 0), (width, height, depth), "pouf", "pouf", soft=0.08, blocks=True)]
 
 
 BUILD: dict[str, Callable[[Size, Rng], list[Part]]] = {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]  # float32 unless a double crept in; the stubs cannot tell
 Vector = tuple[float, float, float]
 ROUND = 1.34  # a "round" solid is the unit cube cut by a ball of this radius: rounded corners and edges
 FAR = np.float32(1e9)
@@ -122,7 +122,7 @@ def span(part: Part, o: Array, d: list[Array]) -> tuple[Array, Array]:
     if part.shape == "ball":
         return ball_span(o, d, 1.0)
     round_side = part.shape in ("cylinder", "cone")
-    near, far = side_span(o, d, part.taper) if round_side else (np.float32(-FAR), np.float32(FAR))
+    near, far = side_span(o, d, part.taper) if round_side else (np.full((1, 1), -FAR), np.full((1, 1), FAR))
     for axis in (1,) if round_side else (0, 1, 2):
         inverse = 1 / np.where(d[axis] == 0, np.float32(1e-9), d[axis])
         middle, reach = -o[axis] * inverse, np.abs(inverse)
@@ -158,6 +158,7 @@ def surface(part: Part, rays: Rays, t: Array, u: Array, v: Array) -> tuple[Array
     point = np.stack([o[i] + t * d[i] for i in range(3)])
     half = np.array(part.half, np.float32)[:, None]
     metres = point * half
+    normal: Array
     if part.shape == "ball":
         normal, where = point / half, metres[:2]
     elif part.shape in ("cylinder", "cone"):
@@ -174,6 +175,6 @@ def surface(part: Part, rays: Rays, t: Array, u: Array, v: Array) -> tuple[Array
         if part.shape == "round":
             normal += 0.3 * point * np.abs(point)
         where = np.where(face == 0, metres[[2, 1]], np.where(face == 1, metres[[0, 2]], metres[[0, 1]]))
-    normal = part.turn @ normal.astype(np.float32)
+    normal = np.asarray(part.turn @ normal.astype(np.float32))
     normal /= np.sqrt((normal * normal).sum(axis=0)) + np.float32(1e-9)
     return normal, where.astype(np.float32)

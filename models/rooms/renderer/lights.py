@@ -51,7 +51,8 @@ LIGHTS: dict[str, Light] = {
     ),
     "moonlight": Light(
         "moonlight", ("moonlight", "blue moonlight", "night", "a moonlit night", "dark blue night"),
-        ambient=(0.075, 0.11, 0.20), window=(0.36, 0.56, 1.05), sun=(0.9, 1.4, 2.5), height=0.62, lamp=NONE, strips=DARK,
+        ambient=(0.075, 0.11, 0.20),
+        window=(0.36, 0.56, 1.05), sun=(0.9, 1.4, 2.5), height=0.62, lamp=NONE, strips=DARK,
         sky=((0.07, 0.13, 0.34), (0.01, 0.03, 0.13)), land=(0.005, 0.01, 0.03), exposure=0.2, scene="stars",
         tint=(0.76, 0.95, 1.22),
     ),

@@ -131,7 +131,8 @@ def watercolour(d: Drawing, rng: np.random.Generator) -> Array:
     c = saturate(c, 1.15) * 0.78 + 0.24
     c = c - (1.1 * np.abs(pooled) + 0.5 * np.abs(wash) * (1 - luma))[..., None] + 0.5 * wash[..., None] * 0.5
     height, width = d.depth.shape
-    rim = np.minimum(np.minimum(x - x.min(), width - 1 - (x - x.min())), np.minimum(y - y.min(), height - 1 - (y - y.min())))
+    across, along = x - x.min(), y - y.min()
+    rim = np.minimum(np.minimum(across, width - 1 - across), np.minimum(along, height - 1 - along))
     rim = np.clip((rim - width * 0.03 - width * 0.009 * noise("cloud", x, y, 160)) / 2.5, 0, 1)[..., None]
     paper = np.array([0.985, 0.975, 0.95], np.float32) + 0.012 * noise("speckle", x, y, 400)[..., None]
     line = 0.28 * warp(outlines(d), x, y, 1.3, 130)[..., None]

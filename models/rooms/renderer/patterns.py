@@ -3,7 +3,7 @@
 import numpy as np
 
 from .geometry import Array
-from .textures import TEXTURES, Spot, hashed, mix, noise, saw, tint
+from .textures import Spot, Texture, hashed, mix, noise, saw, tint
 
 
 def pile(s: Spot) -> Array:
@@ -17,12 +17,14 @@ def step(s: Spot, distance: Array) -> Array:
 
 
 def diamonds(s: Spot) -> Array:
+    """A grid of thin lines on the slant."""
     cell = 0.5
     d = np.minimum(np.abs(saw(s.u + s.v, cell)), np.abs(saw(s.u - s.v, cell)))
     return mix(tint(s.base, pile(s)), s.extra[0], 0.8 * s.line(d, 0.026))
 
 
 def circles(s: Spot) -> Array:
+    """Rings and discs in three colours, here and there."""
     cell = np.float32(0.5)
     a, b = np.round(s.u / cell), np.round(s.v / cell)
     d = np.sqrt((s.u - a * cell) ** 2 + (s.v - b * cell) ** 2)
@@ -33,6 +35,7 @@ def circles(s: Spot) -> Array:
 
 
 def deco(s: Spot) -> Array:
+    """Rays and arcs from a point beyond the edge."""
     angle = np.arctan2(s.v + np.float32(0.7), s.u) * np.float32(14 / np.pi)
     radius = np.sqrt(s.u**2 + (s.v + np.float32(0.7)) ** 2)
     fan = s.line(saw(angle, 1.0) * radius * np.float32(0.2), 0.02) * step(s, np.float32(0.35) - radius)
@@ -41,6 +44,7 @@ def deco(s: Spot) -> Array:
 
 
 def braid(s: Spot) -> Array:
+    """Braided rings, a few of them coloured."""
     ring = np.sqrt(s.u**2 + (s.v * np.float32(1.25)) ** 2)
     band = np.floor(ring / np.float32(0.12)).astype(np.int32)
     out = tint(s.base, pile(s) + 0.08 * (hashed(band) - 0.5))
@@ -70,6 +74,7 @@ def persian(s: Spot) -> Array:
 
 
 def curtain(s: Spot) -> Array:
+    """Folds that hang straight."""
     fold = np.sin(s.u * np.float32(55)) + 0.4 * np.sin(s.u * np.float32(23) + 1)
     return tint(s.base, 0.13 * fold * s.fade(0.05))
 
@@ -121,14 +126,19 @@ def art(s: Spot) -> Array:
     else:
         for k in range(5):
             lean = rng.uniform(-0.8, 0.8)
-            stem = np.abs(x - lean * (y + 0.8) * 0.5) - 0.03 - 0.16 * np.exp(-(((y - rng.uniform(-0.1, 0.7)) / 0.25) ** 2))
+            stem = (
+                np.abs(x - lean * (y + 0.8) * 0.5) - 0.03 - 0.16 * np.exp(-(((y - rng.uniform(-0.1, 0.7)) / 0.25) ** 2))
+            )
             out = mix(out, picks[k % 3] * np.float32(0.8), below(np.maximum(stem, y - 0.7)))
     mat = below(0.8 - np.maximum(np.abs(x), np.abs(y)))
     return mix(out, np.array([0.86, 0.85, 0.81], np.float32), mat if rng.random() < 0.7 else mat * 0)
 
 
 def screen(s: Spot) -> Array:
+    """A dark screen with a faint sheen."""
     return tint(s.base, 0.4 * (s.u + s.v))
 
 
-TEXTURES |= {f.__name__: f for f in (diamonds, circles, deco, braid, persian, curtain, books, art, screen)}
+PATTERNS: dict[str, Texture] = {
+    f.__name__: f for f in (diamonds, circles, deco, braid, persian, curtain, books, art, screen)
+}

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .geometry import Array, Part, to_unit
-from .layout import Layout, Window, on_wall
 from .lights import Light
+from .placing import Layout, Window, on_wall
 
 OPACITY = np.float32(7.0)  # light lost per metre of furniture in its way; short chords make soft edges
 

@@ -115,7 +115,8 @@ STYLES: dict[str, Style] = {
         metal="#c79d49", trim="#c09a4c", ceiling="#e6dfcf", shade="#f0dcae", pot="#c29b4c",
     ),
     "farmhouse": Style(
-        "farmhouse", ("rustic farmhouse", "farmhouse", "country cottage", "rustic"), ("homely", "rustic", "cozy", "warm"),
+        "farmhouse", ("rustic farmhouse", "farmhouse", "country cottage", "rustic"),
+        ("homely", "rustic", "cozy", "warm"),
         wall=_finish("logs", "honey pine #b98650, brown log #a06f40, weathered wood #a98a63", "#5c4026"),
         side=_finish("shiplap", "cream #e8dec8, off-white #e9e3d4", "#b9ab90"),
         floor=_finish("planks", "wide brown planks #8f6540, worn oak #9c7449", gloss=0.12, repeat=1.7),
