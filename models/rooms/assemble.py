@@ -42,7 +42,7 @@ def pipeline(run: Path, few_step: bool = False) -> StableDiffusionPipeline:
     """The whole model as diffusers runs it."""
     vae = AutoencoderKL.from_pretrained(run / "vae", scaling_factor=scaling_factor(run)).eval()
     unet, text_encoder = trained(run)
-    scheduler: Any = DPMSolverMultistepScheduler(**SCHEDULER, timestep_spacing="trailing")
+    scheduler: Any = DPMSolverMultistepScheduler(**SCHEDULER, timestep_spacing="trailing", steps_offset=1)
     if few_step:
         with torch.no_grad():
             for p, mean in zip(unet.parameters(), training.load(run / "lcm.pt")["averaged"], strict=True):
