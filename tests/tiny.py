@@ -1,4 +1,4 @@
-"""Small random-weight Stable Diffusion folders, built from configs: real class names, real layout, no download.
+"""Small random-weight Stable Diffusion folders built from configs: real classes, real layout, no download.
 
 ``build(folder, kind)`` writes what ``StableDiffusionPipeline.save_pretrained`` writes. Kinds:
 
@@ -6,8 +6,8 @@
 - ``sd2``: SD 2.x in small (heads per level, linear projections, gelu, pad token "!", epsilon)
 - ``sd2-v``: the same with v-prediction
 
-Weights are scaled so that nothing is degenerate: the UNet's output has a standard deviation of about 1 and follows
-prompt and timestep, latents have a standard deviation of about 1, decoded pictures have contrast.
+Weights are scaled so that nothing is degenerate: the UNet's output has a standard deviation of about 1 and
+follows prompt and timestep, latents have a standard deviation of about 1, decoded pictures have contrast.
 """
 
 import json
@@ -15,7 +15,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-WORDS = ["a", "the", "of", "in", "with", "and", "living", "room", "sofa", "chair", "table", "lamp", "cozy", "scandinavian", "interior", "warm", "light", "photo", "watercolour", "pencil", "bright", "dark", "wooden", "window", "plant", "cat", "dog", "sitting", "on", "sand", "sea", "at", "sunset"]
+PHRASES = (
+    "a photo of the cozy scandinavian living room interior with warm light",
+    "watercolour pencil bright dark wooden sofa chair table lamp window plant",
+    "cat and dog sitting on sand at sea in sunset",
+)
 DIM = 32  # width of the text embeddings
 LENGTH = 77
 LATENT_SIZE = 32  # pictures are 256 x 256 by default
@@ -29,10 +33,10 @@ def byte_alphabet() -> list[str]:
 
 
 def write_tokenizer(folder: Path, pad_token: str) -> int:
-    """Write a CLIP tokenizer (vocab.json, merges.txt and its two configs); return the size of its vocabulary."""
+    """Write a CLIP tokenizer (vocab.json, merges.txt, two configs); return the size of its vocabulary."""
     folder.mkdir(parents=True)
     merges: list[tuple[str, str]] = []
-    for word in WORDS:
+    for word in " ".join(PHRASES).split():
         left, *rest = [*word[:-1], word[-1] + "</w>"]
         for right in rest:
             if (left, right) not in merges:
@@ -52,7 +56,7 @@ def write_tokenizer(folder: Path, pad_token: str) -> int:
     lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
-    config = {**special, "model_max_length": LENGTH, "tokenizer_class": "CLIPTokenizer", "do_lower_case": True}
+    config = {**special, "model_max_length": LENGTH, "tokenizer_class": "CLIPTokenizer"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return len(vocab)
 
@@ -77,8 +81,8 @@ def _unet(torch: Any, kind: str) -> Any:
         attention_head_dim=[4, 8] if second else 8,  # a number of heads, in spite of the name
         use_linear_projection=second,
     ).eval()
-    # Untrained attention averages over the tokens, and untrained time embeddings are faint: louder, so that prompt
-    # and timestep matter as they do in a trained network.
+    # Untrained attention averages over the tokens, and untrained time embeddings are faint: louder, so that
+    # prompt and timestep matter as they do in a trained network.
     for name, parameter in unet.named_parameters():
         if name.endswith(("attn2.to_out.0.weight", "time_emb_proj.weight")):
             parameter.data *= 4
@@ -105,7 +109,7 @@ def _vae(torch: Any) -> Any:
     moments = vae.encode(torch.rand(2, 3, 64, 64) * 2 - 1).latent_dist.parameters
     _scale(vae.quant_conv, slice(0, 4), gain / float(moments[:, :4].std()))
     _scale(vae.quant_conv, slice(4, 8), 0.2 / float(moments[:, 4:].std()))
-    vae.quant_conv.bias.data[4:] += math.log(0.05 * gain**2)  # the posterior's variance: 0.05 in scaled latents
+    vae.quant_conv.bias.data[4:] += math.log(0.05 * gain**2)  # posterior variance 0.05 in scaled latents
     out = vae.decode(torch.randn(2, 4, 8, 8) * gain).sample
     _scale(vae.decoder.conv_out, slice(None), 0.4 / float(out.std()))
     return vae
@@ -128,7 +132,8 @@ def _text_encoder(torch: Any, kind: str, vocabulary: int, pad: int) -> Any:
         pad_token_id=pad,
     )
     encoder = CLIPTextModel(config).eval()
-    encoder.text_model.embeddings.token_embedding.weight.data *= 10  # words, not positions, decide the embedding
+    # Words, not positions, decide the embedding.
+    encoder.text_model.embeddings.token_embedding.weight.data *= 10
     return encoder
 
 

@@ -1,4 +1,4 @@
-"""The export stage of partway: fetch -> trace -> optimise -> compress -> package -> verify. torch lives here only."""
+"""The export stage: fetch -> trace -> optimise -> compress -> package -> verify. torch lives here only."""
 
 from partway_export.export import export
 

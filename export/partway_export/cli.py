@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from partway.errors import PartwayError
-
+from partway_export.export import export
 from partway_export.families import FORMATS, WEIGHTS
+from partway_export.guard import one_line
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,10 +18,10 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("source", help="a diffusers folder, or a Hub id (owner/name)")
     it.add_argument("out", help="the folder to write; must not exist, or be empty")
-    it.add_argument("--to", choices=list(FORMATS), default="onnx", help="default: onnx, which both engines run")
+    it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
     it.add_argument("--weights", choices=WEIGHTS, default="fp16", help="how weights are stored; default: fp16")
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
-    it.add_argument("--no-goldens", action="store_true", help="leave out torch's outputs, which `partway doctor` uses")
+    it.add_argument("--no-goldens", action="store_true", help="leave out what `partway doctor` compares with")
     return it
 
 
@@ -31,8 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def say(text: str) -> None:
         print(f"[{time.perf_counter() - start:6.1f} s] {text}", file=sys.stderr, flush=True)
-
-    from partway_export.export import export
 
     try:
         export(
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             say=say,
         )
     except (PartwayError, OSError) as error:
-        print(f"partway export: {error}", file=sys.stderr)
+        print(f"partway export: {one_line(error)}", file=sys.stderr)
         return 2
     say(f"wrote {options.out}")
     return 0

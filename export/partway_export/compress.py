@@ -1,4 +1,4 @@
-"""Store weights in fewer bits. Arithmetic stays float32 (or what the engine is asked for): only files get smaller."""
+"""Store weights in fewer bits; arithmetic stays float32, or what the engine is asked for."""
 
 import os
 from pathlib import Path
@@ -16,8 +16,9 @@ CHANNEL = {"Conv": 0, "MatMul": -1}
 def compress_onnx(model: Any, weights: str) -> None:
     """Store the large weights of an ONNX model as ``weights`` ("fp32", "fp16" or "int8"), in place.
 
-    fp16: float16 tensors, each followed by a Cast to float32 that engines fold when they load. int8: symmetric, one
-    scale per output channel, as DequantizeLinear; what is not a convolution or a matrix product is stored as fp16.
+    fp16: float16 tensors, each followed by a Cast to float32 that engines fold when they load. int8: one
+    symmetric scale per output channel, as DequantizeLinear; what is neither a convolution nor a matrix product
+    is stored as fp16.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -78,7 +79,8 @@ def compress_openvino(path: Path, weights: str) -> None:
         import nncf
 
         model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
-    new = path.with_name("compressed.xml")  # the old file is mapped into memory and must stay until it is written
+    # The old file is mapped into memory and must stay until the new one is written.
+    new = path.with_name("compressed.xml")
     openvino.save_model(model, new, compress_to_fp16=True)
     del model
     for suffix in (".xml", ".bin"):

@@ -9,7 +9,8 @@ from partway.errors import InputError, PackageError
 
 COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 _SMALL = re.compile(r"(model_index\.json|README\.md|(tokenizer|tokenizer_2|scheduler)/[^/]+\.(json|txt))")
-_WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model|pytorch_model)([.\w-]*)\.(safetensors|bin)(\.index\.json)?")
+_NAME = "diffusion_pytorch_model|pytorch_model|model"
+_WEIGHTS = re.compile(rf"(?:{_NAME})([.\w-]*)\.(safetensors|bin)(\.index([.\w]*)\.json)?")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}")
 
 
@@ -41,9 +42,9 @@ def fetch(source: str, revision: str | None = None) -> Source:
 
 
 def wanted(files: Sequence[str]) -> list[str]:
-    """Choose from a repository's ``files`` the ones an export needs: configs, tokenizer, one set of weights each.
+    """Choose from a repository's ``files`` those that an export needs: configs, tokenizers, a set of weights.
 
-    Weights in order of preference: safetensors in full precision, safetensors in fp16, .bin in full precision.
+    Weights in order of preference: safetensors in full precision, safetensors in fp16, .bin files.
     Single-file checkpoints, safety checkers, EMA copies and other frameworks' weights are left.
     """
     chosen = [file for file in files if _SMALL.fullmatch(file)]
@@ -83,13 +84,13 @@ def _snapshot(source: str, revision: str | None) -> tuple[Path, str]:
         info = HfApi().model_info(source, revision=revision)
     except HfHubHTTPError as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise PackageError(f"the Hub has no {source} to give ({reason}); check id, revision and token") from None
+        raise PackageError(f"cannot get {source} ({reason}); check id, revision and token") from None
     except (Unreachable, Timeout, OfflineModeIsEnabled):
         try:
             folder = Path(snapshot_download(source, revision=revision, local_files_only=True))
         except LocalEntryNotFoundError:
             raise PackageError(
-                f"{source} is neither a folder nor in the cache, and the Hub cannot be reached; check the network"
+                f"{source} is no folder and not cached, and the Hub cannot be reached; check the network"
             ) from None
         return folder, folder.name
     files = [sibling.rfilename for sibling in info.siblings or ()]

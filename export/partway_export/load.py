@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from partway.errors import PackageError
-
 from partway_export.families import FAMILIES, Family
+from partway_export.guard import one_line
 
 
 class Traceable(NamedTuple):
@@ -19,16 +19,16 @@ class Traceable(NamedTuple):
 
 
 def read_index(folder: Path) -> Mapping[str, Any]:
-    """Return ``model_index.json`` of a diffusers folder; raise PackageError if there is none that can be read."""
+    """Return ``model_index.json`` of a diffusers folder; raise PackageError if there is none to be read."""
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PackageError(
-            f"{folder} is not a diffusers folder: it has no model_index.json; a single-file checkpoint must be "
-            "converted first (StableDiffusionPipeline.from_single_file, then save_pretrained)"
+            f"{folder} is not a diffusers folder: it has no model_index.json; convert a single-file "
+            "checkpoint with StableDiffusionPipeline.from_single_file and save_pretrained first"
         ) from None
     except (OSError, ValueError) as error:
-        raise PackageError(f"{folder}/model_index.json cannot be read: {error}") from None
+        raise PackageError(f"{folder}/model_index.json cannot be read ({error}); fetch the model again") from None
     if not isinstance(index, dict):
         raise PackageError(f"{folder}/model_index.json is not a JSON object; fetch the model again")
     return index
@@ -45,36 +45,48 @@ def family_of(folder: Path) -> Family:
 def load(folder: Path, to: str) -> dict[str, Traceable]:
     """Load the pipeline in ``folder`` as float32 and return its networks by name, ready to trace.
 
-    ``to``: "onnx" or "openvino". Raises PackageError when the weights are missing or do not fit their configs.
+    ``to``: "onnx" or "openvino". Raises PackageError when weights are missing or do not fit their configs.
     """
     import torch
     from diffusers import StableDiffusionPipeline
 
-    half = not any((folder / "unet").glob("diffusion_pytorch_model*[!6].safetensors"))
-    variant = "fp16" if half and any((folder / "unet").glob("*.fp16*.safetensors")) else None
+    unused = ("safety_checker", "feature_extractor", "image_encoder")
     try:
         pipe = StableDiffusionPipeline.from_pretrained(
             folder,
             torch_dtype=torch.float32,
-            variant=variant,
+            variant=variant(folder),
             local_files_only=True,
-            safety_checker=None,
-            feature_extractor=None,
-            image_encoder=None,
             requires_safety_checker=False,
+            **dict.fromkeys(unused),
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise PackageError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise PackageError(f"{folder} cannot be loaded: {one_line(error)}") from error
     return networks(pipe, to)
 
 
 def networks(pipe: Any, to: str) -> dict[str, Traceable]:
-    """Return the networks of a loaded pipeline by name, with the tracing settings of this project."""
-    importlib.import_module(f"optimum.exporters.{to}.model_configs")  # registers the settings with optimum
+    """Return the networks of a loaded pipeline by name, with the settings to trace them by."""
     from optimum.exporters.utils import get_diffusion_models_for_export
 
-    # All hidden states as outputs cost nothing to compute and are what skipping CLIP layers needs.
+    importlib.import_module(f"optimum.exporters.{to}.model_configs")  # registers the settings with optimum
+    # The hidden states cost nothing more to compute, and skipping CLIP layers needs them.
     pipe.text_encoder.config.output_hidden_states = True
-    # pipe.text_encoder.text_model.config.output_hidden_states = True
     models = get_diffusion_models_for_export(pipe, int_dtype="int64", float_dtype="fp32", exporter=to)
     return {name: Traceable(module.eval(), config) for name, (module, config) in models.items()}
+
+
+def variant(folder: Path) -> str | None:
+    """Return "fp16" when the UNet's weights are there in no other form than ``*.fp16*``, else None."""
+    names = [path.name for path in (folder / "unet").glob("diffusion_pytorch_model*")]
+    return "fp16" if names and all(".fp16" in name for name in names) else None
+
+
+def bytes_on_disk(networks: Mapping[str, Traceable]) -> int:
+    """Return the disk space an export takes while it runs: all networks in float32, the largest one twice."""
+    sizes = [
+        4 * sum(int(parameter.numel()) for parameter in network.module.parameters()) for network in networks.values()
+    ]
+    return sum(sizes) + max(sizes)

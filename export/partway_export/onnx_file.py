@@ -20,7 +20,7 @@ def read(path: Path) -> Any:
 
 
 def write(model: Any, path: Path) -> None:
-    """Write ``model`` over ``path``; the weights go to ``<path>_data`` beside it when they exceed protobuf's 2 GiB."""
+    """Write ``model`` over ``path``, with the weights in ``<path>_data`` beside it when they exceed 2 GiB."""
     import onnx
 
     data = path.with_name(path.name + "_data")

@@ -6,10 +6,10 @@ from partway_export.onnx_file import large_weights, replace_initializers
 
 
 def optimise(model: Any) -> Any:
-    """Return ``model`` folded and fused by onnxslim; takes a tenth of the time that it takes with the weights inside.
+    """Return ``model`` folded and fused by onnxslim; only operators of the ONNX standard come out.
 
-    The weights wait outside as graph inputs meanwhile: onnxslim copies the model several times, and protobuf cannot
-    copy more than 2 GiB. Only operators of the ONNX standard come out, so OpenVINO reads the file as well.
+    The weights wait outside meanwhile, as graph inputs: onnxslim copies the model many times, and protobuf
+    cannot copy more than 2 GiB.
     """
     import onnxslim
     from onnx import helper

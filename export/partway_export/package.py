@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from partway.errors import PackageError
 
+from partway.errors import PackageError
 from partway_export.families import Family
 from partway_export.load import read_index
 from partway_export.reference import Reference
@@ -38,7 +38,7 @@ def copy_settings(source: Path, folder: Path, family: Family) -> None:
 
 
 def write_goldens(folder: Path, references: Mapping[str, Reference]) -> dict[str, str]:
-    """Write ``goldens/<network>.npz``, arrays "inputs/<name>" and "outputs/<name>"; return the relative paths."""
+    """Write ``goldens/<network>.npz``, arrays "inputs/<name>" and "outputs/<name>"; return the paths."""
     (folder / "goldens").mkdir()
     paths = {}
     for name, (inputs, outputs) in references.items():

@@ -1,4 +1,4 @@
-"""What torch says: every network's outputs on small fixed inputs, the yardstick of the export and its goldens."""
+"""What torch says: every network's outputs on small fixed inputs, yardstick of the export and goldens."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -21,17 +21,18 @@ class Reference(NamedTuple):
 def references(networks: Mapping[str, Traceable], order: tuple[str, ...]) -> dict[str, Reference]:
     """Run every network once in torch and return its inputs and outputs.
 
-    The networks feed each other as in a pipeline (text to UNet, picture to VAE), so that activations have the sizes
-    they have in use. Inputs are seeded, batch 1, not square, with a fractional timestep; order: which comes first.
+    The networks feed each other as in a pipeline (text to UNet, picture to VAE), so that activations have the
+    sizes they have in use; ``order`` says which comes first. Inputs are seeded, of batch 1, not square (to
+    catch swapped axes), with a fractional timestep (to catch rounding).
     """
     import torch
 
     made: dict[str, Reference] = {}
     for name in order:
         module, config = networks[name]
-        inputs = {key: np.ascontiguousarray(value) for key, value in INPUTS[name](module.config, made).items()}
-        if "timestep" in inputs and len(config.inputs["timestep"]) == 0:
-            inputs["timestep"] = inputs["timestep"].reshape(())  # a graph whose timestep is a scalar, not one per picture
+        inputs = INPUTS[name](module.config, made)
+        if config.inputs.get("timestep") == {}:  # traced as a scalar, not as one number per picture
+            inputs["timestep"] = inputs["timestep"].reshape(())
         with torch.no_grad():
             result = module(**{key: torch.from_numpy(np.array(value)) for key, value in inputs.items()})
         values = [value for value in result.values() if isinstance(value, torch.Tensor)]

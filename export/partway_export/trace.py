@@ -4,22 +4,26 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import PackageError
-
 from partway_export.families import FORMATS
+from partway_export.guard import one_line
 from partway_export.load import Traceable
 
-# Sizes that the trace is recorded at; all of them become dynamic. An odd latent size makes diffusers record how it
-# enlarges to the size of its skip connections, so the UNet takes any size and not only multiples of 8.
+# The sizes that a trace is recorded at; all of them become dynamic. An odd latent size makes diffusers record
+# that the UNet enlarges to the size of its skip connections: then it takes any size, not only multiples of 8.
 TRACED = {"unet": {"height": 31, "width": 31}}
-OPSET = 17  # LayerNormalization is one node from here on
+OTHERS = {"height": 64, "width": 64}
+OPSET = 17  # the first in which LayerNormalization is one node
 
 
 def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
-    """Write network ``name`` in float32 to ``folder/name/`` as ``to`` ("onnx" or "openvino"); return its path."""
+    """Write the network in float32 to ``folder/name/`` as ``to`` ("onnx" or "openvino"); return the path.
+
+    Raises PackageError when optimum cannot trace it.
+    """
     path = folder / name / FORMATS[to]
     path.parent.mkdir(parents=True, exist_ok=True)
     float_timestep(network.config)
-    shapes = TRACED.get(name, {"height": 64, "width": 64})
+    shapes = TRACED.get(name, OTHERS)
     try:
         if to == "onnx":
             from optimum.exporters.onnx.convert import export as export_onnx
@@ -29,10 +33,10 @@ def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
             from optimum.exporters.openvino.convert import export as export_openvino
 
             export_openvino(network.module, network.config, path, input_shapes=shapes, stateful=False)
-    except OSError:
+    except (ImportError, MemoryError, OSError):
         raise
     except Exception as error:
-        raise PackageError(f"{name} cannot be traced: {' '.join(str(error).split())[:300]}") from error
+        raise PackageError(f"{name} cannot be traced: {one_line(error)}") from error
     return path
 
 

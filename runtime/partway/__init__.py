@@ -16,8 +16,9 @@ from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
 from partway.package import open_package
-from partway.pipeline import Pipeline, Result, Run, Step
+from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
+from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, NoiseLevel, Schedule, trained
 from partway.settings import Options, Settings

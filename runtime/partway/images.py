@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from partway.errors import ImageError, InputError
 
 Array = NDArray[np.float32]
+Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
 
 MAX_SIDE = 16384
 """Longest accepted side in pixels."""
@@ -34,7 +35,7 @@ class Picture:
     original: Image.Image
 
 
-def read(source: Image.Image | str | os.PathLike[str] | NDArray[np.generic]) -> Picture:
+def read(source: Source) -> Picture:
     """Decode a picture: a file name, a PIL image of any mode, or an array.
 
     Arrays are (H, W), (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]; four channels are always RGBA.

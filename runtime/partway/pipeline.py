@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from os import PathLike
 from time import perf_counter
 from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from partway import images, previews
 from partway.caching import Recent
@@ -23,6 +21,7 @@ from partway.noise import GENERATORS
 from partway.package import Package
 from partway.plans import Plan, make_plan
 from partway.predictions import PREDICTIONS
+from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.schedules import NoiseLevel
@@ -30,72 +29,6 @@ from partway.settings import Options, Settings
 from partway.tokens import Tokenizer
 
 Array = NDArray[np.float32]
-Source = Image.Image | str | PathLike[str] | NDArray[np.generic]
-
-MAX_SIDE = 16384
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents."""
-
-    index: int
-    total: int
-    level: NoiseLevel
-    denoised: Array
-    colours: Array
-
-    def preview(self) -> list[Image.Image]:
-        """Small pictures of the estimate, one pixel a latent, by a linear map; costs no network call."""
-        return images.to_pil(previews.apply(self.denoised, self.colours))
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
-
-    The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
-    """
-
-    images: list[Image.Image]
-    plan: Plan
-    settings: Settings
-    seconds: dict[str, float]
-
-    @property
-    def image(self) -> Image.Image:
-        """The first picture."""
-        return self.images[0]
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seed of each picture."""
-        return self.settings.seeds
-
-
-class Run:
-    """A run under way: iterate over its steps, or take its `result`; leave it at any point to cancel it."""
-
-    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result]) -> None:
-        self.plan = plan
-        self.settings = settings
-        self._work = work
-        self._result: Result | None = None
-
-    def __iter__(self) -> Iterator[Step]:
-        for made in self._work:
-            if isinstance(made, Result):
-                self._result = made
-            else:
-                yield made
-
-    def result(self) -> Result:
-        """Finish what is left of the run and return what it made."""
-        for _ in self:
-            pass
-        if self._result is None:
-            raise InputError("this run was left before it finished; start another one")
-        return self._result
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +39,9 @@ class Pipeline:
     engine: Engine
     tokenizer: Tokenizer
     texts: Recent[str, Array] = field(default_factory=lambda: Recent(32))
-    pictures: Recent[bytes, Posterior] = field(default_factory=lambda: Recent(4))
+    pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 
-    def img2img(self, image: Source, prompt: str, **settings: Unpack[Options]) -> Result:
+    def img2img(self, image: images.Source, prompt: str, **settings: Unpack[Options]) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
         Raises a `partway.PartwayError` that says what was wrong and what to do.
@@ -128,7 +61,7 @@ class Pipeline:
     def stream(
         self,
         prompt: str,
-        image: Source | None = None,
+        image: images.Source | None = None,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -136,6 +69,8 @@ class Pipeline:
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step."""
         chosen = Settings(**settings)
+        if not isinstance(prompt, str):
+            raise InputError(f"the prompt must be text, not {prompt!r}")
         plan, part = self._plan(chosen, image=image is not None)
         if image is None:
             picture = None
@@ -185,7 +120,9 @@ class Pipeline:
         sampler = SAMPLERS[plan.sampler].with_eta(settings.eta)
         states = trajectory(denoise, sampler, part.schedule, x, normal)
         for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
+            yielded = perf_counter()
             yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)
+            begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
 
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
         pixels = networks.decode_image(state.x * final)
@@ -214,7 +151,8 @@ class Pipeline:
 
     def _posterior(self, networks: Networks, picture: images.Picture) -> Posterior:
         pixels = images.pad(picture.pixels, self.package.multiple)
-        return self.pictures.get(sha256(pixels.tobytes()).digest(), lambda: networks.encode_image(pixels))
+        key = (pixels.shape, sha256(pixels.tobytes()).digest())
+        return self.pictures.get(key, lambda: networks.encode_image(pixels))
 
 
 def _denoiser(networks: Networks, context: Array, settings: Settings) -> Denoiser:
@@ -236,8 +174,8 @@ def _denoiser(networks: Networks, context: Array, settings: Settings) -> Denoise
 
 def _side(name: str, value: int | None, default: int) -> int:
     side = default if value is None else value
-    if isinstance(side, bool) or not isinstance(side, int) or not 8 <= side <= MAX_SIDE:
-        raise InputError(f"{name} must be a whole number of pixels between 8 and {MAX_SIDE}, not {side!r}")
+    if isinstance(side, bool) or not isinstance(side, int) or not 8 <= side <= images.MAX_SIDE:
+        raise InputError(f"{name} must be a whole number of pixels between 8 and {images.MAX_SIDE}, not {side!r}")
     return side
 
 

@@ -1,9 +1,11 @@
 """What a user may set for one run, with every default in one place."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
+
+import numpy as np
 
 from partway.dials import DIALS
 from partway.errors import InputError, choose
@@ -60,16 +62,18 @@ class Settings:
         _number("strength", self.strength, 0, 1)
         _number("guidance_scale", self.guidance_scale, 0, math.inf)
         _number("guidance_rescale", self.guidance_rescale, 0, 1)
-        if isinstance(self.steps, bool) or self.steps != int(_number("steps", self.steps, 1, MAX_STEPS)):
+        if _number("steps", self.steps, 1, MAX_STEPS) != int(self.steps):
             raise InputError(f"steps must be a whole number, not {self.steps!r}")
-        if not self.seeds:
-            raise InputError("seed must be an integer or a non-empty sequence of integers")
+        if not isinstance(self.negative_prompt, str):
+            raise InputError(f"negative_prompt must be text, not {self.negative_prompt!r}")
+        if not isinstance(self.seed, (int, np.integer, Iterable)) or not self.seeds:
+            raise InputError(f"seed must be an integer, or several for one picture each, not {self.seed!r}")
         for seed in self.seeds:
-            if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+            if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not -(2**63) <= seed < 2**64:
                 raise InputError(f"seed must be an integer between -2**63 and 2**64 - 1, not {seed!r}")
         if self.sampler is not None:
             SAMPLERS[choose("sampler", self.sampler, SAMPLERS)].with_eta(self.eta)
-        if isinstance(self.schedule, str):
+        if self.schedule is not None and not callable(self.schedule):
             choose("schedule", self.schedule, SCHEDULES)
         choose("dial", self.dial, DIALS)
         choose("rng", self.rng, GENERATORS)
@@ -77,7 +81,7 @@ class Settings:
     @property
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
-        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+        return (self.seed,) if isinstance(self.seed, (int, np.integer)) else tuple(self.seed)
 
     @property
     def guided(self) -> bool:
@@ -85,8 +89,9 @@ class Settings:
         return self.guidance_scale > 1
 
 
-def _number(name: str, value: object, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or not low <= value <= high:
+def _number(name: str, value: float, low: float, high: float) -> float:
+    known = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not known or not math.isfinite(value) or not low <= value <= high:
         limit = f"between {low} and {high}" if high < math.inf else f"at least {low}"
         raise InputError(f"{name} must be {limit}, not {value!r}")
-    return value
+    return float(value)

@@ -1,6 +1,6 @@
 import pytest
-import tiny
 
+import tiny
 from partway_export.export import export
 
 

@@ -13,10 +13,11 @@ import tokenizers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from partway import tokens
-from partway.tokens import load_tokenizer
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, CLIPTokenizerFast
+
+from partway import tokens
+from partway.tokens import load_tokenizer
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -95,9 +96,7 @@ def with_unknown_letters(folder: Path) -> None:
     """A vocabulary that lacks some letters, as one trained on captions alone may."""
     stable_diffusion_1(folder)
     words = json.loads((folder / "vocab.json").read_text())
-    merged = {
-        part for line in (folder / "merges.txt").read_text("utf-8").splitlines() for part in line.split()
-    }
+    merged = {part for line in (folder / "merges.txt").read_text("utf-8").splitlines() for part in line.split()}
     for word in [word for word in words if len(word.removesuffix("</w>")) == 1 and word not in merged][::2]:
         del words[word]
     write(folder, "vocab.json", words)

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import partway
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+import partway
 import toy
 from partway import metadata
 from partway.cli import main
 from partway.engines import onnxruntime as engine
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +239,7 @@ def test_sweep_lays_out_every_strength(capsys: Captured, model: Path, desk: Path
     assert (code, err) == (0, "")
     assert out.splitlines()[-1].startswith("s.png  ")
     assert "3 strengths" in out
+    assert [line.split(":")[0] for line in out.splitlines()[:-1]] == ["strength 0", "strength 0.5", "strength 1"]
     assert files(desk) == {"room.png", "s.png"}
     with Image.open("s.png") as sheet:
         assert sheet.width > 4 * 224
@@ -251,6 +253,12 @@ def test_sweep_saves_each_as_img2img_would(capsys: Captured, model: Path, desk: 
     for strength in ("0.25", "1"):
         run(capsys, "img2img", "room.png", "a cat", *base, "--strength", strength, "-o", "one.png")
         assert Path("one.png").read_bytes() == Path(f"s-{strength}.png").read_bytes()
+
+
+def test_sweep_never_writes_over_its_input(capsys: Captured, model: Path) -> None:
+    Path("room.png").rename("s-0.5.png")
+    flags = ("-m", model, "--strengths", "0.5,1", "--save-each", "-o", "s.png")
+    assert "is the input itself" in refused(capsys, "sweep", "s-0.5.png", "a cat", *flags)
 
 
 # --- plan, lists, info, devices
@@ -440,6 +448,7 @@ def refused(capsys: Captured, *arguments: object) -> str:
         ("--rng best", "torch-cpu"),
         ("--guidance-scale -1", "at least 0"),
         ("--guidance-scale nan", "at least 0"),
+        ("--guidance-scale inf", "at least 0"),
         ("--guidance-rescale 2", "between 0 and 1"),
         ("--seed 99999999999999999999", "seed"),
         ("--sampler euler --eta 0.5", "eta"),

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from partway import images
-from partway.errors import ImageError, InputError
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
+
+from partway import images
+from partway.errors import ImageError, InputError
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

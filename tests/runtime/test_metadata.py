@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
 from partway import metadata
 from partway.errors import ImageError, InputError
 from partway.files import check_writable, unused, write_atomically
-from PIL import Image, ImageCms
-from PIL.PngImagePlugin import PngInfo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

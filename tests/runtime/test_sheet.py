@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from partway.sheet import contact_sheet
 from PIL import Image
+
+from partway.sheet import contact_sheet
 
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (200, 30, 200), (30, 200, 200), (9, 9, 9)]
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tokenizers
+from tokenizers import models, pre_tokenizers
+
 from partway.errors import PackageError
 from partway.tokens import load_tokenizer
-from tokenizers import models, pre_tokenizers
 
 MERGES = [("c", "a"), ("ca", "t</w>"), ("d", "o"), ("do", "g</w>")]
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())  # "!" comes first, as in CLIP

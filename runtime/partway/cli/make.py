@@ -10,9 +10,9 @@ from partway import images
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs
 from partway.cli.progress import did, finish, timing
-from partway.cli.request import Request, load, request, warn_if_other_source
+from partway.cli.request import Request, load, record_of, request, warn_if_other_source
 from partway.errors import InputError
-from partway.records import record, source_hashes
+from partway.records import source_hashes
 
 
 def add(commands: Commands) -> None:
@@ -98,17 +98,8 @@ def _make(
     source: dict[str, str] | None,
 ) -> None:
     result = finish(run, label=label, quiet=quiet)
-    made = record(
-        result,
-        0,
-        task=task,
-        prompt=wanted.prompt,
-        model=wanted.model,
-        manifest=pipe.package.manifest,
-        load=wanted.recorded_load,
-        source=source,
-    )
+    made = record_of(wanted, pipe, result, task, source)
     path = outputs.save(result.image, made)
     print(f"{path}  {result.image.width}x{result.image.height}, seed {result.seeds[0]}")
     if not quiet:
-        print(f"{did(result.plan)}; {timing(result.seconds)}")
+        print(f"{did(result.plan, image=source is not None)}; {timing(result.seconds)}")

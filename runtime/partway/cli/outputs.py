@@ -29,10 +29,7 @@ class Outputs:
             several = (path.parent / f"{path.stem}-{i:04d}{path.suffix}" for i in range(1, count + 1))
             self._given = [path] if count == 1 else list(several)
         for path in self._given or [Path(f"{self._stem}-0001.png")]:
-            check_writable(path)
-            metadata.check_suffix(path)
-            if self._given and source is not None and _same(path, source):
-                raise ImageError(f"{path} is the input itself; choose another name for the output")
+            check(path, source)
 
     def save(self, image: Image.Image, record: Mapping[str, Any]) -> Path:
         """Write the next picture with its record and return its path."""
@@ -41,10 +38,14 @@ class Outputs:
         return path
 
 
+def check(path: Path, source: Path | None) -> None:
+    """Raise ImageError or InputError if a picture cannot be written to ``path``, or if ``source`` is there."""
+    check_writable(path)
+    metadata.check_suffix(path)
+    if source is not None and path.exists() and source.exists() and os.path.samefile(path, source):
+        raise ImageError(f"{path} is the input itself; choose another name for the output")
+
+
 def save(image: Image.Image, path: Path, record: Mapping[str, Any]) -> None:
     """Write one picture with its record, whole or not at all."""
     write_atomically(path, lambda file: metadata.write(image, file, path.suffix, record))
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and os.path.samefile(one, other)

@@ -9,6 +9,7 @@ import partway
 from partway import metadata
 from partway.cli.arguments import LOAD, SETTINGS, given
 from partway.errors import ImageError, InputError
+from partway.records import record
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
 _MACHINE = ("threads", "cache_dir")
@@ -34,37 +35,32 @@ class Request(NamedTuple):
     size: tuple[int, int] | None
     source: Mapping[str, Any]
 
-    @property
-    def recorded_load(self) -> dict[str, Any]:
-        """The part of ``load`` that a record keeps."""
-        return {name: value for name, value in self.load.items() if name not in _MACHINE}
-
 
 def request(options: argparse.Namespace, task: str) -> Request:
     """Return what the command line asks for; with --from-png the record fills in what it leaves out.
 
     Raises InputError or ImageError; all settings have been checked.
     """
-    record: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     if options.from_png is not None:
-        record = metadata.read_parameters(options.from_png)
-        if record.get("task") != task:
-            raise ImageError(f"{options.from_png} was made by partway {record.get('task')}; replay it with that")
-    model = options.model or _part(record, "model").get("name")
+        made = metadata.read_parameters(options.from_png)
+        if made.get("task") != task:
+            raise ImageError(f"{options.from_png} was made by partway {made.get('task')}; replay it with that")
+    model = options.model or _part(made, "model").get("name")
     if not model:
         raise InputError("which model? give --model FOLDER, or a Hub id (owner/name)")
-    prompt = options.prompt if options.prompt is not None else record.get("prompt")
+    prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
-    settings = _known(record, "settings", SETTINGS) | given(options, SETTINGS)
+    settings = _known(made, "settings", SETTINGS) | given(options, SETTINGS)
     partway.Settings(**settings)  # before anything slow
     return Request(
         model=str(model),
-        load=_known(record, "load", LOAD) | given(options, LOAD),
+        load=_known(made, "load", LOAD) | given(options, LOAD),
         prompt=prompt,
         settings=settings,
-        size=(record["width"], record["height"]) if "width" in record and "height" in record else None,
-        source=_part(record, "source"),
+        size=(made["width"], made["height"]) if "width" in made and "height" in made else None,
+        source=_part(made, "source"),
     )
 
 
@@ -76,6 +72,26 @@ def load(wanted: Request) -> partway.Pipeline:
         if unread:
             _warn(f"the prompt is too long for this model, which does not read {unread!r}")
     return pipe
+
+
+def record_of(
+    wanted: Request,
+    pipe: partway.Pipeline,
+    result: partway.Result,
+    task: str,
+    source: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Return the record of the first picture of ``result``, from which `request` can repeat it."""
+    return record(
+        result,
+        0,
+        task=task,
+        prompt=wanted.prompt,
+        model=wanted.model,
+        manifest=pipe.package.manifest,
+        load={name: value for name, value in wanted.load.items() if name not in _MACHINE},
+        source=source,
+    )
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 import partway
 from partway import images
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
-from partway.cli.outputs import Outputs, save
+from partway.cli.outputs import Outputs, check, save
 from partway.cli.progress import did, finish
-from partway.cli.request import Request, load, request
+from partway.cli.request import Request, load, record_of, request
 from partway.errors import InputError
-from partway.files import check_writable
-from partway.records import record, source_hashes
+from partway.records import source_hashes
 from partway.sheet import contact_sheet
 
 
@@ -36,6 +35,9 @@ def sweep(options: argparse.Namespace) -> int:
     for strength in strengths:
         partway.Settings(**(wanted.settings | {"strength": strength}))
     outputs = Outputs(options.output, stem=f"{options.input.stem}-sweep", source=options.input)
+    if options.save_each and options.output is not None:
+        for strength in strengths:
+            check(_beside(Path(options.output), strength), options.input)
     picture = images.read(options.input)
     source = source_hashes(options.input, picture)
     pipe = load(wanted)
@@ -66,6 +68,11 @@ def _strengths(text: str) -> list[float]:
     return list(dict.fromkeys(strengths))
 
 
+def _beside(sheet: Path, strength: float) -> Path:
+    """Return the name of one strength's picture."""
+    return sheet.parent / f"{sheet.stem}-{strength:.10g}{sheet.suffix}"
+
+
 def _details(result: partway.Result) -> str:
     plan, settings = result.plan, result.settings
     return (
@@ -83,20 +90,6 @@ def _save_each(
     source: dict[str, str],
 ) -> None:
     for strength, result in zip(strengths, results, strict=True):
-        path = sheet.with_name(f"{sheet.stem}-{strength:g}{sheet.suffix}")
-        check_writable(path)
-        save(
-            result.image,
-            path,
-            record(
-                result,
-                0,
-                task="img2img",
-                prompt=wanted.prompt,
-                model=wanted.model,
-                manifest=pipe.package.manifest,
-                load=wanted.recorded_load,
-                source=source,
-            ),
-        )
+        path = _beside(sheet, strength)
+        save(result.image, path, record_of(wanted, pipe, result, "img2img", source))
         print(path)

@@ -128,7 +128,7 @@ def cast(network: str, inputs: Mapping[str, NDArray[Any]], signature: Signature)
         integral = np.issubdtype(np.dtype(port.dtype), np.integer)
         if integral and not np.issubdtype(array.dtype, np.integer):
             array = np.rint(array)
-        ready[name] = np.ascontiguousarray(array, dtype=port.dtype)
+        ready[name] = np.asarray(array, dtype=port.dtype, order="C")
     return ready
 
 

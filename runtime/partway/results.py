@@ -1,0 +1,79 @@
+"""What a run gives: its steps as they happen, and the pictures at its end."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from partway import images, previews
+from partway.errors import InputError
+from partway.plans import Plan
+from partway.schedules import NoiseLevel
+from partway.settings import Settings
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents."""
+
+    index: int
+    total: int
+    level: NoiseLevel
+    denoised: Array
+    colours: Array
+
+    def preview(self) -> list[Image.Image]:
+        """Small pictures of the estimate, one pixel a latent, by a linear map; costs no network call."""
+        return images.to_pil(previews.apply(self.denoised, self.colours))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
+
+    The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
+    """
+
+    images: list[Image.Image]
+    plan: Plan
+    settings: Settings
+    seconds: dict[str, float]
+
+    @property
+    def image(self) -> Image.Image:
+        """The first picture."""
+        return self.images[0]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each picture."""
+        return self.settings.seeds
+
+
+class Run:
+    """A run under way: iterate over its steps, or take its `result`; leave it at any point to cancel it."""
+
+    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result]) -> None:
+        self.plan = plan
+        self.settings = settings
+        self._work = work
+        self._result: Result | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        for made in self._work:
+            if isinstance(made, Result):
+                self._result = made
+            else:
+                yield made
+
+    def result(self) -> Result:
+        """Finish what is left of the run and return what it made."""
+        for _ in self:
+            pass
+        if self._result is None:
+            raise InputError("this run was left before it finished; start another one")
+        return self._result

@@ -1,0 +1,33 @@
+"""Run an exported graph with the engine libraries themselves, so that no code of this project is in between."""
+
+from pathlib import Path
+
+import numpy as np
+
+FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
+
+
+def onnxruntime_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def openvino_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    import openvino
+
+    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    result = model(inputs)
+    return {output.get_any_name(): result[output] for output in model.outputs}
+
+
+RUN = {"onnx": onnxruntime_run, "openvino": openvino_run}
+
+
+def decibels(reference: np.ndarray, output: np.ndarray) -> float:
+    """PSNR with the range of the reference as peak, written down anew for the tests."""
+    assert reference.shape == output.shape
+    error = np.mean((reference.astype(np.float64) - output.astype(np.float64)) ** 2)
+    return float(20 * np.log10(np.ptp(reference)) - 10 * np.log10(error + 1e-30))

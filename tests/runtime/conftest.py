@@ -1,0 +1,32 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import partway
+import toy
+from partway.engines.timed import Timed
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory):
+    return toy.build(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def pipe(toy_folder):
+    return partway.load(toy_folder)
+
+
+@pytest.fixture
+def counted(pipe):
+    """A fresh pipeline, nothing remembered, and the engine that counts its calls."""
+    engine = Timed(pipe.engine)
+    return replace(partway.Pipeline(pipe.package, engine, pipe.tokenizer)), engine
+
+
+@pytest.fixture(scope="session")
+def picture():
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (24, 40, 3), np.uint8))
