@@ -117,12 +117,20 @@ def seconds(pipe: Any, settings: dict[str, Any]) -> float:
     return min([once(seed) for seed in range(4)][1:])
 
 
+def processor() -> str:
+    """What this machine calls its processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
+
+
 def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Every figure, one at a time."""
     probe = load_probe(args.run / "probe.pt")
     pipe = partway.load(args.package, engine=args.engine, threads=args.threads)
     settings: dict[str, Any] = {"steps": args.steps, "guidance_scale": args.guidance}
-    yield "machine", {"processor": platform.processor(), "engine": args.engine, "threads": args.threads}
+    yield "machine", {"processor": processor(), "engine": args.engine, "threads": args.threads}
     yield "settings", settings
     yield "seconds", seconds(pipe, settings)
     yield "probe", probe_on_renders(probe, args.rooms)

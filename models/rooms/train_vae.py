@@ -22,7 +22,7 @@ SEED = 1
 
 def to_input(pixels: np.ndarray) -> torch.Tensor:
     """uint8 (B, H, W, 3) to float (B, 3, H, W) in [-1, 1], channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def batch_at(run: Path, step: int, size: int, shards: int) -> torch.Tensor:
