@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
-from models.rooms import assemble, distill, latents, probe, train_unet, train_vae, training  # noqa: E402
+from models.rooms import assemble, distill, latents, probe, renders, train_unet, train_vae, training  # noqa: E402
 from models.rooms.networks import make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 
@@ -134,6 +134,28 @@ def test_the_autoencoder_resumes(run, monkeypatch):
     monkeypatch.setattr(train_vae, "round_trip_psnr", lambda vae, count: {})
     small = ("--batch", "2", "--report", "1")
     resumed_equals_whole(train_vae, run, monkeypatch, "vae.pt", lambda s: s["averaged"], *small)
+
+
+def test_pictures_are_drawn_and_encoded_in_shards(run, tmp_path, monkeypatch):
+    """Latents of a picture come out the same whether its shard is on disk or has to be drawn."""
+    for module in (renders, latents):
+        monkeypatch.setattr(module, "SHARD", 4)
+    for name in ("tokenizer", "vae"):
+        (tmp_path / name).symlink_to(run / name)
+    monkeypatch.setattr(sys, "argv", ["renders", "--run", str(tmp_path), "--shards", "1"])
+    renders.main()
+    pixels = renders.open_shard(tmp_path, 0)
+    assert (pixels[2] == renders.picture(2).pixels).all()
+    do(latents, tmp_path, monkeypatch, "--shards", "2")
+    found = latents.read_latents(tmp_path, 2)
+    assert found.latents.shape == (8, 4, 32, 32)
+    assert found.tokens.shape == (8, latents.VARIANTS, 77)
+    first = np.load(latents.latents_path(tmp_path, 0))["latents"]
+    renders.shard_path(tmp_path, 0).unlink()
+    latents.latents_path(tmp_path, 0).unlink()
+    do(latents, tmp_path, monkeypatch, "--shards", "1")
+    assert (np.load(latents.latents_path(tmp_path, 0))["latents"] == first).all()
+    assert latents.scaling_factor(tmp_path) == pytest.approx(1 / first.astype(float).std(), rel=1e-6)
 
 
 def test_the_probe_reads_a_picture():
