@@ -132,7 +132,7 @@ def test_the_autoencoder_resumes(run, monkeypatch):
     pixels = np.random.default_rng(1).integers(0, 255, (512, 256, 256, 3), np.uint8)
     monkeypatch.setattr(train_vae, "open_shard", lambda run, index: pixels)
     monkeypatch.setattr(train_vae, "round_trip_psnr", lambda vae, count: {})
-    small = ("--batch", "2", "--report", "1")
+    small = ("--small", "3", "--report", "1")
     resumed_equals_whole(train_vae, run, monkeypatch, "vae.pt", lambda s: s["averaged"], *small)
 
 
