@@ -1,9 +1,12 @@
 """A model folder of a few kilobytes, built from ONNX operators alone: enough to run every path without torch.
 
-Its UNet is the exact denoiser of unit Gaussian latents, bent a little by a convolution and by the prompt.
+Its VAE sees a picture as 8 x 8 blocks (mean colour, and how much lighter the right half is), and its UNet is the exact
+denoiser of unit Gaussian latents, bent a little by a convolution and by the prompt: at low strength a mosaic of the
+picture, at high strength coloured noise.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +40,7 @@ def build(folder: Path, *, prediction: str = "epsilon", timestep: str = "float32
     _tokenizer(folder / "tokenizer")
     _text_encoder(folder / "text_encoder", rng)
     _unet(folder / "unet", rng, timestep, batch)
-    _vae(folder, rng)
+    _vae(folder)
     return folder
 
 
@@ -91,7 +94,7 @@ def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | st
         {
             "rate": np.array([-0.005], np.float32),
             "one": np.array([1.0], np.float32),
-            "little": np.array([0.2], np.float32),
+            "little": np.array([0.1], np.float32),
             "axis": np.array([1], np.int64),
             "as_picture": np.array([-1, LATENTS, 1, 1], np.int64),
             "kernel": rng.normal(size=(LATENTS, LATENTS, 3, 3)).astype(np.float32) / 3,
@@ -100,26 +103,33 @@ def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | st
     )
 
 
-def _vae(folder: Path, rng: np.random.Generator) -> None:
-    encode = rng.normal(size=(2 * LATENTS, 3, 8, 8)).astype(np.float32)
+def _vae(folder: Path) -> None:
+    gain = 2.5 / 0.18215  # latents of a picture then have a standard deviation of about 1
+    side = np.repeat([-1.0, 1.0], 4)  # left and right half of a block
+    encode = np.zeros((2 * LATENTS, 3, 8, 8), np.float32)
+    decode = np.zeros((LATENTS, 3, 8, 8), np.float32)
+    for colour in range(3):
+        encode[colour, colour] = gain / 64
+        decode[colour, colour] = 1 / gain
+    encode[3] = gain * side / 64
+    decode[3] = side / (3 * gain)
     bias = np.array([0.0] * LATENTS + [-6.0] * LATENTS, np.float32)  # a small posterior variance, as real ones have
     _save(
         folder / "vae_encoder",
         [helper.make_node("Conv", ["sample", "kernel", "bias"], ["latent_parameters"], strides=[8, 8])],
         [_floats("sample", ["batch", 3, "height", "width"])],
         [_floats("latent_parameters", ["batch", 2 * LATENTS, "h", "w"])],
-        {"kernel": encode / 8, "bias": bias},
+        {"kernel": encode, "bias": bias},
     )
-    decode = rng.normal(size=(LATENTS, 3, 8, 8)).astype(np.float32) / 8
     _save(
         folder / "vae_decoder",
         [
             helper.make_node("ConvTranspose", ["latent_sample", "kernel"], ["wide"], strides=[8, 8]),
-            helper.make_node("Tanh", ["wide"], ["sample"]),
+            helper.make_node("Clip", ["wide", "low", "high"], ["sample"]),
         ],
         [_floats("latent_sample", ["batch", LATENTS, "h", "w"])],
         [_floats("sample", ["batch", 3, "height", "width"])],
-        {"kernel": decode},
+        {"kernel": decode, "low": np.float32(-1), "high": np.float32(1)},
     )
 
 
@@ -128,7 +138,7 @@ def _floats(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
 
 
 def _save(folder: Path, nodes: list, inputs: list, outputs: list, weights: dict[str, np.ndarray]) -> None:
-    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
     graph = helper.make_graph(nodes, folder.name, inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
@@ -139,3 +149,7 @@ def _save(folder: Path, nodes: list, inputs: list, outputs: list, weights: dict[
 def _json(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

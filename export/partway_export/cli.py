@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 
 from partway.errors import PartwayError
-from partway_export.export import export
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.guard import one_line
+from partway_export.stages import export
 
 
 def parser() -> argparse.ArgumentParser:

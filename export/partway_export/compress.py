@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway_export.onnx_file import large_weights, replace_initializers
+from partway_export.onnx_file import LARGE, large_weights, replace_initializers
 
 # Where the output channel of a weight lies, by the operator that uses it as its second input.
 CHANNEL = {"Conv": 0, "MatMul": -1}
@@ -69,22 +69,49 @@ def quantise(values: NDArray[np.float32], axis: int) -> Quantised:
 
 
 def compress_openvino(path: Path, weights: str) -> None:
-    """Rewrite the OpenVINO model at ``path`` with weights stored as "fp32", "fp16" or "int8"."""
+    """Rewrite the OpenVINO model at ``path`` with its large weights stored as "fp32", "fp16" or "int8"."""
     if weights == "fp32":
         return
     import openvino
 
-    model = openvino.Core().read_model(path)
+    core = openvino.Core()
+    model = core.read_model(path)
     if weights == "int8":
         import nncf
 
         model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
-    # The old file is mapped into memory and must stay until the new one is written.
-    new = path.with_name("compressed.xml")
-    openvino.save_model(model, new, compress_to_fp16=True)
-    del model
+    # The old file is mapped into memory and must stay until the new ones are written.
+    halved, new = path.with_name("halved.xml"), path.with_name("new.xml")
+    openvino.save_model(model, halved, compress_to_fp16=True)
+    compressed = core.read_model(halved)
+    _keep_small(compressed, model)
+    openvino.save_model(compressed, new, compress_to_fp16=False)
+    del model, compressed
     for suffix in (".xml", ".bin"):
         os.replace(new.with_suffix(suffix), path.with_suffix(suffix))
+        halved.with_suffix(suffix).unlink()
+
+
+def _keep_small(model: Any, original: Any) -> None:
+    """Give ``model`` back the small float32 constants of ``original``.
+
+    OpenVINO compresses them too, and gains nothing; but the frequencies of the time embedding, multiplied by
+    timesteps up to 1000, are then off by up to a quarter of a radian.
+    """
+    from openvino import opset8
+
+    small = {
+        node.get_friendly_name(): node
+        for node in original.get_ops()
+        if node.get_type_name() == "Constant"
+        and node.get_element_type().get_type_name() == "f32"
+        and np.prod(node.shape) < LARGE
+    }
+    for node in model.get_ops():
+        if node.get_type_name() == "Convert" and node.get_friendly_name() in small:
+            exact = opset8.constant(small[node.get_friendly_name()].data)
+            for user in node.output(0).get_target_inputs():
+                user.replace_source_output(exact.output(0))
 
 
 def _uses(model: Any) -> dict[str, set[int | None]]:

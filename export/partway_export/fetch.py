@@ -54,7 +54,8 @@ def wanted(files: Sequence[str]) -> list[str]:
         for file in inside:
             match = _WEIGHTS.fullmatch(file.removeprefix(component + "/"))
             if match:
-                sets.setdefault((_SHARD.sub("", match[1]), match[2]), []).append(file)
+                variant = _SHARD.sub("", match[1]) + (match[4] or "")
+                sets.setdefault((variant, match[2]), []).append(file)
         chosen += [file for file in inside if file == f"{component}/config.json"]
         for key in (("", "safetensors"), (".fp16", "safetensors"), ("", "bin")):
             if key in sets:

@@ -8,10 +8,9 @@ from partway_export.families import FORMATS
 from partway_export.guard import one_line
 from partway_export.load import Traceable
 
-# The sizes that a trace is recorded at; all of them become dynamic. An odd latent size makes diffusers record
-# that the UNet enlarges to the size of its skip connections: then it takes any size, not only multiples of 8.
-TRACED = {"unet": {"height": 31, "width": 31}}
-OTHERS = {"height": 64, "width": 64}
+# The latent size that a UNet is traced at. Being odd, it makes diffusers record that the network enlarges to the
+# size of its skip connections: then it takes any size, not only multiples of 8.
+ODD = 31
 OPSET = 17  # the first in which LayerNormalization is one node
 
 
@@ -22,17 +21,16 @@ def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
     """
     path = folder / name / FORMATS[to]
     path.parent.mkdir(parents=True, exist_ok=True)
-    float_timestep(network.config)
-    shapes = TRACED.get(name, OTHERS)
+    adjust_inputs(network.config)
     try:
         if to == "onnx":
             from optimum.exporters.onnx.convert import export as export_onnx
 
-            export_onnx(network.module, network.config, path, opset=OPSET, input_shapes=shapes, dtype="fp32")
+            export_onnx(network.module, network.config, path, opset=OPSET, dtype="fp32")
         else:
             from optimum.exporters.openvino.convert import export as export_openvino
 
-            export_openvino(network.module, network.config, path, input_shapes=shapes, stateful=False)
+            export_openvino(network.module, network.config, path, stateful=False)
     except (ImportError, MemoryError, OSError):
         raise
     except Exception as error:
@@ -40,10 +38,11 @@ def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
     return path
 
 
-def float_timestep(config: Any) -> None:
-    """Make ``config`` (optimum's tracing settings) trace ``timestep`` as float32.
+def adjust_inputs(config: Any) -> None:
+    """Change the inputs that ``config`` (optimum's settings) traces a UNet with: float timestep, odd size.
 
-    optimum-intel records int64, which would round the fractional timesteps of Karras and other schedules.
+    optimum-intel records an int64 timestep, which would round those of Karras and other schedules; optimum-onnx
+    records a graph that takes only sizes which halve evenly.
     """
     make = config.generate_dummy_inputs
 
@@ -51,6 +50,7 @@ def float_timestep(config: Any) -> None:
         inputs = make(*args, **kwargs)
         if "timestep" in inputs:
             inputs["timestep"] = inputs["timestep"].float()
+            inputs["sample"] = inputs["sample"][:, :, :ODD, :ODD]
         return inputs
 
     config.generate_dummy_inputs = generate_dummy_inputs

@@ -5,6 +5,7 @@ from pathlib import Path
 from partway.errors import PackageError
 from partway.package import NETWORKS
 
+_EXPORTED = ("config.json", "model.onnx*", "openvino_model.*", "weights.pb")  # the last holds large ONNX weights
 PATTERNS = [
     "model_index.json",
     "partway.json",
@@ -13,7 +14,7 @@ PATTERNS = [
     "tokenizer/*.json",
     "tokenizer/*.txt",
     "vae/config.json",
-    *(f"{network}/{name}" for network in NETWORKS for name in ("config.json", "*.onnx*", "*.xml", "*.bin")),
+    *(f"{network}/{name}" for network in NETWORKS for name in _EXPORTED),
 ]
 
 
@@ -30,7 +31,7 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=PATTERNS, ignore_patterns=["pytorch_*"]))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=PATTERNS))
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise PackageError(
             f"{model} is neither a folder here nor a model that can be fetched from the Hub "

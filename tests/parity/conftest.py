@@ -1,7 +1,7 @@
 import pytest
 
 import tiny
-from partway_export.export import export
+from partway_export import export
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast, limited
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _TYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "i64": "int64", "i32": "int32", "boolean": "bool"}
+
+_KEPT = 2  # sizes of one network that stay compiled
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -33,14 +36,17 @@ class OpenVINO:
         self._batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
         self._files = files
-        self._models: dict[str, Any] = {}
-        self._requests: dict[tuple[str, Shapes], Any] = {}
+        self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
+        self._signatures: dict[str, Signature] = {}
+        self._requests: dict[str, Recent[Shapes, Any]] = {}
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives; the batch is what the engine was opened with."""
-        model = self._model(network)
-        inputs = {_name(port): self._port(port) for port in model.inputs}
-        return Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
+        if network not in self._signatures:
+            model = self._models[network] = self._read(network)
+            inputs = {_name(port): self._port(port) for port in model.inputs}
+            self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
+        return self._signatures[network]
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once; raises `NetworkError` if it fails."""
@@ -49,39 +55,37 @@ class OpenVINO:
         try:
             results = request.infer(ready, share_inputs=True)
         except RuntimeError as error:
-            raise NetworkError(f"{network} failed in openvino: {_first_line(error)}") from error
+            raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
         return as_float32((_name(port), np.array(array)) for port, array in results.items())
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
         self._models.pop(network, None)
-        self._requests = {key: request for key, request in self._requests.items() if key[0] != network}
+        self._requests.pop(network, None)
 
     def _request(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
         shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
-        key = (network, shapes)
-        if key not in self._requests:
-            model = self._model(network)
-            if self._static:
-                model = model.clone()
-                model.reshape(dict(shapes))
-            try:
-                compiled = self._core.compile_model(model, self._device, self._properties)
-            except RuntimeError as error:
-                raise EngineError(
-                    f"{network} cannot be compiled for {self._device}: {_first_line(error)}; try device CPU"
-                ) from error
-            self._requests[key] = compiled.create_infer_request()
-        return self._requests[key]
+        kept = self._requests.setdefault(network, Recent(_KEPT))
+        return kept.get(shapes, lambda: self._compile(network, shapes))
 
-    def _model(self, network: str) -> Any:
-        if network not in self._models:
-            path = self._files[network]
-            try:
-                self._models[network] = self._core.read_model(str(path))
-            except RuntimeError as error:
-                raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
-        return self._models[network]
+    def _compile(self, network: str, shapes: Shapes) -> Any:
+        model = self._models.pop(network, None) or self._read(network)
+        try:
+            if shapes:
+                model.reshape(dict(shapes))
+            return self._core.compile_model(model, self._device, self._properties).create_infer_request()
+        except RuntimeError as error:
+            remedy = "export it again" if self._device == "CPU" else "try device CPU"
+            raise EngineError(
+                f"{network} cannot be compiled for {self._device}: {_last_line(error)}; {remedy}"
+            ) from error
+
+    def _read(self, network: str) -> Any:
+        path = self._files[network]
+        try:
+            return self._core.read_model(str(path))
+        except RuntimeError as error:
+            raise PackageError(f"{path} cannot be loaded ({_last_line(error)}); export it again") from error
 
     def _port(self, port: Any) -> Port:
         kind = port.element_type.get_type_name()
@@ -114,6 +118,12 @@ def _properties(options: EngineOptions) -> dict[str, Any]:
     if options.threads:
         properties["INFERENCE_NUM_THREADS"] = options.threads
     if options.cache_dir:
+        try:
+            Path(options.cache_dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineError(
+                f"cache_dir {options.cache_dir} cannot be made: {error.strerror}; choose another"
+            ) from error
         properties["CACHE_DIR"] = str(options.cache_dir)
     return properties
 
@@ -122,6 +132,6 @@ def _name(port: Any) -> str:
     return str(port.get_any_name())
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Benchmarks: measured figures with their machine, and the commands that made them."""

@@ -1,0 +1,128 @@
+"""Result files: one JSON line a run, each with the machine it ran on."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+
+# What decides how fast networks run on x86 and ARM.
+_X86 = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16")
+_ARM = ("asimd", "asimddp", "bf16", "i8mm", "sve", "sve2")
+
+
+def session(benchmark: str) -> dict[str, Any]:
+    """What every record of one command has in common: benchmark, time, code and machine."""
+    return {
+        "benchmark": benchmark,
+        "session": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "commit": commit(),
+        "machine": machine(),
+    }
+
+
+def append(path: Path, record: dict[str, Any]) -> None:
+    """Add one record to a result file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a result file, oldest first; none when there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records of the newest session."""
+    newest = max((record["session"] for record in records), default=None)
+    return [record for record in records if record["session"] == newest]
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores that may be used, flags that matter, memory, system and Python."""
+    model, flags = _processor()
+    return {
+        "cpu": model,
+        "cores": cores(),
+        "flags": [flag for flag in (*_X86, *_ARM) if flag in flags],
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": _system(),
+        "python": platform.python_version(),
+    }
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def commit() -> str | None:
+    """The commit of the code, marked when it has been changed since; None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"],
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+class Processor(NamedTuple):
+    """Seconds since some start: the clock, all cores' work together (None where it cannot be read), our children's."""
+
+    clock: float
+    busy: float | None
+    children: float
+
+    @classmethod
+    def now(cls) -> "Processor":
+        """The counters as they are now."""
+        times = os.times()
+        try:
+            line = Path("/proc/stat").read_text().splitlines()[0]
+        except OSError:
+            return cls(times.elapsed, None, 0.0)
+        user, nice, system, _idle, _wait, interrupts, soft, stolen = map(int, line.split()[1:9])
+        ticks = user + nice + system + interrupts + soft + stolen
+        return cls(times.elapsed, ticks / os.sysconf("SC_CLK_TCK"), times.children_user + times.children_system)
+
+    def others(self, later: "Processor") -> float | None:
+        """Cores that others than our children kept busy on average between this and ``later``; 0 is a quiet machine."""
+        if self.busy is None or later.busy is None:
+            return None
+        work = (later.busy - self.busy) - (later.children - self.children)
+        return round(max(work, 0.0) / (later.clock - self.clock), 3)
+
+
+def _processor() -> tuple[str, set[str]]:
+    fields: dict[str, str] = {}
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            fields.setdefault(name.strip(), value.strip())
+    except OSError:
+        pass
+    model = fields.get("model name") or platform.processor() or platform.machine()
+    if "model" in fields and "cpu family" in fields:
+        model += f" (family {fields['cpu family']}, model {fields['model']})"
+    return model, set((fields.get("flags") or fields.get("Features") or "").split())
+
+
+def _system() -> str:
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        name = f"{platform.system()} {platform.release()}"
+    return f"{name}, {platform.machine()}"

@@ -1,0 +1,216 @@
+"""Markdown tables from the result files, written between the markers of README.md: ``python -m benchmarks.tables``.
+
+Every figure is a median over the turns of the newest session in its file. A block looks like
+
+    <!-- img2img: made by python -m benchmarks.tables -->
+    ...
+    <!-- end of img2img -->
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import records
+
+Record = dict[str, Any]
+_NETWORKS = ("text_encoder", "vae_encoder", "unet", "vae_decoder")
+
+
+FRONT = records.HERE.parent / "README.md"
+
+
+def renew(
+    results: Path = records.RESULTS, readme: Path = records.HERE / "README.md", front: Path | None = FRONT
+) -> None:
+    """Rewrite every block of ``readme`` that has results, and the summary in ``front``, the project's own README.
+
+    A block without results stays as it is. Raises ValueError when the markers of one with results are missing.
+    """
+    newest = {name: records.latest(records.read(results / f"{name}.jsonl")) for name in BLOCKS}
+    text = readme.read_text("utf-8")
+    for name, found in newest.items():
+        if found:
+            block = f"{BLOCKS[name](found)}\n\n{provenance(found)}"
+            text = _between(text, rf"<!-- {name}: [^>]*-->", f"<!-- end of {name} -->", block, readme)
+    readme.write_text(text, "utf-8")
+    if front is not None and any(newest.values()):
+        text = front.read_text("utf-8")
+        front.write_text(_between(text, "<!-- measured -->", "<!-- end -->", summary(newest), front), "utf-8")
+
+
+def _between(text: str, begin: str, end: str, block: str, file: Path) -> str:
+    """The text with ``block`` between the two markers, regular expressions."""
+    place = re.search(rf"{begin}\n(.*?){end}", text, re.DOTALL)
+    if place is None:
+        raise ValueError(f"{file} has no place for a table: {begin}")
+    return f"{text[: place.start(1)]}{block}\n{text[place.end(1) :]}"
+
+
+def summary(newest: dict[str, list[Record]]) -> str:
+    """What a reader of the project's README wants first."""
+    parts = []
+    if found := newest.get("img2img"):
+        machine = found[-1]["machine"]
+        rows = []
+        for case, runs in _by_case(found).items():
+            totals = [run["warm"]["seconds"]["total"] for run in runs]
+            rows.append([case, f"{median(totals):.1f}", _share(runs), *_start_row(runs)])
+        names = ["configuration", "picture, s", "outside networks", "loading, s", "first picture, cold, s"]
+        parts += [
+            f"{_task(found[0])} On {machine['cpu']}, {machine['cores']} cores:",
+            _table([*names, "peak memory, GB"], rows),
+        ]
+    if found := newest.get("start"):
+        parts.append(f"`import partway` takes {1000 * found[-1]['beyond_seconds']:.0f} ms beyond numpy and Pillow.")
+    if found := newest.get("install"):
+        parts.append(f"Installed without extras, partway and all it needs take {found[-1]['bytes'] / 1e6:.0f} MB.")
+    return "\n\n".join(parts)
+
+
+def img2img(found: list[Record]) -> str:
+    """One table of what a warm picture takes, one of starting up and space."""
+    cases = _by_case(found)
+    turns = min(map(len, cases.values()))
+    warm = [[case, *_warm_row(runs)] for case, runs in cases.items()]
+    start = [[case, *_start_row(runs)] for case, runs in cases.items()]
+    names = ["configuration", "picture", "range", "UNet call", "text", "encode", "decode", "outside networks", "share"]
+    parts = [
+        f"{_task(found[0])} Medians of {turns} processes each; seconds unless it says otherwise.",
+        _table([*names, "PSNR to first row, dB"], warm),
+        "Loading is opening, reading and compiling all networks; the cold picture counts from process start.",
+        _table(["configuration", "loading", "first picture, cold", "peak memory, GB"], start),
+    ]
+    return "\n\n".join(parts)
+
+
+def _task(record: Record) -> str:
+    settings, model = record["settings"], record["model"]
+    name = {"sd15": "Stable Diffusion 1.5's shape, random weights"}.get(model["size"], model["size"])
+    return (
+        f"{name}, {model['format'].upper()} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk); "
+        f"{settings['width']}x{settings['height']}, {settings['steps']} steps of {settings['sampler']}, "
+        f"strength {settings['strength']:g} ({record['warm']['calls'].get('unet', '?')} UNet calls), "
+        f"guidance {settings['guidance_scale']:g}, {settings['threads']} threads."
+    )
+
+
+def _by_case(found: list[Record]) -> dict[str, list[Record]]:
+    cases: dict[str, list[Record]] = {}
+    for record in found:
+        cases.setdefault(record["case"], []).append(record)
+    return cases
+
+
+def loading(record: Record) -> float | None:
+    """Seconds of opening and loading: what the first picture's stages took beyond their calls at warm speed.
+
+    None when the tool does not tell the seconds of its stages and its first picture had fewer steps.
+    """
+    first, warm = record["first"], record["warm"]
+    if first["steps"] == warm["steps"]:
+        extra = first["seconds"]["total"] - warm["seconds"]["total"]
+    elif set(first["calls"]) >= set(_NETWORKS) <= set(warm["calls"]):
+        extra = sum(first["seconds"][name] - first["calls"][name] * _call(warm, name) for name in _NETWORKS)
+    else:
+        return None
+    return float(record["open_seconds"] + max(extra, 0.0))
+
+
+def start(found: list[Record]) -> str:
+    """Import time."""
+    rows = [
+        [
+            f"{1000 * record['libraries_seconds']:.0f}",
+            f"{1000 * record['partway_seconds']:.0f}",
+            f"**{1000 * record['beyond_seconds']:.0f}**",
+            f"{record['repeats']}",
+        ]
+        for record in found
+    ]
+    return _table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
+
+
+def install(found: list[Record]) -> str:
+    """Size of a runtime-only installation, by package."""
+    record = found[-1]
+    sizes = sorted(record["packages"].items(), key=lambda item: -item[1])
+    rows = [[name, f"{size / 1e6:.1f}"] for name, size in sizes if size >= 0.5e6]
+    small = [size for _, size in sizes if size < 0.5e6]
+    rows += [[f"{len(small)} smaller ones", f"{sum(small) / 1e6:.1f}"]] if small else []
+    rows += [
+        ["**all**", f"**{record['bytes'] / 1e6:.1f}**"],
+        ["of that, bytecode that pip compiles", f"{record['bytecode_bytes'] / 1e6:.1f}"],
+    ]
+    return _table(["package", "MB"], rows)
+
+
+BLOCKS: dict[str, Callable[[list[Record]], str]] = {"img2img": img2img, "start": start, "install": install}
+
+
+def provenance(found: list[Record]) -> str:
+    """When, on what machine and with which versions."""
+    record = found[-1]
+    machine = record["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    parts = [
+        f"{record['session']}, commit {record['commit']}",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {' '.join(machine['flags'])}",
+        f"{machine['system']}, Python {machine['python']}" + (f", {versions}" if versions else ""),
+    ]
+    others = [record["others_busy"] for record in found if record.get("others_busy") is not None]
+    if others:
+        parts.append(f"other processes kept at most {max(others):.2f} cores busy during a run")
+    return f"*{'; '.join(parts)}.*"
+
+
+def _warm_row(runs: list[Record]) -> list[str]:
+    warm = [run["warm"] for run in runs]
+    totals = [one["seconds"]["total"] for one in warm]
+    psnr = runs[-1]["picture"].get("psnr", "-")
+    stages = ("text_encoder", "vae_encoder", "vae_decoder")
+    return [
+        f"**{median(totals):.2f}**",
+        f"{min(totals):.2f} .. {max(totals):.2f}",
+        _seconds([_call(one, "unet") if "unet" in one["calls"] else None for one in warm]),
+        *(_seconds([one["seconds"].get(name) for one in warm]) for name in stages),
+        _seconds([one["seconds"].get("other") for one in warm], 3),
+        _share(runs),
+        "equal" if psnr is None else str(psnr),
+    ]
+
+
+def _share(runs: list[Record]) -> str:
+    """The share of the picture's time that passes outside the networks."""
+    seconds = [run["warm"]["seconds"] for run in runs]
+    shares = [one["other"] / one["total"] for one in seconds if "other" in one]
+    return f"{100 * median(shares):.2f} %" if shares else "-"
+
+
+def _start_row(runs: list[Record]) -> list[str]:
+    cold = [run["cold_seconds"] for run in runs if run["first"]["steps"] == run["warm"]["steps"]]
+    return [
+        _seconds([loading(run) for run in runs]),
+        _seconds(cold),
+        f"{median(run['peak_bytes'] for run in runs) / 1e9:.2f}",
+    ]
+
+
+def _call(one: Record, network: str) -> float:
+    return float(one["seconds"][network] / one["calls"][network])
+
+
+def _seconds(values: list[Any], digits: int = 2) -> str:
+    known = [value for value in values if value is not None]
+    return f"{median(known):.{digits}f}" if known else "-"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    align = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, align, *rows))
+
+
+if __name__ == "__main__":
+    renew()

@@ -1,0 +1,110 @@
+"""Engines: options, devices, what is remembered, what is refused."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+import partway
+from partway import EngineError, InputError, PackageError
+from partway.engines import EngineOptions, open_engine
+
+HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
+needs_openvino = pytest.mark.skipif(not HAS_OPENVINO, reason="openvino is an extra")
+ENGINES = ["onnxruntime", pytest.param("openvino", marks=needs_openvino)]
+
+
+def image(engine, *, size=16):
+    return engine.run("vae_encoder", {"sample": np.zeros((1, 3, size, size), np.float32)})["latent_parameters"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_devices_are_listed_and_work(engine, toy_folder):
+    found = [device for name, device, _ in partway.devices() if name == engine]
+    assert "CPU" in found
+    assert image(partway.load(toy_folder, engine=engine, device="cpu").engine).shape == (1, 8, 2, 2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("device", ["GPU9", "XPU", ""])
+def test_an_unknown_device_is_refused_with_those_there_are(engine, toy_folder, device):
+    with pytest.raises(EngineError, match=r"has no device .* it has: CPU"):
+        partway.load(toy_folder, engine=engine, device=device)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "tflite"}, "unknown engine 'tflite'; choose one of: auto, onnxruntime, openvino"),
+        ({"precision": "int3"}, "unknown precision"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"batch": 0}, "batch must be at least 1"),
+    ],
+)
+def test_unusable_options_are_refused(toy_folder, options, words):
+    with pytest.raises(InputError, match=words):
+        partway.load(toy_folder, **options)
+
+
+def test_onnxruntime_has_no_precision_to_choose(toy_folder):
+    with pytest.raises(EngineError, match="precision of the exported graph"):
+        partway.load(toy_folder, engine="onnxruntime", precision="bf16")
+
+
+@pytest.mark.parametrize(("engine", "package"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])
+def test_a_missing_engine_names_what_to_install(toy_folder, monkeypatch, engine, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EngineError, match="is not installed; run: pip install"):
+        partway.load(toy_folder, engine=engine)
+
+
+def test_onnxruntime_does_not_take_openvino_files(tmp_path):
+    with pytest.raises(EngineError, match="cannot read; use engine 'openvino'"):
+        open_engine("onnxruntime", {"unet": tmp_path / "openvino_model.xml"}, EngineOptions())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_change_nothing_but_speed(engine, toy_folder):
+    one, two = (image(partway.load(toy_folder, engine=engine, threads=n).engine) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+@needs_openvino
+def test_static_keeps_the_two_sizes_used_last(toy_folder):
+    engine = partway.load(toy_folder, engine="openvino", static=True).engine
+    for size in (16, 32, 48, 16):
+        assert image(engine, size=size).shape == (1, 8, size // 8, size // 8)
+    assert len(engine._requests["vae_encoder"]._values) == 2
+
+
+@needs_openvino
+def test_compiled_networks_are_cached_in_a_folder_that_is_made(toy_folder, tmp_path, picture):
+    cache = tmp_path / "a" / "b"
+    plain = partway.load(toy_folder, engine="openvino").img2img(picture, "a room").image
+    for _ in range(2):
+        cached = partway.load(toy_folder, engine="openvino", cache_dir=cache).img2img(picture, "a room").image
+        assert cached.tobytes() == plain.tobytes()
+    assert list(cache.glob("*.blob"))
+
+
+@needs_openvino
+def test_a_cache_folder_that_cannot_be_made_is_refused(toy_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EngineError, match=r"cache_dir .* cannot be made"):
+        partway.load(toy_folder, engine="openvino", cache_dir=tmp_path / "file" / "cache")
+
+
+@needs_openvino
+def test_lower_precision_is_near(toy_folder, picture):
+    exact, rough = (
+        np.asarray(partway.load(toy_folder, engine="openvino", precision=p).img2img(picture, "a room").image, float)
+        for p in ("fp32", "fastest")
+    )
+    assert np.abs(exact - rough).mean() < 8
+
+
+def test_a_network_that_is_gone_is_named(tmp_path, toy_folder):
+    engine = open_engine("onnxruntime", {"unet": tmp_path / "model.onnx"}, EngineOptions())
+    with pytest.raises(PackageError, match=r"model\.onnx cannot be loaded"):
+        engine.signature("unet")
