@@ -1,0 +1,1 @@
+"""Models that ship with partway, and how they are made."""

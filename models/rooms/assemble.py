@@ -1,0 +1,69 @@
+"""Puts the trained networks together as a diffusers pipeline: python -m models.rooms.assemble --run DIR [--few-step].
+
+The averaged weights go into `DIR/pipeline` (`DIR/pipeline-lcm` with --few-step), a folder that diffusers loads as a
+StableDiffusionPipeline and `partway export` takes like any other.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, LCMScheduler, StableDiffusionPipeline
+from transformers import CLIPTokenizer
+
+from . import training
+from .latents import scaling_factor
+from .networks import make_text_encoder, make_unet
+from .train_unet import BETAS, empty_tokens
+
+SCHEDULER: dict[str, Any] = {
+    "beta_start": BETAS[0],
+    "beta_end": BETAS[1],
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "prediction_type": "v_prediction",
+}
+
+
+def trained(run: Path) -> tuple[Any, Any]:
+    """UNet and text encoder with the averaged weights of the checkpoint."""
+    state = training.load(run / "unet.pt")
+    if not state:
+        raise SystemExit(f"no unet.pt in {run}: run python -m models.rooms.train_unet --run {run} first")
+    unet, text_encoder = make_unet(), make_text_encoder(int(empty_tokens(run).max()) + 1)
+    with torch.no_grad():
+        for p, mean in zip([*unet.parameters(), *text_encoder.parameters()], state["averaged"], strict=True):
+            p.copy_(mean)
+    return unet.eval(), text_encoder.eval()
+
+
+def pipeline(run: Path, few_step: bool = False) -> StableDiffusionPipeline:
+    """The whole model as diffusers runs it."""
+    vae = AutoencoderKL.from_pretrained(run / "vae", scaling_factor=scaling_factor(run)).eval()
+    unet, text_encoder = trained(run)
+    scheduler: Any = DPMSolverMultistepScheduler(**SCHEDULER, timestep_spacing="trailing", steps_offset=1)
+    if few_step:
+        with torch.no_grad():
+            for p, mean in zip(unet.parameters(), training.load(run / "lcm.pt")["averaged"], strict=True):
+                p.copy_(mean)
+        scheduler = LCMScheduler(**SCHEDULER, clip_sample=False)
+    return StableDiffusionPipeline(
+        vae=vae, text_encoder=text_encoder, tokenizer=CLIPTokenizer.from_pretrained(run / "tokenizer"), unet=unet,
+        scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Writes the folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--few-step", action="store_true")
+    args = parser.parse_args()
+    folder = args.run / ("pipeline-lcm" if args.few_step else "pipeline")
+    pipeline(args.run, args.few_step).save_pretrained(folder)
+    print(folder)
+
+
+if __name__ == "__main__":
+    main()

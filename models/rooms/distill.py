@@ -1,0 +1,126 @@
+"""Distils the UNet to a few steps without guidance: python -m models.rooms.distill --run DIR [--steps N].
+
+Latent consistency distillation (Luo et al., 2023): the student's answer at one noise level must equal its averaged
+self's answer at the next of 50 levels, reached by one DDIM step of the guided teacher. Resumable like the rest.
+"""
+
+import argparse
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import training
+from .assemble import trained
+from .latents import check_owner, read_latents, scaling_factor
+from .train_unet import Batch, alphas, batch_at, empty_tokens
+
+LEVELS = 50
+GUIDANCE = 4.0
+SIGMA_DATA, TIMESTEP_SCALE = 0.5, 10.0  # as diffusers' LCMScheduler expects them
+SEED = 3
+
+
+def boundary(timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (B, 1, 1, 1) of the input and of the estimate of x0, which make the answer exact at timestep 0."""
+    t = timesteps.float().view(-1, 1, 1, 1) * TIMESTEP_SCALE
+    return SIGMA_DATA**2 / (t**2 + SIGMA_DATA**2), t / (t**2 + SIGMA_DATA**2).sqrt()
+
+
+def run_unet(unet: Any, x: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """The predicted v, float32."""
+    with torch.autocast("cpu", torch.bfloat16):
+        out = unet(x.contiguous(memory_format=torch.channels_last), timesteps, hidden).sample
+    return torch.as_tensor(out.float())
+
+
+def consistency(unet: Any, x: torch.Tensor, t: torch.Tensor, hidden: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    """The model's answer: an estimate of x0 from any noise level."""
+    level = a[t].view(-1, 1, 1, 1)
+    estimate = level.sqrt() * x - (1 - level).sqrt() * run_unet(unet, x, t, hidden)
+    skip, out = boundary(t)
+    return skip * x + out * estimate
+
+
+@torch.no_grad()
+def teacher_step(
+    teacher: Any, x: torch.Tensor, t: torch.Tensor, to: torch.Tensor, texts: tuple[torch.Tensor, ...], a: torch.Tensor
+) -> torch.Tensor:
+    """One guided DDIM step from timesteps t to `to`; level -1 is no noise."""
+    both = run_unet(teacher, torch.cat([x, x]), torch.cat([t, t]), torch.cat(texts))
+    bare, asked = both.chunk(2)
+    v = bare + GUIDANCE * (asked - bare)
+    level = a[t].view(-1, 1, 1, 1)
+    after = torch.where(to < 0, torch.ones(()), a[to.clamp(min=0)]).view(-1, 1, 1, 1)
+    denoised = level.sqrt() * x - (1 - level).sqrt() * v
+    noise = (1 - level).sqrt() * x + level.sqrt() * v
+    return after.sqrt() * denoised + (1 - after).sqrt() * noise
+
+
+def main() -> None:
+    """Distils until the step count is reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--shards", type=int, default=120)
+    parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", type=int, default=50)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    check_owner(args.run)
+    data, scale, empty = read_latents(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
+    teacher, text_encoder = trained(args.run)
+    student, target, cumulative = copy.deepcopy(teacher).train(), copy.deepcopy(teacher), alphas()
+    for network in (teacher, text_encoder, target):
+        network.requires_grad_(False)
+    weights, averaged = list(student.parameters()), list(target.parameters())
+    optimiser = torch.optim.AdamW(weights, lr=args.rate, weight_decay=0.0)
+    path, log_path = args.run / "lcm.pt", args.run / "lcm.jsonl"
+    state, first = training.load(path), 0
+    if state:
+        student.load_state_dict(state["student"])
+        optimiser.load_state_dict(state["optimiser"])
+        for mean, kept in zip(averaged, state["averaged"], strict=True):
+            mean.copy_(kept)
+        first = state["step"]
+    training.cut_log(log_path, first)
+    log, total, stride = training.Log(log_path), 0.0, 1000 // LEVELS
+    bare_tokens = torch.from_numpy(empty)[None].repeat(args.batch, 1)
+    for step in range(first, args.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = training.rate(step, args.steps, args.rate, warmup=100)
+        batch: Batch = batch_at(data, step, args.batch, scale, empty)
+        t = (batch.timesteps // stride + 1) * stride - 1
+        a = cumulative[t].view(-1, 1, 1, 1)
+        x = a.sqrt() * batch.latents + (1 - a).sqrt() * batch.noise
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            asked, bare = text_encoder(batch.tokens)[0].float(), text_encoder(bare_tokens)[0].float()
+        earlier = t - stride
+        nearer = teacher_step(teacher, x, t, earlier, (bare, asked), cumulative)
+        with torch.no_grad():
+            goal = consistency(target, nearer, earlier.clamp(min=0), asked, cumulative)
+            goal = torch.where((earlier < 0).view(-1, 1, 1, 1), nearer, goal)
+        difference = consistency(student, x, t, asked, cumulative) - goal
+        loss = ((difference.square() + 1e-6).sqrt() - 1e-3).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        training.average(averaged, weights, step, 0.98)
+        total += loss.item()
+        if (step + 1) % args.report == 0:
+            log(step=step + 1, loss=round(total / args.report, 5))
+            total = 0.0
+        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+            training.save(
+                path, student=student.state_dict(), optimiser=optimiser.state_dict(),
+                averaged=[p.detach() for p in averaged], step=step + 1,
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

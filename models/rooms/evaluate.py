@@ -1,0 +1,167 @@
+"""Measures a package on held-out rooms: python -m models.rooms.evaluate PACKAGE --run DIR --out FOLDER.
+
+PACKAGE is what `partway export` wrote (fp32, fp16 or int8, many steps or few); it runs in partway itself. Writes
+`<name>.json` with every figure; `python -m models.rooms.report FOLDER` turns several into the table and the plots.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import partway
+from partway.networks import Networks
+
+from .probe import NAMES, load_probe, read, true_labels, true_map
+from .renderer import KINDS, LIGHTS, STYLES
+from .renderer.captions import MEDIUM_WORDS
+from .renders import HELD_OUT, picture
+
+STRENGTHS = (*(round(0.1 * i, 1) for i in range(11)), 0.45)
+WORDS: dict[str, dict[str, str]] = {
+    "style": {name: style.words[0] for name, style in STYLES.items()},
+    "light": {name: light.words[0] for name, light in LIGHTS.items()},
+    "medium": {name: words[0] for name, words in MEDIUM_WORDS.items()},
+}
+
+
+def overlap(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
+    """Mean intersection over union of the classes that are in either map and cover 0.5 % of the true one or more."""
+    scores = []
+    for kind in range(len(KINDS)):
+        a, b = found == kind, true == kind
+        if b.mean() >= 0.005:
+            scores.append((a & b).sum() / (a | b).sum())
+    return float(np.mean(scores))
+
+
+def other(name: str, number: int, rng: np.random.Generator) -> str:
+    """Another value than the picture's own."""
+    values = NAMES[name]
+    return values[(number + int(rng.integers(1, len(values)))) % len(values)]
+
+
+def round_trip(pipe: Any, count: int) -> dict[str, float]:
+    """PSNR in dB of VAE encoding and decoding, mean and standard error."""
+    networks, found = Networks(pipe.engine, pipe.package), []
+    for seed in range(HELD_OUT, HELD_OUT + count):
+        x = picture(seed).pixels.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
+        still = np.zeros(pipe.package.latent_shape(256, 256), np.float32)
+        latents = networks.to_latents(networks.encode_image(x), still)
+        y = np.clip(networks.decode_image(latents), -1, 1)
+        found.append(-10 * np.log10(np.mean(((y - x) / 2) ** 2)))
+    return {"psnr": float(np.mean(found)), "error": float(np.std(found) / count**0.5)}
+
+
+def text_to_image(pipe: Any, probe: Any, count: int, settings: dict[str, Any]) -> dict[str, float]:
+    """Share of pictures in which the probe reads the style, the light and the medium that were asked for."""
+    rng, right = np.random.default_rng(11), np.zeros(3)
+    for index in range(count):
+        asked = [int(rng.integers(len(values))) for values in NAMES.values()]
+        style, light, medium = (WORDS[n][NAMES[n][i]] for n, i in zip(NAMES, asked, strict=True))
+        image = pipe.txt2img(f"a {medium} of a {style} living room, {light}", seed=index, **settings).image
+        right += read(probe, np.asarray(image)[None])[1][0] == asked
+    return dict(zip(NAMES, (right / count).tolist(), strict=True))
+
+
+def restyle(pipe: Any, probe: Any, count: int, strength: float, settings: dict[str, Any]) -> dict[str, float]:
+    """Layout agreement and style change of image-to-image with another style's prompt."""
+    layout, own, changed = [], [], []
+    for seed in range(HELD_OUT, HELD_OUT + count):
+        rng, source, labels = np.random.default_rng([12, seed]), picture(seed).pixels, true_labels(seed)
+        style = other("style", labels[0], rng)
+        light, medium = (WORDS[n][NAMES[n][i]] for n, i in zip(("light", "medium"), labels[1:], strict=True))
+        prompt = f"a {medium} of a {WORDS['style'][style]} living room, {light}"
+        image = pipe.img2img(Image.fromarray(source), prompt, strength=strength, seed=seed, **settings).image
+        maps, found = read(probe, np.stack([np.asarray(image), source]))
+        true = true_map(seed)
+        layout.append(overlap(maps[0], true))
+        own.append(overlap(maps[1], true))
+        changed.append(found[0, 0] == NAMES["style"].index(style))
+    share = float(np.mean(changed))
+    return {
+        "layout": float(np.mean(layout) / np.mean(own)),
+        "layout_error": float(np.std(layout) / np.mean(own) / count**0.5),
+        "style": share,
+        "style_error": float((share * (1 - share) / count) ** 0.5),
+    }
+
+
+def probe_on_renders(probe: Any, count: int) -> dict[str, float]:
+    """How well the probe reads held-out renders: the ceiling of everything else."""
+    overlaps, right = [], np.zeros(3)
+    for seed in range(HELD_OUT, HELD_OUT + count):
+        maps, labels = read(probe, picture(seed).pixels[None])
+        overlaps.append(overlap(maps[0], true_map(seed)))
+        right += labels[0] == true_labels(seed)
+    return {"layout": float(np.mean(overlaps))} | dict(zip(NAMES, (right / count).tolist(), strict=True))
+
+
+def seconds(pipe: Any, settings: dict[str, Any]) -> float:
+    """Seconds of one 256x256 image-to-image at strength 1, the best of three after a warm-up."""
+    source = Image.fromarray(picture(HELD_OUT).pixels)
+
+    def once(seed: int) -> float:
+        started = time.perf_counter()
+        pipe.img2img(source, f"a scandinavian living room {seed}", strength=1.0, seed=seed, **settings)
+        return time.perf_counter() - started
+
+    return min([once(seed) for seed in range(4)][1:])
+
+
+def processor() -> str:
+    """What this machine calls its processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
+
+
+def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """Every figure, one at a time."""
+    probe = load_probe(args.run / "probe.pt")
+    pipe = partway.load(args.package, engine=args.engine, threads=args.threads)
+    settings: dict[str, Any] = {"steps": args.steps, "guidance_scale": args.guidance}
+    yield "machine", {"processor": processor(), "engine": args.engine, "threads": args.threads}
+    yield "settings", settings
+    yield "seconds", seconds(pipe, settings)
+    yield "probe", probe_on_renders(probe, args.rooms)
+    yield "vae", round_trip(pipe, args.rooms)
+    yield "text_to_image", text_to_image(pipe, probe, args.pictures, settings)
+    yield "dial", {str(s): restyle(pipe, probe, args.rooms, s, settings) for s in sorted(STRENGTHS)}
+
+
+def main() -> None:
+    """Measures, printing each figure as it is known, and writes them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("package")
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--out", type=Path, default=Path("models/rooms/results"))
+    parser.add_argument("--name", default=None)
+    parser.add_argument("--engine", default="onnxruntime")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--rooms", type=int, default=200)
+    parser.add_argument("--pictures", type=int, default=500)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    found = {}
+    for name, value in measured(args):
+        found[name] = value
+        print(json.dumps({name: value}), flush=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / f"{args.name or Path(args.package).name}.json"
+    path.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

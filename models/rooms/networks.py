@@ -1,0 +1,43 @@
+"""The networks, in diffusers' and transformers' own classes and Stable Diffusion's shape."""
+
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+SIZE = 256
+LATENT = SIZE // 8
+TEXT_WIDTH = 256
+TOKENS = 77
+
+
+def make_vae() -> Any:
+    """Autoencoder: 8x down, 4 latent channels, 3.3 M parameters."""
+    channels = (32, 64, 96, 128)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=channels, layers_per_block=1, latent_channels=4, norm_num_groups=8, sample_size=SIZE,
+        mid_block_add_attention=False,  # it is trained on crops, where attention would see another number of places
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+
+
+def make_text_encoder(vocabulary: int) -> Any:
+    """CLIP's text model with four layers of width 256; the last two tokens of the vocabulary begin and end a text."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary, hidden_size=TEXT_WIDTH, intermediate_size=4 * TEXT_WIDTH, num_hidden_layers=4,
+            num_attention_heads=4, max_position_embeddings=TOKENS, projection_dim=TEXT_WIDTH, hidden_act="quick_gelu",
+            bos_token_id=vocabulary - 2, eos_token_id=vocabulary - 1, pad_token_id=vocabulary - 1,
+        )
+    )  # fmt: skip
+
+
+def make_unet() -> Any:
+    """UNet of 64, 128 and 256 channels, one layer a block, cross-attention on the two lower levels."""
+    return UNet2DConditionModel(
+        sample_size=LATENT, in_channels=4, out_channels=4, block_out_channels=(64, 128, 256), layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT_WIDTH, attention_head_dim=4, norm_num_groups=32,
+    ).to(memory_format=torch.channels_last)  # fmt: skip

@@ -1,0 +1,173 @@
+"""A small network that reads a picture of a room: python -m models.rooms.probe --run DIR [--steps N] trains it.
+
+It tells the object class of each 4x4 block and the picture's style, light and medium. It is trained on renders only,
+never on what the model makes, with a little blur, noise and change of exposure so that it reads pictures, not pixels.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
+
+from . import training
+from .renderer import KINDS, LIGHTS, MEDIA, STYLES, object_map, sample_layout, sample_look
+from .renders import SHARD, open_shard
+from .train_vae import to_input
+
+NAMES: dict[str, tuple[str, ...]] = {"style": tuple(STYLES), "light": tuple(LIGHTS), "medium": MEDIA}
+BLOCK = 4
+SEED = 4
+
+
+class Reading(NamedTuple):
+    """Scores: objects (B, kinds, 64, 64), style (B, styles), light (B, lights), medium (B, media)."""
+
+    objects: torch.Tensor
+    style: torch.Tensor
+    light: torch.Tensor
+    medium: torch.Tensor
+
+
+def stage(inside: int, outside: int, stride: int) -> nn.Sequential:
+    """Two convolutions, the first with a stride."""
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, stride, 1), nn.GroupNorm(8, outside), nn.SiLU(),
+        nn.Conv2d(outside, outside, 3, 1, 1), nn.GroupNorm(8, outside), nn.SiLU(),
+    )  # fmt: skip
+
+
+class Probe(nn.Module):
+    """A UNet for the objects, with a head on its lowest level for the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (24, 48, 96, 128, 160)
+        self.down = nn.ModuleList(stage(i, o, 2) for i, o in zip((3, *widths), widths, strict=False))
+        self.up = nn.ModuleList((stage(160 + 128, 128, 1), stage(128 + 96, 96, 1), stage(96 + 48, 64, 1)))
+        self.objects = nn.Conv2d(64, len(KINDS), 1)
+        self.heads = nn.ModuleDict({name: nn.Linear(160 + 96, len(values)) for name, values in NAMES.items()})
+
+    def forward(self, pixels: torch.Tensor) -> Reading:
+        """Reads pixels (B, 3, 256, 256) in [-1, 1]."""
+        levels = [pixels]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        x = levels[-1]
+        for up, level in zip(self.up, levels[-2:1:-1], strict=True):
+            x = up(torch.cat([interpolate(x, scale_factor=2, mode="nearest"), level], 1))
+        seen = torch.cat([levels[-1].mean((2, 3)), levels[3].mean((2, 3))], 1)
+        return Reading(self.objects(x), *(self.heads[name](seen) for name in NAMES))
+
+
+def true_map(seed: int) -> NDArray[np.uint8]:
+    """Object classes of a room, one for each block, (64, 64)."""
+    return object_map(sample_layout(seed))[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
+
+
+def true_labels(seed: int) -> list[int]:
+    """Numbers of style, light and medium of a picture."""
+    look = sample_look(seed)
+    return [values.index(getattr(look, name)) for name, values in NAMES.items()]
+
+
+def shard_maps(run: Path, index: int) -> NDArray[np.uint8]:
+    """Object maps of a shard, kept on disk, (512, 64, 64)."""
+    path = run / "maps" / f"{index:05d}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.stack([true_map(seed) for seed in range(index * SHARD, (index + 1) * SHARD)]))
+    return np.asarray(np.load(path))
+
+
+def disturb(x: torch.Tensor, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+    """Blurs, dims or brightens, and adds noise, by random amounts."""
+    soft = interpolate(avg_pool2d(x, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    blur = torch.from_numpy((rng.random((len(x), 1, 1, 1)) * (rng.random((len(x), 1, 1, 1)) < 0.5)).astype(np.float32))
+    gain = torch.from_numpy(rng.uniform(0.92, 1.08, (len(x), 1, 1, 1)).astype(np.float32))
+    out = (x + blur * (soft - x)) * gain
+    return out + torch.randn(x.shape, generator=noise) * float(rng.uniform(0, 0.04))
+
+
+def load_probe(path: Path) -> Probe:
+    """A trained probe, ready to read."""
+    probe = Probe().eval()
+    state = training.load(path)
+    if not state:
+        raise SystemExit(f"no probe at {path}: train it with python -m models.rooms.probe")
+    with torch.no_grad():
+        for p, mean in zip(probe.parameters(), state["averaged"], strict=True):
+            p.copy_(mean)
+    return probe
+
+
+@torch.no_grad()
+def read(probe: Probe, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Object maps (B, 64, 64) and numbers of style, light, medium (B, 3) of pictures (B, 256, 256, 3)."""
+    reading = probe(to_input(pixels))
+    labels = torch.stack([getattr(reading, name).argmax(1) for name in NAMES], 1)
+    return reading.objects.argmax(1).numpy().astype(np.uint8), labels.numpy()
+
+
+def main() -> None:
+    """Trains on the shards of `renders/`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", type=int, default=100)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    probe = Probe().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(probe.parameters(), lr=1e-3, weight_decay=1e-2)
+    averaged = [p.detach().clone() for p in probe.parameters()]
+    path, log_path, first = args.run / "probe.pt", args.run / "probe.jsonl", 0
+    if state := training.load(path):
+        probe.load_state_dict(state["probe"])
+        optimiser.load_state_dict(state["optimiser"])
+        averaged, first = state["averaged"], state["step"]
+    training.cut_log(log_path, first)
+    log, sums = training.Log(log_path), np.zeros(4)
+    per_shard = SHARD // args.batch
+    for step in range(first, args.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = training.rate(step, args.steps, 1e-3)
+        turn, place = divmod(step, per_shard)
+        index = turn % args.shards
+        order = np.random.default_rng([SEED, 1, turn]).permutation(SHARD)[place * args.batch :][: args.batch]
+        rng = np.random.default_rng([SEED, 2, step])
+        x = disturb(to_input(open_shard(args.run, index)[np.sort(order)]), rng, training.generator(SEED, step))
+        objects = torch.from_numpy(shard_maps(args.run, index)[np.sort(order)].astype(np.int64))
+        labels = torch.tensor([true_labels(index * SHARD + int(i)) for i in np.sort(order)])
+        if rng.random() < 0.5:
+            x, objects = x.flip(3), objects.flip(2)
+        with torch.autocast("cpu", torch.bfloat16):
+            reading = probe(x.contiguous(memory_format=torch.channels_last))
+        losses = [cross_entropy(reading.objects.float(), objects)]
+        losses += [cross_entropy(scores.float(), labels[:, i]) for i, scores in enumerate(reading[1:])]
+        loss = losses[0] + 0.3 * (losses[1] + losses[2] + losses[3])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(probe.parameters(), 1.0)
+        optimiser.step()
+        training.average(averaged, probe.parameters(), step)
+        sums += [part.item() for part in losses]
+        if (step + 1) % args.report == 0:
+            mean = (sums / args.report).round(4).tolist()
+            log(step=step + 1, **dict(zip(("objects", *NAMES), mean, strict=True)))
+            sums[:] = 0
+        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+            training.save(
+                path, probe=probe.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step + 1
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Rendered pictures on disk, in shards: python -m models.rooms.renders --run DIR --shards N.
+
+Shard k holds pictures k * 512 ... of the training rooms; any machine draws the same shard from the same number, so
+nothing but time is lost with the cache. Rooms from HELD_OUT on are never trained on.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .renderer import Picture, render, sample_layout, sample_look
+
+SHARD = 512
+HELD_OUT = 10_000_000
+
+
+def picture(seed: int, size: int = 256) -> Picture:
+    """The picture of a number: its own room in its own look."""
+    return render(sample_layout(seed), sample_look(seed), size)
+
+
+def pictures(first: int, count: int, size: int = 256) -> Iterator[Picture]:
+    """The pictures of consecutive numbers."""
+    for seed in range(first, first + count):
+        yield picture(seed, size)
+
+
+def shard_path(run: Path, index: int) -> Path:
+    """Where a shard's pixels lie; its captions lie beside it, as JSON."""
+    return run / "renders" / f"{index:05d}.npy"
+
+
+def write_shard(run: Path, index: int) -> None:
+    """Draws a shard unless it is there; it appears at once and whole."""
+    path = shard_path(run, index)
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn = list(pictures(index * SHARD, SHARD))
+    path.with_suffix(".json").write_text(json.dumps([p.caption for p in drawn]))
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.save(file, np.stack([p.pixels for p in drawn]))
+    os.replace(temporary, path)
+
+
+def open_shard(run: Path, index: int, wait: bool = True) -> NDArray[np.uint8]:
+    """Pixels of a shard, (512, 256, 256, 3) uint8, memory-mapped; waits for the process that draws them."""
+    path = shard_path(run, index)
+    while wait and not path.exists():
+        time.sleep(2)
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def main() -> None:
+    """Draws the shards, in order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--shards", type=int, default=32)
+    args = parser.parse_args()
+    for index in range(args.shards):
+        started = time.perf_counter()
+        write_shard(args.run, index)
+        print(f"shard {index}: {SHARD / (time.perf_counter() - started):.1f} pictures/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The table and the dial's plot from evaluate's figures: python -m models.rooms.report FOLDER."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """One Markdown row a package."""
+    head = "| package | VAE dB | style | light | medium | layout 0.45 | style 0.45 | style 0.8 | seconds |"
+    lines = [head, "|---|" + "---:|" * 8]
+    for name, r in results.items():
+        dial, text = r["dial"], r["text_to_image"]
+        cells = [f"{r['vae']['psnr']:.1f}", *(f"{text[k]:.3f}" for k in ("style", "light", "medium"))]
+        cells += [f"{dial['0.45']['layout']:.3f}", f"{dial['0.45']['style']:.3f}", f"{dial['0.8']['style']:.3f}"]
+        lines.append(f"| {name} | " + " | ".join([*cells, f"{r['seconds']:.2f}"]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
+    """Layout agreement and style change over strength, with standard errors."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for index, (name, r) in enumerate(results.items()):
+        strengths = sorted(r["dial"], key=float)
+        for key, line, label in (("layout", "-", "layout kept"), ("style", "--", "asked style read")):
+            values = [r["dial"][s][key] for s in strengths]
+            errors = [r["dial"][s][f"{key}_error"] for s in strengths]
+            axes.errorbar(
+                [float(s) for s in strengths], values, errors, color=f"C{index}", ls=line, label=f"{name}: {label}"
+            )
+    axes.set(xlabel="strength", ylabel="share", ylim=(0, 1.05), title="The dial: one room, another style's prompt")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Writes table.md and dial.png beside the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    args = parser.parse_args()
+    results = {p.stem: json.loads(p.read_text()) for p in sorted(args.folder.glob("*.json"))}
+    if not results:
+        raise SystemExit(f"no figures in {args.folder}: run python -m models.rooms.evaluate first")
+    (args.folder / "table.md").write_text(table(results))
+    plot(results, args.folder / "dial.png")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Trains the autoencoder on crops of rendered rooms: python -m models.rooms.train_vae --run DIR [--steps N].
+
+Stopped at any time, the same command goes on from the last checkpoint, with the same result as if it had not been
+stopped. The shards come from `python -m models.rooms.renders`, which may still be drawing.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import avg_pool2d, interpolate
+
+from . import training
+from .networks import make_vae
+from .renders import HELD_OUT, SHARD, open_shard, pictures
+
+PICTURES = 4  # a step
+CROPS = ((64, 4), (128, 2))  # side, crops of each picture: first many small ones, which learn faster, then larger ones
+KL_WEIGHT = 5e-5
+FIRST_LOG_VARIANCE = -6.0  # the posterior starts narrow: at 0 its noise drowns the untrained means for a thousand steps
+SEED = 1
+
+
+def to_input(pixels: np.ndarray) -> torch.Tensor:
+    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [-1, 1], channels last in memory."""
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def batch_at(run: Path, step: int, small: int, shards: int) -> torch.Tensor:
+    """Crops of one step: a shuffled pass over each shard in turn; large crops from step `small` on."""
+    turn, place = divmod(step * PICTURES, SHARD)
+    side, each = CROPS[step >= small]
+    shard = open_shard(run, turn % shards)
+    order = np.random.default_rng([SEED, 1, turn]).permutation(SHARD)[place : place + PICTURES].repeat(each)
+    rng = np.random.default_rng([SEED, 2, step])
+    corners = rng.integers(0, (256 - side) // 4 + 1, (len(order), 2)) * 4  # the blocks of pixel art stay whole
+    crops = [shard[i, y : y + side, x : x + side] for i, (y, x) in zip(order, corners, strict=True)]
+    mirrored = [c[:, ::-1] if flip else c for c, flip in zip(crops, rng.random(len(order)) < 0.5, strict=True)]
+    return to_input(np.stack(mirrored))
+
+
+def new_vae() -> Any:
+    """An untrained autoencoder with a narrow posterior."""
+    vae = make_vae()
+    with torch.no_grad():
+        vae.quant_conv.weight[4:] = 0
+        vae.quant_conv.bias[4:] = FIRST_LOG_VARIANCE
+    return vae
+
+
+def detail(error: torch.Tensor) -> torch.Tensor:
+    """Absolute error summed over the upper three levels of a Laplacian pyramid: edges and textures."""
+    total = torch.zeros(())
+    for _ in range(3):
+        small = avg_pool2d(error, 2)
+        total = total + (error - interpolate(small, scale_factor=2, mode="nearest")).abs().mean()
+        error = small
+    return total
+
+
+def reconstruction_loss(error: torch.Tensor) -> torch.Tensor:
+    """What a difference of pictures (B, 3, H, W) costs.
+
+    The colour of each latent's area weighs most: without it the four channels fill with edges first, colours come
+    late and the PSNR stays low for thousands of steps.
+    """
+    areas = avg_pool2d(error, 8).abs().mean()
+    return error.abs().mean() + 4 * error.square().mean() + 2 * areas + 0.1 * detail(error)
+
+
+@torch.no_grad()
+def round_trip_psnr(vae: Any, count: int) -> dict[str, float]:
+    """PSNR in dB of encoding and decoding held-out rooms, the mean over pictures and the worst."""
+    found = []
+    for picture in pictures(HELD_OUT, count):
+        x = to_input(picture.pixels[None])
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = vae.encode(x).latent_dist.mode()
+            y = vae.decode(latents).sample
+        error = ((y.float().clamp(-1, 1) - x) / 2).square().mean()
+        found.append(float(-10 * torch.log10(error)))
+    return {"psnr": round(float(np.mean(found)), 2), "worst": round(min(found), 2)}
+
+
+def main() -> None:
+    """Trains until the step count is reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--steps", type=int, default=30000)
+    parser.add_argument("--small", type=int, default=18000, help="steps with small crops")
+    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", type=int, default=100)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    vae = new_vae()
+    weights = list(vae.parameters())
+    optimiser = torch.optim.AdamW(weights, lr=args.rate, weight_decay=1e-4, betas=(0.9, 0.99))
+    averaged = [p.detach().clone() for p in weights]
+    path, log_path = args.run / "vae.pt", args.run / "vae.jsonl"
+    state, first = training.load(path), 0
+    if state:
+        vae.load_state_dict(state["vae"])
+        optimiser.load_state_dict(state["optimiser"])
+        averaged, first = state["averaged"], state["step"]
+    training.cut_log(log_path, first)
+    log, sums = training.Log(log_path), np.zeros(3)
+
+    def keep(step: int) -> None:
+        training.save(path, vae=vae.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step)
+        current = [p.detach().clone() for p in weights]
+        with torch.no_grad():
+            for p, mean in zip(weights, averaged, strict=True):
+                p.copy_(mean)
+            vae.save_pretrained(args.run / "vae")
+            log(step=step, **round_trip_psnr(vae, 30))
+            for p, value in zip(weights, current, strict=True):
+                p.copy_(value)
+
+    for step in range(first, args.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = training.rate(step, args.steps, args.rate)
+        x = batch_at(args.run, step, args.small, args.shards).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            posterior = vae.encode(x).latent_dist
+            y = vae.decode(posterior.sample(generator=training.generator(SEED, step))).sample
+        error, spread = y.float() - x, posterior.kl().mean() / posterior.mean[0].numel()
+        loss = reconstruction_loss(error) + KL_WEIGHT * spread
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        training.average(averaged, weights, step)
+        sums += [loss.item(), error.square().mean().item(), spread.item()]
+        if (step + 1) % args.report == 0:
+            mean = sums / args.report
+            sums[:] = 0
+            psnr = round(float(6.02 - 10 * np.log10(mean[1])), 2)
+            log(step=step + 1, loss=round(mean[0], 5), crop_psnr=psnr, kl=round(mean[2], 3))
+        if (step + 1) % (10 * args.report) == 0 or step + 1 == args.steps:
+            keep(step + 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The training scripts: a run that is stopped and resumed ends where an uninterrupted one does; the parts fit."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+
+from models.rooms import assemble, distill, latents, probe, renders, train_unet, train_vae, training  # noqa: E402
+from models.rooms.networks import make_vae  # noqa: E402
+from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
+
+ROOMS = 64
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder with a small tokenizer, an untrained autoencoder and made-up latents."""
+    folder = tmp_path_factory.mktemp("run")
+    write_tokenizer(folder / "tokenizer", learn_merges((t for i in range(ROOMS) for t in captions(i, 1)), 200))
+    torch.manual_seed(0)
+    make_vae().save_pretrained(folder / "vae")
+    latents.check_owner(folder)
+    rng = np.random.default_rng(0)
+    drawn = rng.standard_normal((ROOMS, 4, 32, 32)).astype(np.float16) * 3
+    tokens = np.tile(train_unet.empty_tokens(folder), (ROOMS, 4, 1)).astype(np.uint16)
+    np.savez(latents.latents_path(folder, 0), latents=drawn, tokens=tokens)
+    return folder
+
+
+def do(module, run, monkeypatch, *arguments):
+    """Runs a script's main with the run folder."""
+    monkeypatch.setattr(sys, "argv", ["script", "--run", str(run), "--threads", "1", *arguments])
+    module.main()
+
+
+def test_the_tokenizer_knows_the_captions_and_any_text(run):
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
+    for text in (captions(5, 1)[0], "a dragon, 日本 🐉", ""):
+        ids = tokenizer(text, padding="max_length", max_length=77).input_ids
+        assert len(ids) == 77
+        assert ids[0] == len(tokenizer) - 2 and ids[-1] == len(tokenizer) - 1
+        decoded = tokenizer.decode(ids, skip_special_tokens=True)
+        assert decoded.replace(" ", "") == text.lower().replace(" ", "")
+
+
+def test_latents_of_another_autoencoder_are_refused(run):
+    path = run / "latents" / "made_with.json"
+    mine = path.read_text()
+    path.write_text(json.dumps({"sha256": "0"}))
+    with pytest.raises(SystemExit, match="another autoencoder"):
+        latents.check_owner(run)
+    path.write_text(mine)
+
+
+def test_v_is_what_diffusers_says_it_is(run):
+    scheduler = diffusers.DDPMScheduler(**assemble.SCHEDULER)
+    data = latents.read_latents(run, 1)
+    batch = train_unet.batch_at(data, 0, 4, 1.0, train_unet.empty_tokens(run))
+    cumulative = train_unet.alphas()
+    assert torch.allclose(scheduler.alphas_cumprod, cumulative, rtol=1e-4)
+    a = cumulative[batch.timesteps].view(-1, 1, 1, 1)
+    seen = {}
+
+    def unet(x, timesteps, hidden):
+        seen["x"] = x
+        v = scheduler.get_velocity(batch.latents, batch.noise, timesteps)
+        return type("Output", (), {"sample": v})
+
+    loss = train_unet.v_loss(unet, lambda tokens: [None], batch, cumulative)
+    assert loss < 1e-6
+    assert torch.allclose(seen["x"], scheduler.add_noise(batch.latents, batch.noise, batch.timesteps), atol=1e-3)
+    assert a.min() > 0
+
+
+def test_the_few_step_boundary_is_diffusers_own():
+    scheduler = diffusers.LCMScheduler(**assemble.SCHEDULER)
+    for t in (19, 499, 999):
+        skip, out = scheduler.get_scalings_for_boundary_condition_discrete(t)
+        mine = distill.boundary(torch.tensor([t]))
+        assert float(mine[0]) == pytest.approx(float(skip), rel=1e-4)
+        assert float(mine[1]) == pytest.approx(float(out), rel=1e-4)
+
+
+def test_a_teacher_step_is_diffusers_ddim(run):
+    scheduler = diffusers.DDIMScheduler(**assemble.SCHEDULER, clip_sample=False, timestep_spacing="trailing")
+    scheduler.set_timesteps(50)
+    noise = training.generator(0, 0)
+    x, v = (torch.randn((2, 4, 8, 8), generator=noise) for _ in range(2))
+
+    def teacher(x, t, hidden):
+        return type("Output", (), {"sample": torch.cat([v, v])})
+
+    texts = (torch.zeros(2, 77, 4), torch.zeros(2, 77, 4))
+    for t in (999, 19):
+        mine = distill.teacher_step(
+            teacher, x, torch.tensor([t] * 2), torch.tensor([t - 20] * 2), texts, train_unet.alphas()
+        )
+        assert torch.allclose(mine, scheduler.step(v, t, x).prev_sample, atol=2e-4)
+
+
+def resumed_equals_whole(module, run, monkeypatch, file, pick, *arguments):
+    do(module, run, monkeypatch, "--steps", "4", *arguments)
+    whole = pick(training.load(run / file))
+    (run / file).unlink()
+    real = training.rate
+    monkeypatch.setattr(training, "rate", lambda step, steps, *rest, **named: real(step, 4, *rest, **named))
+    do(module, run, monkeypatch, "--steps", "2", *arguments)
+    do(module, run, monkeypatch, "--steps", "4", *arguments)
+    again = pick(training.load(run / file))
+    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+def test_the_networks_train_resume_and_assemble(run, monkeypatch):
+    small = ("--batch", "2", "--shards", "1", "--report", "1")
+    resumed_equals_whole(train_unet, run, monkeypatch, "unet.pt", lambda s: s["averaged"], *small)
+    resumed_equals_whole(distill, run, monkeypatch, "lcm.pt", lambda s: s["averaged"], *small)
+    for few_step in (False, True):
+        assemble.pipeline(run, few_step).save_pretrained(run / "pipeline")
+        pipe = diffusers.StableDiffusionPipeline.from_pretrained(run / "pipeline", safety_checker=None)
+        pipe.set_progress_bar_config(disable=True)
+        drawn = pipe("a room", num_inference_steps=2, guidance_scale=2.0, output_type="np").images
+        assert drawn.shape == (1, 256, 256, 3)
+
+
+def test_the_autoencoder_resumes(run, monkeypatch):
+    pixels = np.random.default_rng(1).integers(0, 255, (512, 256, 256, 3), np.uint8)
+    monkeypatch.setattr(train_vae, "open_shard", lambda run, index: pixels)
+    monkeypatch.setattr(train_vae, "round_trip_psnr", lambda vae, count: {})
+    small = ("--small", "3", "--report", "1")
+    resumed_equals_whole(train_vae, run, monkeypatch, "vae.pt", lambda s: s["averaged"], *small)
+
+
+def test_pictures_are_drawn_and_encoded_in_shards(run, tmp_path, monkeypatch):
+    """Latents of a picture come out the same whether its shard is on disk or has to be drawn."""
+    for module in (renders, latents):
+        monkeypatch.setattr(module, "SHARD", 4)
+    for name in ("tokenizer", "vae"):
+        (tmp_path / name).symlink_to(run / name)
+    monkeypatch.setattr(sys, "argv", ["renders", "--run", str(tmp_path), "--shards", "1"])
+    renders.main()
+    pixels = renders.open_shard(tmp_path, 0)
+    assert (pixels[2] == renders.picture(2).pixels).all()
+    do(latents, tmp_path, monkeypatch, "--shards", "2")
+    found = latents.read_latents(tmp_path, 2)
+    assert found.latents.shape == (8, 4, 32, 32)
+    assert found.tokens.shape == (8, latents.VARIANTS, 77)
+    first = np.load(latents.latents_path(tmp_path, 0))["latents"]
+    renders.shard_path(tmp_path, 0).unlink()
+    latents.latents_path(tmp_path, 0).unlink()
+    do(latents, tmp_path, monkeypatch, "--shards", "1")
+    assert (np.load(latents.latents_path(tmp_path, 0))["latents"] == first).all()
+    assert latents.scaling_factor(tmp_path) == pytest.approx(1 / first.astype(float).std(), rel=1e-6)
+
+
+def test_the_probe_reads_a_picture():
+    pixels = np.zeros((2, 256, 256, 3), np.uint8)
+    maps, labels = probe.read(probe.Probe().eval(), pixels)
+    assert maps.shape == (2, 64, 64)
+    assert labels.shape == (2, 3)
+    assert probe.true_map(1).shape == (64, 64)
