@@ -66,7 +66,11 @@ def summary(newest: dict[str, list[Record]]) -> str:
     if found := newest.get("start"):
         parts.append(f"`import partway` takes {1000 * found[-1]['beyond_seconds']:.0f} ms beyond numpy and Pillow.")
     if found := newest.get("install"):
-        parts.append(f"Installed without extras, partway and all it needs take {found[-1]['bytes'] / 1e6:.0f} MB.")
+        total, bytecode = found[-1]["bytes"] / 1e6, found[-1]["bytecode_bytes"] / 1e6
+        parts.append(
+            f"Installed without extras, partway and all it needs take {total - bytecode:.0f} MB, "
+            f"and {bytecode:.0f} MB more once pip has compiled it to bytecode."
+        )
     return "\n\n".join(parts)
 
 

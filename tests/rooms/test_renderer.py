@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from models.rooms.renderer import (
     KINDS,
     LIGHTS,
