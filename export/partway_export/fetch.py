@@ -32,7 +32,7 @@ def fetch(source: str, revision: str | None = None) -> Source:
     if folder.is_dir():
         if revision is not None:
             raise InputError(f"{source} is a local folder, which has no revisions; leave --revision out")
-        return Source(folder, source, None, licence(folder))
+        return Source(folder, folder.resolve().name, None, licence(folder))  # not the path: packages are passed on
     if folder.exists():
         raise InputError(f"{source} is a file; a diffusers folder or a Hub id (owner/name) is needed")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):

@@ -24,7 +24,7 @@ def test_manifest_describes_every_file(package, name):
         assert entry == {"sha256": hashlib.sha256(contents).hexdigest(), "bytes": len(contents)}
     assert manifest["partway"] == 1
     assert (manifest["format"], manifest["weights"]) == (made.to, made.weights)
-    assert (manifest["source"], manifest["revision"], manifest["licence"]) == (str(made.source), None, None)
+    assert (manifest["source"], manifest["revision"], manifest["licence"]) == (made.source.name, None, None)
     assert manifest["versions"]["torch"] == torch.__version__
     assert list(manifest["verification"]) == NETWORKS
     for figures in manifest["verification"].values():
