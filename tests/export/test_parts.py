@@ -117,7 +117,11 @@ def test_decibels():
     assert psnr(reference, reference[:1]) == -200
 
 
-@given(hnp.arrays(np.float32, (4, 6), elements=st.floats(-1e4, 1e4, width=32)), st.sampled_from([0, 1]))
+# no weight is so small that its scale would fall among float32's subnormal numbers, which lose precision
+WEIGHTS = st.floats(-1e4, 1e4, width=32).map(lambda value: value if abs(value) > 1e-30 else 0.0)
+
+
+@given(hnp.arrays(np.float32, (4, 6), elements=WEIGHTS), st.sampled_from([0, 1]))
 def test_int8_is_off_by_half_a_step_at_most(values, axis):
     packed = quantise(values, axis)
     scale = packed.scale.reshape((-1, 1) if axis == 0 else (1, -1))
