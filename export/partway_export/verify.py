@@ -1,13 +1,12 @@
 """Is the exported graph still the network? Its outputs against torch's, in decibels."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from partway import doctor
 from partway.errors import NetworkError
 from partway_export.guard import one_line
 from partway_export.reference import Reference
@@ -20,17 +19,8 @@ GATES = {"fp32": 70.0, "fp16": 35.0, "int8": 35.0}
 
 
 def psnr(reference: NDArray[Any], output: NDArray[Any]) -> float:
-    """Return the peak signal-to-noise ratio in dB; the peak is the range (max - min) of the reference.
-
-    Equal arrays give 200, so that the figure stays a number in JSON; NaN or another shape gives -200.
-    """
-    if reference.shape != output.shape or not np.isfinite(output).all():
-        return -200.0
-    error = float(np.mean((reference.astype(np.float64) - output) ** 2))
-    peak = float(np.ptp(reference))
-    if error == 0:
-        return 200.0
-    return max(-200.0, min(200.0, 10 * math.log10(peak**2 / error))) if peak > 0 else -200.0
+    """Return `partway.doctor.psnr` in dB, held within -200 .. 200, so that the figure stays a number in JSON."""
+    return max(-200.0, min(200.0, doctor.psnr(reference, output)))
 
 
 def verify(name: str, path: Path, reference: Reference, to: str, gate: float) -> float:

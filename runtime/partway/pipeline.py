@@ -111,9 +111,10 @@ class Pipeline:
         x = np.zeros((len(streams), *shape[1:]), np.float32)
         if picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
-            posterior = self._posterior(networks, picture)
+            pixels = images.pad(picture.pixels, self.package.multiple)
+            posterior = self._posterior(networks, pixels)
             x = networks.to_latents(posterior, normal() if posterior.std is not None else x)
-            colours = previews.fit(x[0], images.pad(picture.pixels, self.package.multiple)[0])
+            colours = previews.fit(x[0], pixels[0])
         x = part.image * x + part.noise * normal()
 
         denoise = _denoiser(networks, context, settings)
@@ -125,8 +126,7 @@ class Pipeline:
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
 
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
-        pixels = networks.decode_image(state.x * final)
-        finished = images.to_pil(pixels, size)
+        finished = images.to_pil(networks.decode_image(state.x * final), size)
         if picture is not None:
             finished = [images.finish(one, picture) for one in finished]
         yield Result(finished, plan, settings, _seconds(timed, begun))
@@ -144,8 +144,7 @@ class Pipeline:
 
         return np.concatenate([np.repeat(encode(text), len(settings.seeds), axis=0) for text in texts])
 
-    def _posterior(self, networks: Networks, picture: images.Picture) -> Posterior:
-        pixels = images.pad(picture.pixels, self.package.multiple)
+    def _posterior(self, networks: Networks, pixels: Array) -> Posterior:
         key = (pixels.shape, sha256(pixels.tobytes()).digest())
         return self.pictures.get(key, lambda: networks.encode_image(pixels))
 
