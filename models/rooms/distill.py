@@ -78,7 +78,7 @@ def main() -> None:
     for network in (teacher, text_encoder, target):
         network.requires_grad_(False)
     weights, averaged = list(student.parameters()), list(target.parameters())
-    optimiser = torch.optim.AdamW(weights, lr=args.rate, weight_decay=0.0)
+    optimiser = training.Optimiser([student], args.rate, 0.0)
     path, log_path = args.run / "lcm.pt", args.run / "lcm.jsonl"
     state, first = training.load(path), 0
     if state:
@@ -91,8 +91,6 @@ def main() -> None:
     log, total, stride = training.Log(log_path), 0.0, 1000 // LEVELS
     bare_tokens = torch.from_numpy(empty)[None].repeat(args.batch, 1)
     for step in range(first, args.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = training.rate(step, args.steps, args.rate, warmup=100)
         batch: Batch = batch_at(data, step, args.batch, scale, empty)
         t = (batch.timesteps // stride + 1) * stride - 1
         a = cumulative[t].view(-1, 1, 1, 1)
@@ -106,10 +104,7 @@ def main() -> None:
             goal = torch.where((earlier < 0).view(-1, 1, 1, 1), nearer, goal)
         difference = consistency(student, x, t, asked, cumulative) - goal
         loss = ((difference.square() + 1e-6).sqrt() - 1e-3).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+        optimiser.step(loss, training.rate(step, args.steps, args.rate, warmup=100))
         training.average(averaged, weights, step, 0.98)
         total += loss.item()
         if (step + 1) % args.report == 0:

@@ -19,11 +19,12 @@ from PIL import Image
 
 import partway
 from partway.networks import Networks
+from partway_rooms import HELD_OUT
+from partway_rooms.renderer import KINDS, LIGHTS, STYLES
+from partway_rooms.renderer.captions import MEDIUM_WORDS
 
 from .probe import NAMES, load_probe, read, true_labels, true_map
-from .renderer import KINDS, LIGHTS, STYLES
-from .renderer.captions import MEDIUM_WORDS
-from .renders import HELD_OUT, picture
+from .renders import picture
 
 STRENGTHS = (*(round(0.1 * i, 1) for i in range(11)), 0.45)
 WORDS: dict[str, dict[str, str]] = {

@@ -18,6 +18,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
+from .networks import TOKENS
 from .renders import SHARD, open_shard, pictures, shard_path
 from .tokenizer import captions
 from .train_vae import to_input
@@ -26,7 +27,7 @@ VARIANTS = 4
 
 
 class Shard(NamedTuple):
-    """Unscaled latents (512, 4, 32, 32) float16 and tokens (512, VARIANTS, 77) int64."""
+    """Unscaled latents (512, 4, 32, 32) float16 and tokens (512, VARIANTS, TOKENS) int64."""
 
     latents: NDArray[np.float16]
     tokens: NDArray[np.int64]
@@ -72,11 +73,11 @@ def write_latents(run: Path, index: int, vae: Any, tokenizer: Any) -> None:
         pixels = np.stack([p.pixels for p in pictures(index * SHARD, SHARD)])
     latents = np.concatenate([encode(vae, pixels[i : i + 16]) for i in range(0, SHARD, 16)])
     texts = [text for seed in range(index * SHARD, (index + 1) * SHARD) for text in captions(seed, VARIANTS)]
-    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="np").input_ids
+    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="np").input_ids
     path = latents_path(run, index)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
-        np.savez(file, latents=latents, tokens=tokens.reshape(SHARD, VARIANTS, 77).astype(np.uint16))
+        np.savez(file, latents=latents, tokens=tokens.reshape(SHARD, VARIANTS, TOKENS).astype(np.uint16))
     os.replace(temporary, path)
 
 

@@ -11,9 +11,11 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline
 from PIL import Image
 
+from partway_rooms import HELD_OUT
+from partway_rooms.renderer import LIGHTS, MEDIA, STYLES
+
 from .assemble import pipeline
-from .renderer import LIGHTS, MEDIA, STYLES
-from .renders import HELD_OUT, picture
+from .renders import picture
 
 
 def prompts() -> list[str]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
 
+from partway_rooms.renderer import KINDS, LIGHTS, MEDIA, STYLES, object_map, sample_layout, sample_look
+
 from . import training
-from .renderer import KINDS, LIGHTS, MEDIA, STYLES, object_map, sample_layout, sample_look
 from .renders import SHARD, open_shard
 from .train_vae import to_input
 

@@ -1,7 +1,7 @@
 """Rendered pictures on disk, in shards: python -m models.rooms.renders --run DIR --shards N.
 
 Shard k holds pictures k * 512 ... of the training rooms; any machine draws the same shard from the same number, so
-nothing but time is lost with the cache. Rooms from HELD_OUT on are never trained on.
+nothing but time is lost with the cache. Rooms from `partway_rooms.HELD_OUT` on are never trained on.
 """
 
 import argparse
@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .renderer import Picture, render, sample_layout, sample_look
+from partway_rooms.renderer import Picture, render, sample_layout, sample_look
 
 SHARD = 512
-HELD_OUT = 10_000_000
 
 
 def picture(seed: int, size: int = 256) -> Picture:

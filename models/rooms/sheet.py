@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 from PIL import Image
 
-from .renderer import LIGHTS, MEDIA, STYLES, Look, render, sample_layout, sample_look
+from partway_rooms.renderer import LIGHTS, MEDIA, STYLES, Look, render, sample_layout, sample_look
 
 ACROSS = {"styles": ("style", tuple(STYLES)), "lights": ("light", tuple(LIGHTS)), "media": ("medium", MEDIA)}
 PLAIN = {"style": None, "light": "daylight", "medium": "photo"}

@@ -12,7 +12,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from .renderer import caption_of, dress, sample_layout, sample_look
+from partway_rooms.renderer import caption_of, dress, sample_layout, sample_look
+
+from .networks import TOKENS
 
 MERGES = 1000
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -53,7 +55,7 @@ def write_tokenizer(folder: Path, merges: list[tuple[str, str]]) -> CLIPTokenize
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     tokenizer = CLIPTokenizer(
         str(folder / "vocab.json"), str(folder / "merges.txt"), unk_token=END, bos_token=START, eos_token=END,
-        pad_token=END, model_max_length=77,
+        pad_token=END, model_max_length=TOKENS,
     )  # fmt: skip
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -68,7 +70,7 @@ def main() -> None:
     texts = (text for seed in range(args.rooms) for text in captions(seed, 2))
     tokenizer = write_tokenizer(args.run / "tokenizer", learn_merges(texts, MERGES))
     lengths = [len(tokenizer(text).input_ids) for seed in range(500) for text in captions(10_000_000 + seed, 1)]
-    print(f"{len(tokenizer)} tokens; captions take {sum(lengths) / 500:.1f} of 77, at most {max(lengths)}")
+    print(f"{len(tokenizer)} tokens; captions take {sum(lengths) / 500:.1f} of {TOKENS}, at most {max(lengths)}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 
 from . import training
 from .latents import Shard, check_owner, read_latents, scaling_factor
-from .networks import make_text_encoder, make_unet
+from .networks import TOKENS, make_text_encoder, make_unet
 
 SEED = 2
 DROP = 0.1
@@ -23,7 +23,7 @@ EVERY = 1000  # steps between checkpoints
 
 
 class Batch(NamedTuple):
-    """Scaled latents (B, 4, 32, 32), tokens (B, 77), timesteps (B,), noise like the latents."""
+    """Scaled latents (B, 4, 32, 32), tokens (B, TOKENS), timesteps (B,), noise like the latents."""
 
     latents: torch.Tensor
     tokens: torch.Tensor
@@ -64,11 +64,11 @@ def v_loss(unet: Any, text_encoder: Any, batch: Batch, cumulative: torch.Tensor)
 
 
 def empty_tokens(run: Path) -> np.ndarray:
-    """Tokens of the empty caption, (77,)."""
+    """Tokens of the empty caption, (TOKENS,)."""
     from transformers import CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
-    return np.asarray(tokenizer("", padding="max_length", max_length=77).input_ids)
+    return np.asarray(tokenizer("", padding="max_length", max_length=TOKENS).input_ids)
 
 
 def main() -> None:
@@ -76,9 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--steps", type=int, default=24000)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--shards", type=int, default=120)
-    parser.add_argument("--rate", type=float, default=4e-4)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=int, default=50)
     args = parser.parse_args()
@@ -89,7 +89,7 @@ def main() -> None:
     vocabulary = int(empty.max()) + 1
     unet, text_encoder, cumulative = make_unet(), make_text_encoder(vocabulary), alphas()
     weights = [*unet.parameters(), *text_encoder.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=args.rate, weight_decay=1e-2, betas=(0.9, 0.99))
+    optimiser = training.Optimiser([unet, text_encoder], args.rate, 1e-2)
     averaged = [p.detach().clone() for p in weights]
     path, log_path = args.run / "unet.pt", args.run / "unet.jsonl"
     state, first = training.load(path), 0
@@ -101,17 +101,13 @@ def main() -> None:
     training.cut_log(log_path, first)
     log, total = training.Log(log_path), 0.0
     for step in range(first, args.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = training.rate(step, args.steps, args.rate)
+        rate = training.rate(step, args.steps, args.rate)
         loss = v_loss(unet, text_encoder, batch_at(data, step, args.batch, scale, empty), cumulative)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
-        training.average(averaged, weights, step, 0.9995)
+        optimiser.step(loss, rate)
+        training.average(averaged, weights, step)
         total += loss.item()
         if (step + 1) % args.report == 0:
-            log(step=step + 1, loss=round(total / args.report, 5), rate=optimiser.param_groups[0]["lr"])
+            log(step=step + 1, loss=round(total / args.report, 5), rate=rate)
             total = 0.0
         if (step + 1) % EVERY == 0 or step + 1 == args.steps:
             training.save(

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
+from partway_rooms import HELD_OUT
+
 from . import training
 from .networks import make_vae
-from .renders import HELD_OUT, SHARD, open_shard, pictures
+from .renders import SHARD, open_shard, pictures
 
-PICTURES = 4  # a step
-CROPS = ((64, 4), (128, 2))  # side, crops of each picture: first many small ones, which learn faster, then larger ones
+CROPS = ((64, 16), (128, 8))  # side, pictures a step: first many small crops, which learn faster, then larger ones
 KL_WEIGHT = 5e-5
 FIRST_LOG_VARIANCE = -6.0  # the posterior starts narrow: at 0 its noise drowns the untrained means for a thousand steps
 SEED = 1
@@ -30,10 +31,10 @@ def to_input(pixels: np.ndarray) -> torch.Tensor:
 
 def batch_at(run: Path, step: int, small: int, shards: int) -> torch.Tensor:
     """Crops of one step: a shuffled pass over each shard in turn; large crops from step `small` on."""
-    turn, place = divmod(step * PICTURES, SHARD)
-    side, each = CROPS[step >= small]
+    side, count = CROPS[step >= small]
+    turn, place = divmod(step * count, SHARD)
     shard = open_shard(run, turn % shards)
-    order = np.random.default_rng([SEED, 1, turn]).permutation(SHARD)[place : place + PICTURES].repeat(each)
+    order = np.random.default_rng([SEED, 1, turn]).permutation(SHARD)[place : place + count]
     rng = np.random.default_rng([SEED, 2, step])
     corners = rng.integers(0, (256 - side) // 4 + 1, (len(order), 2)) * 4  # the blocks of pixel art stay whole
     crops = [shard[i, y : y + side, x : x + side] for i, (y, x) in zip(order, corners, strict=True)]
@@ -88,10 +89,10 @@ def main() -> None:
     """Trains until the step count is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=30000)
-    parser.add_argument("--small", type=int, default=18000, help="steps with small crops")
+    parser.add_argument("--steps", type=int, default=8200)
+    parser.add_argument("--small", type=int, default=5500, help="steps with small crops")
     parser.add_argument("--shards", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=int, default=100)
     args = parser.parse_args()
@@ -99,7 +100,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     vae = new_vae()
     weights = list(vae.parameters())
-    optimiser = torch.optim.AdamW(weights, lr=args.rate, weight_decay=1e-4, betas=(0.9, 0.99))
+    optimiser = training.Optimiser([vae], args.rate, 1e-4)
     averaged = [p.detach().clone() for p in weights]
     path, log_path = args.run / "vae.pt", args.run / "vae.jsonl"
     state, first = training.load(path), 0
@@ -122,18 +123,13 @@ def main() -> None:
                 p.copy_(value)
 
     for step in range(first, args.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = training.rate(step, args.steps, args.rate)
         x = batch_at(args.run, step, args.small, args.shards).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample(generator=training.generator(SEED, step))).sample
         error, spread = y.float() - x, posterior.kl().mean() / posterior.mean[0].numel()
         loss = reconstruction_loss(error) + KL_WEIGHT * spread
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+        optimiser.step(loss, training.rate(step, args.steps, args.rate))
         training.average(averaged, weights, step)
         sums += [loss.item(), error.square().mean().item(), spread.item()]
         if (step + 1) % args.report == 0:

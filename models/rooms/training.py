@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,56 @@ def save(path: Path, **state: Any) -> None:
 def load(path: Path) -> dict[str, Any]:
     """A checkpoint, or an empty dict when there is none yet."""
     return dict(torch.load(path, weights_only=True)) if path.exists() else {}
+
+
+class Optimiser:
+    """Muon (Jordan et al., 2024) for matrices, AdamW for the rest, at one rate; both are torch's own.
+
+    A convolution's weight counts as a matrix of output channels by everything else. The first and last layers, which
+    read or write 3 or 4 channels, and embeddings stay with AdamW.
+    """
+
+    def __init__(self, networks: Sequence[torch.nn.Module], rate: float, decay: float) -> None:
+        modules = [module for network in networks for module in network.modules()]
+        layers = [m for m in modules if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
+        self.weights = [p for network in networks for p in network.parameters()]
+        self.matrices = [layer.weight for layer in layers if min(layer.weight.shape[:2]) > 4]
+        chosen = {id(p) for p in self.matrices}
+        rest = [p for p in self.weights if id(p) not in chosen]
+        views = [torch.nn.Parameter(_as_matrix(p)) for p in self.matrices]
+        if any(v.data_ptr() != p.data_ptr() for v, p in zip(views, self.matrices, strict=True)):
+            raise ValueError("a weight is not laid out channels last, so its matrix would be a copy")
+        self.views = views
+        adamw = torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99))
+        muon = torch.optim.Muon(views, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        self.parts: list[torch.optim.Optimizer] = [adamw, muon]
+
+    def step(self, loss: torch.Tensor, rate: float) -> None:
+        """Gradients of the loss, clipped to norm 1, and one step at this learning rate."""
+        for weight in self.weights:
+            weight.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        for view, weight in zip(self.views, self.matrices, strict=True):
+            view.grad = None if weight.grad is None else _as_matrix(weight.grad)
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+            part.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """What a checkpoint keeps."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        """Goes on from a checkpoint."""
+        for part, kept in zip(self.parts, state, strict=True):
+            part.load_state_dict(kept)
+
+
+def _as_matrix(weight: torch.Tensor) -> torch.Tensor:
+    weight = weight.detach()
+    return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)
 
 
 class Log:

@@ -53,7 +53,7 @@ __version__ = "0.1.0"
 
 
 def load(
-    model: str | Path,
+    model: str | Path | None = None,
     *,
     engine: str = "auto",
     device: str = "CPU",
@@ -66,6 +66,7 @@ def load(
 ) -> Pipeline:
     """Open a model: a folder of exported networks, or a Hub id (``revision`` pins a version of it).
 
+    Without one it is "rooms", the small model of living rooms that comes with partway.
     ``engine`` is "auto", "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first
     use. Raises `PackageError`, `EngineError` or `InputError`, each saying what to do.
     """

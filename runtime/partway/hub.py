@@ -1,4 +1,4 @@
-"""Model folders from the Hugging Face Hub: only the files a run needs, a pinned revision, offline once there."""
+"""Where a model lies: built in, in a folder, or on the Hugging Face Hub, of which only what a run needs is fetched."""
 
 from pathlib import Path
 
@@ -18,12 +18,20 @@ PATTERNS = [
 ]
 
 
-def locate(model: str | Path, *, revision: str | None = None) -> Path:
+BUILT_IN = "rooms"
+
+
+def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
     """The folder of a model: a path as it is, or a Hub id ``owner/name`` fetched (with progress) into the Hub's cache.
 
+    None, or "rooms" where no folder has that name, is the model that comes with partway.
     ``revision`` is a branch, tag or commit. A folder that was fetched before is used when there is no network.
     Raises `PackageError` when there is no such folder and nothing can be fetched.
     """
+    if model is None or (model == BUILT_IN and not Path(model).exists()):
+        from partway_rooms import FOLDER
+
+        return FOLDER
     path = Path(model)
     if path.is_dir() or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
         return path.expanduser()

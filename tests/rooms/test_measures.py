@@ -10,8 +10,8 @@ pytest.importorskip("torch")
 
 from models.rooms import evaluate, report
 from models.rooms.probe import NAMES, true_labels, true_map
-from models.rooms.renderer import sample_look
 from models.rooms.tokenizer import captions
+from partway_rooms.renderer import sample_look
 
 
 def test_overlap_is_one_for_the_same_map_and_falls_with_difference():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.rooms.renderer import (
+from partway_rooms.renderer import (
     KINDS,
     LIGHTS,
     MEDIA,
@@ -16,8 +16,8 @@ from models.rooms.renderer import (
     sample_layout,
     sample_look,
 )
-from models.rooms.renderer.captions import MEDIUM_WORDS, OBJECT_WORDS
-from models.rooms.renderer.materials import TEXTURES
+from partway_rooms.renderer.captions import MEDIUM_WORDS, OBJECT_WORDS
+from partway_rooms.renderer.materials import TEXTURES
 
 SIZE = 64
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
 from models.rooms import assemble, distill, latents, probe, renders, train_unet, train_vae, training  # noqa: E402
-from models.rooms.networks import make_vae  # noqa: E402
+from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 
 ROOMS = 64
@@ -42,8 +42,8 @@ def test_the_tokenizer_knows_the_captions_and_any_text(run):
 
     tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
     for text in (captions(5, 1)[0], "a dragon, 日本 🐉", ""):
-        ids = tokenizer(text, padding="max_length", max_length=77).input_ids
-        assert len(ids) == 77
+        ids = tokenizer(text, padding="max_length", max_length=TOKENS).input_ids
+        assert len(ids) == TOKENS
         assert ids[0] == len(tokenizer) - 2 and ids[-1] == len(tokenizer) - 1
         decoded = tokenizer.decode(ids, skip_special_tokens=True)
         assert decoded.replace(" ", "") == text.lower().replace(" ", "")
@@ -96,7 +96,7 @@ def test_a_teacher_step_is_diffusers_ddim(run):
     def teacher(x, t, hidden):
         return type("Output", (), {"sample": torch.cat([v, v])})
 
-    texts = (torch.zeros(2, 77, 4), torch.zeros(2, 77, 4))
+    texts = (torch.zeros(2, TOKENS, 4), torch.zeros(2, TOKENS, 4))
     for t in (999, 19):
         mine = distill.teacher_step(
             teacher, x, torch.tensor([t] * 2), torch.tensor([t - 20] * 2), texts, train_unet.alphas()
@@ -149,7 +149,7 @@ def test_pictures_are_drawn_and_encoded_in_shards(run, tmp_path, monkeypatch):
     do(latents, tmp_path, monkeypatch, "--shards", "2")
     found = latents.read_latents(tmp_path, 2)
     assert found.latents.shape == (8, 4, 32, 32)
-    assert found.tokens.shape == (8, latents.VARIANTS, 77)
+    assert found.tokens.shape == (8, latents.VARIANTS, TOKENS)
     first = np.load(latents.latents_path(tmp_path, 0))["latents"]
     renders.shard_path(tmp_path, 0).unlink()
     latents.latents_path(tmp_path, 0).unlink()

@@ -9,6 +9,7 @@ import partway
 from partway import metadata
 from partway.cli.arguments import LOAD, SETTINGS, given
 from partway.errors import ImageError, InputError
+from partway.hub import BUILT_IN
 from partway.records import record
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
@@ -45,9 +46,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
         made = metadata.read_parameters(options.from_png)
         if made.get("task") != task:
             raise ImageError(f"{options.from_png} was made by partway {made.get('task')}; replay it with that")
-    model = options.model or _part(made, "model").get("name")
-    if not model:
-        raise InputError("which model? give --model FOLDER, or a Hub id (owner/name)")
+    model = options.model or _part(made, "model").get("name") or BUILT_IN
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')

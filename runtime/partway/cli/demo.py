@@ -1,0 +1,52 @@
+"""``partway demo``: a living room that the built-in model never saw, restyled at several strengths."""
+
+import argparse
+from pathlib import Path
+
+from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
+from partway.cli.sweep import sweep
+from partway.errors import InputError, PartwayError
+from partway.files import check_writable, unused, write_atomically
+
+PROMPT = "cozy scandinavian interior, warm light"
+STRENGTHS = "0.2,0.45,0.6,0.7,0.8,0.9,1"
+GUIDANCE = 4.0
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    text = "draw a living room and restyle it with the built-in model; works offline"
+    parser = commands.add_parser("demo", help=text, description=__doc__)
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?", default=PROMPT, help='default: "%(default)s"')
+    parser.add_argument(
+        "--room", type=int, default=0, metavar="N", help="which room, 0 .. 999999 (default %(default)s)"
+    )
+    parser.add_argument("--strengths", metavar="S,S,...", default=STRENGTHS, help="default: %(default)s")
+    parser.add_argument("-o", "--output", metavar="SHEET", help="default: a new .png in the current folder")
+    parser.add_argument("--save-each", action="store_true", help="write every picture beside the sheet too")
+    add_quiet(parser)
+    add_settings(parser)
+    add_model(parser)
+    parser.set_defaults(command=demo, from_png=None)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Draw the room into a file of its own, then do what ``partway sweep`` does with a user's picture."""
+    from partway_rooms import room
+
+    if not 0 <= options.room < 1_000_000:
+        raise InputError(f"there are rooms 0 to 999999, not {options.room}")
+    options.guidance_scale = getattr(options, "guidance_scale", GUIDANCE)
+    folder = Path(options.output).parent if options.output else Path()
+    options.input = unused(folder, f"room-{options.room}", ".png")
+    drawn = room(options.room)
+    check_writable(options.input)
+    write_atomically(options.input, lambda file: drawn.picture.save(file, "PNG"))
+    try:
+        print(f"{options.input}  a room that the model has never seen: {drawn.caption}")
+        code = sweep(options)
+    except PartwayError:
+        options.input.unlink()  # nothing came of it
+        raise
+    print(f'next: partway img2img {options.input} "{options.prompt}" --strength 0.5')
+    return code
