@@ -1,6 +1,6 @@
 """Puts the trained networks together as a diffusers pipeline: python -m models.rooms.assemble --run DIR [--few-step].
 
-The averaged weights go into `DIR/pipeline` (`DIR/pipeline-lcm` with --few-step), a folder that diffusers loads as a
+The averaged weights go into `DIR/diffusers/rooms` (`rooms-lcm` with --few-step), a folder that diffusers loads as a
 StableDiffusionPipeline and `partway export` takes like any other.
 """
 
@@ -24,6 +24,11 @@ SCHEDULER: dict[str, Any] = {
     "num_train_timesteps": 1000,
     "prediction_type": "v_prediction",
 }
+CARD = """---
+license: apache-2.0
+---
+A small Stable Diffusion of living rooms, trained by partway's models/rooms on pictures that it draws itself.
+"""
 
 
 def trained(run: Path) -> tuple[Any, Any]:
@@ -60,8 +65,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--few-step", action="store_true")
     args = parser.parse_args()
-    folder = args.run / ("pipeline-lcm" if args.few_step else "pipeline")
+    folder = args.run / "diffusers" / ("rooms-lcm" if args.few_step else "rooms")
     pipeline(args.run, args.few_step).save_pretrained(folder)
+    (folder / "README.md").write_text(CARD)
     print(folder)
 
 
