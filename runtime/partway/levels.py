@@ -44,6 +44,10 @@ class Trained:
         """The inverse of `sigma`: a fractional timestep in [-1, T - 1]."""
         return np.interp(np.asarray(sigma), [0.0, *self.sigmas], np.arange(-1, len(self.sigmas)))
 
+    def level(self, sigma: float) -> NoiseLevel:
+        """The level of a sigma between the trained ones."""
+        return NoiseLevel(sigma, max(float(self.timestep(sigma)), 0.0))
+
 
 def trained(
     beta_schedule: str = "scaled_linear",

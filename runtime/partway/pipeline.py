@@ -118,8 +118,8 @@ class Pipeline:
         x = part.image * x + part.noise * normal()
 
         denoise = _denoiser(networks, context, settings)
-        sampler = SAMPLERS[plan.sampler].with_eta(settings.eta)
-        states = trajectory(denoise, sampler, part.schedule, x, normal)
+        sampler = SAMPLERS[plan.sampler].bound(self.package.trained, settings.eta)
+        states = trajectory(denoise, sampler, part.schedule, x, lambda *_: normal())
         for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
             yielded = perf_counter()
             yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)

@@ -92,7 +92,7 @@ def make_plan(
         settings = replace(settings, strength=1.0, dial="continuous")
     spacing = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
     part = DIALS[settings.dial](settings.steps, settings.strength, spacing, trained)
-    evaluations = _evaluations(settings, part, sampler)
+    evaluations = _evaluations(settings, part, sampler, trained)
     runs = part.schedule.steps > 0
     reads = part.image != 0
     plan = Plan(
@@ -115,7 +115,7 @@ def make_plan(
     return plan, part
 
 
-def _evaluations(settings: Settings, part: Part, sampler: str) -> int:
+def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained) -> int:
     """Network evaluations, counted by running the sampler itself on one number."""
     count = 0
 
@@ -124,8 +124,8 @@ def _evaluations(settings: Settings, part: Part, sampler: str) -> int:
         count += 1
         return x
 
-    step = SAMPLERS[sampler].with_eta(settings.eta)
+    step = SAMPLERS[sampler].bound(trained, settings.eta)
     zero = np.zeros(1, np.float32)
-    for _ in trajectory(denoise, step, part.schedule, zero, lambda: zero):
+    for _ in trajectory(denoise, step, part.schedule, zero, lambda *_: zero):
         pass
     return count

@@ -34,7 +34,7 @@ class State(NamedTuple):
 
 
 Denoiser = Callable[[Array, NoiseLevel], Array]  # (x, level) -> estimate of x0
-Noise = Callable[[], Array]  # fresh normal noise, shaped like x
+Noise = Callable[[float, float], Array]  # (sigma, sigma below it) -> normal noise for that step, shaped like x
 Sampler = Callable[[Denoiser, State, NoiseLevel, NoiseLevel, Noise], State]
 
 

@@ -77,7 +77,7 @@ class Settings:
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:
-            SAMPLERS[choose("sampler", self.sampler, SAMPLERS)].with_eta(self.eta)
+            SAMPLERS[choose("sampler", self.sampler, SAMPLERS)].check_eta(self.eta)
         if self.schedule is not None and not callable(self.schedule):
             choose("schedule", self.schedule, SCHEDULES)
         choose("dial", self.dial, DIALS)
