@@ -110,12 +110,120 @@ def exponential(trained: Trained, steps: int) -> Schedule:
     return at_sigmas(trained, np.exp(np.linspace(high, low, steps)))
 
 
+def polyexponential(trained: Trained, steps: int, *, rho: float = 1.0) -> Schedule:
+    """Log sigma follows a power of even spacing (k-diffusion); with ``rho`` 1, its default, that is `exponential`."""
+    low, high = np.log(trained.sigmas[0]), np.log(trained.sigmas[-1])
+    return at_sigmas(trained, np.exp(np.linspace(1, 0, steps) ** rho * (high - low) + low))
+
+
+def kl_optimal(trained: Trained, steps: int) -> Schedule:
+    """Evenly spaced in arctan sigma (Sabour et al. 2024, arXiv 2404.14507, equation for optimal KL)."""
+    return at_sigmas(trained, np.tan(np.linspace(np.arctan(trained.sigmas[-1]), np.arctan(trained.sigmas[0]), steps)))
+
+
+def beta(trained: Trained, steps: int) -> Schedule:
+    """Sigmas at even quantiles of Beta(0.6, 0.6), as diffusers and A1111 have it (after Lee et al. 2024)."""
+    low, high = trained.sigmas[0], trained.sigmas[-1]
+    return at_sigmas(trained, low + _beta_quantile(np.linspace(1, 0, steps)) * (high - low))
+
+
+def beta_comfyui(trained: Trained, steps: int) -> Schedule:
+    """Timesteps at even quantiles of Beta(0.6, 0.6) (Lee et al. 2024, arXiv 2407.12173), fractions kept."""
+    quantiles = _beta_quantile(np.linspace(1, 0, steps, endpoint=False))
+    return _at_timesteps(trained, quantiles * (len(trained.sigmas) - 1))
+
+
+def sgm_uniform(trained: Trained, steps: int) -> Schedule:
+    """Evenly spaced timesteps from the noisiest level, the cleanest left out (Stability's generative-models)."""
+    return _at_timesteps(trained, np.linspace(len(trained.sigmas) - 1, 0, steps + 1)[:-1])
+
+
+def simple(trained: Trained, steps: int) -> Schedule:
+    """Every T / steps-th trained level from the noisiest one, as ComfyUI defines it."""
+    count = len(trained.sigmas)
+    return _on_grid(trained, steps, count - 1 - np.floor(np.arange(steps)[::-1] * (count / steps)))
+
+
+def align_your_steps(trained: Trained, steps: int) -> Schedule:
+    """Align Your Steps for Stable Diffusion 1.x (Sabour et al. 2024, arXiv 2404.14507), its ten steps interpolated."""
+    return _interpolated(trained, steps, _AYS)
+
+
+def align_your_steps_xl(trained: Trained, steps: int) -> Schedule:
+    """Align Your Steps for Stable Diffusion XL (Sabour et al. 2024, arXiv 2404.14507)."""
+    return _interpolated(trained, steps, _AYS_XL)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A schedule that the user wrote down: sigmas, or timesteps, noisiest first; a final 0 is added where missing.
+
+    Raises `InputError` for an empty list, for values that do not decrease, and when asked for other than its ``steps``.
+    """
+
+    values: tuple[float, ...]
+    timesteps: bool = False
+
+    def __post_init__(self) -> None:
+        kind = "timesteps" if self.timesteps else "sigmas"
+        if self.steps < 1 or self.values[-1] < 0 or not all(a > b for a, b in pairwise(self.values)):
+            raise InputError(f"{kind} must be numbers that decrease, the first above 0, not {self.values}")
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has."""
+        return len(self.values) - (not self.timesteps and self.values[-1:] == (0.0,))
+
+    @property
+    def __name__(self) -> str:
+        kind = "timesteps" if self.timesteps else "sigmas"
+        return f"{kind} {','.join(f'{value:g}' for value in self.values)}"
+
+    def __call__(self, trained: Trained, steps: int) -> Schedule:
+        """The schedule, for its own number of steps."""
+        if steps != self.steps:
+            raise InputError(f"the list has {self.steps} steps, not {steps}; give a schedule by name for any number")
+        if not self.timesteps:
+            return at_sigmas(trained, self.values)
+        if self.values[0] > len(trained.sigmas) - 1:
+            raise InputError(f"timesteps go up to {len(trained.sigmas) - 1} in this model, not {self.values[0]:g}")
+        sigmas = np.append(trained.sigma(np.array(self.values)), 0.0)
+        return Schedule(sigmas, np.append(self.values, 0.0))
+
+
 def at_sigmas(trained: Trained, sigmas: Sequence[float] | Doubles) -> Schedule:
     """The schedule through given sigmas, noisiest first; a final 0 is added where it is missing."""
     sigmas = np.asarray(sigmas, np.float64)
     if sigmas[-1] > 0:
         sigmas = np.append(sigmas, 0.0)
     return Schedule(sigmas, np.maximum(trained.timestep(sigmas), 0.0))
+
+
+_AYS = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+_AYS_XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+
+
+def _interpolated(trained: Trained, steps: int, table: tuple[float, ...]) -> Schedule:
+    """A published table, its ends moved to the model's own, interpolated in log sigma to any number of steps."""
+    logs = np.log(table)
+    low, high = np.log(trained.sigmas[[0, -1]])
+    logs = low + (logs - logs[-1]) * ((high - low) / (logs[0] - logs[-1]))
+    places = np.linspace(0, len(table) - 1, steps + 1)[:-1]
+    return at_sigmas(trained, np.exp(np.interp(places, np.arange(len(table)), logs)))
+
+
+def _beta_quantile(shares: Doubles) -> Doubles:
+    """The inverse of the cumulative Beta(0.6, 0.6), to 1e-7.
+
+    In y = x ** 0.6 the density of the lower half has no pole; the upper half is its mirror image.
+    """
+    edge = np.linspace(0, 0.5**0.6, 8193)
+    middle = (edge[1:] + edge[:-1]) / 2
+    density = (1 - middle ** (1 / 0.6)) ** -0.4
+    mass = np.append(0.0, np.cumsum(density))
+    lower = np.minimum(shares, 1 - shares)
+    x = np.interp(lower, mass / (2 * mass[-1]), edge) ** (1 / 0.6)
+    return np.where(shares <= 0.5, x, 1 - x)
 
 
 def _on_grid(trained: Trained, steps: int, ascending: NDArray[Any]) -> Schedule:
@@ -144,7 +252,15 @@ SCHEDULES: dict[str, Spacing] = {
     "trailing": trailing,
     "linspace": linspace,
     "linspace_dpm": linspace_dpm,
+    "simple": simple,
+    "sgm_uniform": sgm_uniform,
     "karras": karras,
     "exponential": exponential,
+    "polyexponential": polyexponential,
+    "kl_optimal": kl_optimal,
+    "beta": beta,
+    "beta_comfyui": beta_comfyui,
+    "ays": align_your_steps,
+    "ays_xl": align_your_steps_xl,
     "lcm": lcm,
 }
