@@ -5,23 +5,24 @@
     pipe = partway.load("path/to/model")
     pipe.img2img("room.jpg", "cozy scandinavian interior, warm light", strength=0.45).image.save("out.png")
 
-`load` opens a model folder, `Pipeline` runs it, `plan` says what a run will do before it does anything.
+`load` opens a model folder, `Pipeline` runs it, `plan` says what a run will do before it does anything;
+`match` translates the strengths of other tools.
 """
 
 from pathlib import Path
 from typing import Unpack
 
-from partway.dials import DIALS
+from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
-from partway.levels import NoiseLevel, trained
+from partway.levels import NoiseLevel, Trained, trained
 from partway.package import open_package
 from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
-from partway.schedules import SCHEDULES, Schedule
+from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
 from partway.settings import Options, Settings
 from partway.tokens import load_tokenizer
 
@@ -31,6 +32,7 @@ __all__ = [
     "SCHEDULES",
     "EngineError",
     "EngineOptions",
+    "Given",
     "ImageError",
     "InputError",
     "NetworkError",
@@ -47,6 +49,7 @@ __all__ = [
     "Step",
     "devices",
     "load",
+    "match",
     "plan",
 ]
 __version__ = "0.1.0"
@@ -81,8 +84,23 @@ def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unp
 
     ``image`` False plans text-to-image. Raises as `load` does.
     """
-    chosen = Settings(**settings)
+    return make_plan(Settings(**settings), *_defaults(model), image=image)[0]
+
+
+def match(dial: str, strength: float, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
+    """The strength, on partway's own dial, that starts at the noise level where another dial's ``strength`` does.
+
+    Model and settings as in `plan`; raises as `load` does.
+    """
+    levels, sampler, schedule = _defaults(model)
+    chosen = Settings(**(settings | {"dial": dial, "strength": strength}))
+    there = make_plan(chosen, levels, sampler, schedule, image=True)[0]
+    return matching(there.start_sigma, chosen.steps, spacing_of(chosen.schedule or schedule), levels)
+
+
+def _defaults(model: str | Path | None) -> tuple[Trained, str, str]:
+    """A model's trained levels, sampler and schedule."""
     if model is None:
-        return make_plan(chosen, trained(), sampler="dpmpp_2m", schedule="leading", image=image)[0]
+        return trained(), "dpmpp_2m", "leading"
     own = open_package(locate(model))
-    return make_plan(chosen, own.trained, sampler=own.sampler, schedule=own.schedule, image=image)[0]
+    return own.trained, own.sampler, own.schedule

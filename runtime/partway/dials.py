@@ -74,6 +74,44 @@ def comfyui(steps: int, strength: float, spacing: Spacing, trained: Trained) -> 
     return part
 
 
+def invokeai(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """InvokeAI: the levels whose timestep is strictly below 1000 times the strength, however many those are."""
+    full = spacing(trained, steps)
+    limit = round(len(trained.sigmas) * strength)
+    return _noised(full.last(int(np.count_nonzero(full.timesteps[:-1] < limit))))
+
+
+def stability(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """Stability's image_strength, which counts the other way: 1 is the picture, 0 ignores it."""
+    return continuous(steps, 1 - strength, spacing, trained)
+
+
+def drawthings(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """Draw Things: starts exactly at timestep 1000 times the strength, then takes the schedule's levels below it."""
+    full = spacing(trained, steps)
+    timestep = len(trained.sigmas) * strength
+    if timestep >= full.timesteps[0]:
+        return Part(full, 0.0, pure_noise(full))
+    start = NoiseLevel(float(trained.sigma(timestep)), timestep)
+    if strength == 0:
+        return _noised(full.last(0))
+    below = int(np.count_nonzero(full.sigmas[:-1] < start.sigma))
+    return _noised(_starting(start, full.last(below)))
+
+
+def matching(sigma: float, steps: int, spacing: Spacing, trained: Trained) -> float:
+    """The strength, on the `continuous` dial, whose start level has this sigma; in [0, 1]."""
+    full = spacing(trained, steps)
+    if sigma >= full.sigmas[0]:
+        return 1.0
+    if sigma <= 0:
+        return 0.0
+    whole = int(np.count_nonzero(full.sigmas < sigma)) - 1
+    start = full.steps - whole - 1
+    high, low, here = trained.timestep(np.append(full.sigmas[start : start + 2], sigma))
+    return float(whole + (here - low) / (high - low)) / steps
+
+
 def pure_noise(schedule: Schedule) -> float:
     """The factor that gives pure noise the variance the network expects at the schedule's first level."""
     return hypot(1.0, float(schedule.sigmas[0]))
@@ -101,4 +139,7 @@ DIALS: dict[str, Dial] = {
     "diffusers": diffusers,
     "a1111": a1111,
     "comfyui": comfyui,
+    "invokeai": invokeai,
+    "stability": stability,
+    "drawthings": drawthings,
 }

@@ -11,24 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from partway.errors import PackageError
+from partway import names
+from partway.errors import InputError, PackageError
 from partway.levels import Trained, trained
 from partway.predictions import PREDICTIONS
 
 NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
-# diffusers' class name in scheduler_config.json picks the sampler a model starts with, and nothing else.
-_DEFAULT_SAMPLERS = {
-    "DDIMScheduler": "ddim",
-    "DPMSolverMultistepScheduler": "dpmpp_2m",
-    "EulerAncestralDiscreteScheduler": "euler_a",
-    "EulerDiscreteScheduler": "euler",
-    "HeunDiscreteScheduler": "heun",
-    "LCMScheduler": "lcm",
-    "PNDMScheduler": "plms",
-    "UniPCMultistepScheduler": "unipc",
-}
 _SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -109,7 +99,7 @@ def _read(root: Path) -> Package:
         family=family,
         prediction=prediction,
         trained=_trained(scheduler, root),
-        sampler=_DEFAULT_SAMPLERS.get(str(scheduler.get("_class_name")), "dpmpp_2m"),
+        sampler=_sampler(scheduler),
         schedule=_schedule(scheduler),
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
@@ -166,6 +156,14 @@ def _trained(config: Mapping[str, Any], root: Path) -> Trained:
         zero_terminal_snr=bool(config.get("rescale_betas_zero_snr", False)),
         steps_offset=int(config.get("steps_offset", 0)),
     )
+
+
+def _sampler(config: Mapping[str, Any]) -> str:
+    """The sampler of diffusers' class; its name picks what a model starts with, and nothing else."""
+    try:
+        return names.sampler(str(config.get("_class_name")))[0]
+    except InputError:
+        return "dpmpp_2m"
 
 
 def _schedule(config: Mapping[str, Any]) -> str:

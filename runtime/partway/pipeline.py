@@ -133,7 +133,7 @@ class Pipeline:
 
     def _plan(self, settings: Settings, *, image: bool) -> tuple[Plan, Part]:
         own = self.package
-        return make_plan(settings, own.trained, sampler=own.sampler, schedule=own.schedule, image=image)
+        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image)
 
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
         """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""

@@ -9,7 +9,7 @@ from partway.dials import DIALS, Part
 from partway.levels import NoiseLevel, Trained
 from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
-from partway.schedules import SCHEDULES, Spacing
+from partway.schedules import Spacing, spacing_of
 from partway.settings import Settings
 
 
@@ -80,7 +80,7 @@ class Plan:
 
 
 def make_plan(
-    settings: Settings, trained: Trained, *, sampler: str, schedule: str | Spacing, image: bool
+    settings: Settings, trained: Trained, sampler: str, schedule: str | Spacing, *, image: bool
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
@@ -90,8 +90,7 @@ def make_plan(
     sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
     if not image:
         settings = replace(settings, strength=1.0, dial="continuous")
-    spacing = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
-    part = DIALS[settings.dial](settings.steps, settings.strength, spacing, trained)
+    part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
     evaluations = _evaluations(settings, part, sampler, trained)
     runs = part.schedule.steps > 0
     reads = part.image != 0

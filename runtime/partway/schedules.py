@@ -156,7 +156,7 @@ def align_your_steps_xl(trained: Trained, steps: int) -> Schedule:
 
 @dataclass(frozen=True)
 class Given:
-    """A schedule that the user wrote down: sigmas, or timesteps, noisiest first; a final 0 is added where missing.
+    """A schedule that the user wrote down: sigmas, or timesteps, noisiest first. It ends on sigma 0, given or not.
 
     Raises `InputError` for an empty list, for values that do not decrease, and when asked for other than its ``steps``.
     """
@@ -176,8 +176,7 @@ class Given:
 
     @property
     def __name__(self) -> str:
-        kind = "timesteps" if self.timesteps else "sigmas"
-        return f"{kind} {','.join(f'{value:g}' for value in self.values)}"
+        return ("timesteps " if self.timesteps else "sigmas ") + ",".join(map(repr, self.values))
 
     def __call__(self, trained: Trained, steps: int) -> Schedule:
         """The schedule, for its own number of steps."""
@@ -264,3 +263,20 @@ SCHEDULES: dict[str, Spacing] = {
     "ays_xl": align_your_steps_xl,
     "lcm": lcm,
 }
+
+
+def spacing_of(schedule: str | Spacing) -> Spacing:
+    """A row of the table by name, ``sigmas 14.6,3,0.5`` or ``timesteps 999,500`` as written, or the function itself.
+
+    Raises `InputError` for a list that is none, KeyError for a name that is not in the table.
+    """
+    if not isinstance(schedule, str):
+        return schedule
+    kind, _, numbers = schedule.partition(" ")
+    if kind not in ("sigmas", "timesteps"):
+        return SCHEDULES[schedule]
+    try:
+        values = tuple(map(float, numbers.split(",")))
+    except ValueError:
+        raise InputError(f"{kind} are numbers with commas between, like 14.6,3,0.5, not {numbers!r}") from None
+    return Given(values, timesteps=kind == "timesteps")

@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from partway import names
 from partway.dials import DIALS
 from partway.errors import InputError, choose
 from partway.noise import GENERATORS
 from partway.samplers import SAMPLERS
-from partway.schedules import SCHEDULES, Spacing
+from partway.schedules import Given, Spacing, spacing_of
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
@@ -44,7 +45,9 @@ class Settings:
     guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
-    sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`; None takes the model's own
+    sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or what diffusers, A1111 and ComfyUI call
+                       them (`partway.names`); None takes the model's own. A schedule can also be a function, or
+                       `partway.Given` levels, which then say how many steps there are
     eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
     """
@@ -71,15 +74,21 @@ class Settings:
         if not _number("steps", self.steps, 1, MAX_STEPS).is_integer():
             raise InputError(f"steps must be a whole number, not {self.steps!r}")
         keep("steps", int(self.steps))
-        if not isinstance(self.negative_prompt, str):
-            raise InputError(f"negative_prompt must be text, not {self.negative_prompt!r}")
+        _text("negative_prompt", self.negative_prompt)
         keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:
-            SAMPLERS[choose("sampler", self.sampler, SAMPLERS)].check_eta(self.eta)
+            found, along = names.sampler(_text("sampler", self.sampler))
+            SAMPLERS[found].check_eta(self.eta)
+            keep("sampler", found)
+            if self.schedule is None:
+                keep("schedule", along)
         if self.schedule is not None and not callable(self.schedule):
-            choose("schedule", self.schedule, SCHEDULES)
+            keep("schedule", names.schedule(_text("schedule", self.schedule)))
+        if self.schedule is not None and isinstance(given := spacing_of(self.schedule), Given):
+            keep("schedule", given.__name__)
+            keep("steps", given.steps)
         choose("dial", self.dial, DIALS)
         choose("rng", self.rng, GENERATORS)
 
@@ -99,6 +108,12 @@ def _number(name: str, value: float, low: float, high: float) -> float:
     if not known or not low <= value <= high:
         raise InputError(f"{name} must be between {low} and {high}, not {value!r}")
     return float(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be text, not {value!r}")
+    return value
 
 
 def _seed(value: Any) -> int:

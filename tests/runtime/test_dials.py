@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partway.dials import DIALS, continuous
+import partway
+from partway.dials import DIALS, continuous, matching
 from partway.levels import trained
 from partway.schedules import SCHEDULES
 
@@ -95,6 +96,26 @@ TABLES = {
         50: "0 50@5.2/.073 50@101.7/.348 50@329.0/.920 50@418.5/1.237 50@790.1/4.886 50@840.3/6.176 "
         "50@999/14.615 50@999/14.615",
     },
+    ("invokeai", "leading"): {
+        4: "0 1@1/.041 2@251/.698 2@251/.698 2@251/.698 3@501/1.624 4@751/4.117 4@751/4.117 4@751/4.117",
+        20: "0 2@51/.228 6@251/.698 9@401/1.168 10@451/1.376 15@701/3.348 16@751/4.117 20@951/11.028 20@951/11.028",
+        30: "0 3@67/.268 10@298/.827 14@430/1.285 16@496/1.597 23@727/3.722 25@793/4.951 30@958/11.477 30@958/11.477",
+        50: "0 5@81/.301 15@281/.779 23@441/1.332 25@481/1.519 38@741/3.946 40@781/4.692 50@981/13.120 50@981/13.120",
+    },
+    ("invokeai", "karras"): {
+        20: "0 6@69/.273 9@285/.791 10@380/1.091 11@474/1.483 14@710/3.465 15@772/4.500 19@962/11.725 20@999/14.615",
+        30: "0 9@80/.299 13@273/.756 15@397/1.151 16@458/1.408 21@716/3.561 23@795/5.000 29@975/12.661 30@999/14.615",
+        50: "0 15@90/.321 22@299/.829 26@446/1.352 27@481/1.520 36@746/4.028 38@791/4.916 49@985/13.429 50@999/14.615",
+    },
+    ("drawthings", "linspace"): {
+        4: "0 2@100/.344 2@300/.833 3@450/1.372 3@500/1.618 4@750/4.099 4@800/5.111 4@999/14.615 4@999/14.615",
+        20: "0 3@100/.344 7@300/.833 10@450/1.372 11@500/1.618 16@750/4.099 17@800/5.111 20@999/14.615 20@999/14.615",
+        50: "0 6@100/.344 16@300/.833 24@450/1.372 26@500/1.618 38@750/4.099 41@800/5.111 50@999/14.615 50@999/14.615",
+    },
+    # its Karras levels span a little less than the trained range, which moves some of its counts by one
+    ("drawthings", "karras"): {
+        4: "0 2@100/.344 3@300/.833 3@450/1.372 3@500/1.618 4@750/4.099 4@800/5.111 4@999/14.615 4@999/14.615",
+    },
 }
 
 
@@ -167,3 +188,34 @@ def test_every_dial_takes_every_strength(steps, schedule, dial, strength):
     assert 0 <= part.schedule.steps <= steps
     assert np.isfinite([part.image, part.noise, part.noise_share]).all()
     assert 0 <= part.noise_share <= 1
+
+
+@given(steps=st.integers(1, 100), schedule=st.sampled_from(sorted(SCHEDULES)), strength=st.floats(0, 1))
+def test_stability_counts_the_other_way(steps, schedule, strength):
+    theirs = DIALS["stability"](steps, strength, SCHEDULES[schedule], TRAINED)
+    ours = continuous(steps, 1 - strength, SCHEDULES[schedule], TRAINED)
+    assert theirs.schedule.sigmas.tolist() == ours.schedule.sigmas.tolist()
+    assert (theirs.image, theirs.noise) == (ours.image, ours.noise)
+
+
+@given(
+    steps=st.integers(1, 100),
+    schedule=st.sampled_from(sorted(SCHEDULES)),
+    dial=st.sampled_from(sorted(DIALS)),
+    strength=st.floats(0, 1),
+)
+def test_a_matching_strength_starts_at_the_same_noise(steps, schedule, dial, strength):
+    there = DIALS[dial](steps, strength, SCHEDULES[schedule], TRAINED).schedule.sigmas[0]
+    found = matching(float(there), steps, SCHEDULES[schedule], TRAINED)
+    assert 0 <= found <= 1
+    here = continuous(steps, found, SCHEDULES[schedule], TRAINED).schedule.sigmas[0]
+    full = SCHEDULES[schedule](TRAINED, steps).sigmas[0]
+    assert here == pytest.approx(min(there, full), rel=1e-5, abs=1e-6)
+
+
+def test_match_is_the_same_through_the_front_door():
+    found = partway.match("comfyui", 0.5, schedule="karras", steps=20)
+    theirs = partway.plan(dial="comfyui", strength=0.5, schedule="karras", steps=20)
+    assert partway.plan(strength=found, schedule="karras", steps=20).start_sigma == pytest.approx(theirs.start_sigma)
+    with pytest.raises(partway.InputError, match="dial"):
+        partway.match("nobody", 0.5)

@@ -50,7 +50,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
     add("negative_prompt", str, "TEXT", "what the picture should not show")
     add("seed", int, "N", "the same seed gives the same picture")
     add("sampler", str, "NAME", "see: partway samplers; the model's own if not given")
-    add("schedule", str, "NAME", "see: partway schedules; the model's own if not given")
+    add("schedule", str, "NAME", "see: partway schedules; or 'sigmas 14.6,3,0.5'; the model's own if not given")
     if strength:
         add("dial", str, "NAME", "what strength means, see: partway dials")
     add("guidance_rescale", float, "R", "0 to 1, against washed-out colours at high guidance")

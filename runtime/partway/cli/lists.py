@@ -7,6 +7,7 @@ from functools import partial
 
 import partway
 from partway.cli.arguments import Commands
+from partway.names import SAMPLER_ALIASES
 
 
 def add(commands: Commands) -> None:
@@ -21,11 +22,12 @@ def add(commands: Commands) -> None:
 
 
 def samplers(options: argparse.Namespace) -> int:
-    """Print each sampler with its order, whether it adds noise, and its eta."""
-    print(f"{'name':<14} {'order':>5}  {'random':<7} eta")
+    """Print each sampler: order, calls a step, whether it draws noise, its eta, its other names."""
+    print(f"{'name':<14} {'order':>5} {'calls':>5}  {'random':<7} {'eta':<6} also called")
     for name, method in partway.SAMPLERS.items():
-        eta = "-" if method.eta is None else f"{method.eta:g} by default"
-        print(f"{name:<14} {method.order:>5}  {'yes' if method.stochastic else 'no':<7} {eta}")
+        eta = "-" if method.eta is None else f"{method.eta:g}"
+        random, others = "yes" if method.stochastic else "no", ", ".join(SAMPLER_ALIASES.get(name, ()))
+        print(f"{name:<14} {method.order:>5} {method.calls:>5}  {random:<7} {eta:<6} {others}".rstrip())
     return 0
 
 

@@ -3,9 +3,11 @@
 import argparse
 import json
 from functools import partial
+from typing import Any
 
 import partway
 from partway.cli.arguments import SETTINGS, Commands, add_settings, given
+from partway.errors import InputError
 
 
 def add(commands: Commands) -> None:
@@ -17,6 +19,8 @@ def add(commands: Commands) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
     shape.add_argument("--compare", action="store_true", help="the same steps and strength on every dial")
+    text = "the strength here that starts where STRENGTH on another DIAL does, as in comfyui:0.5"
+    shape.add_argument("--match", metavar="DIAL:STRENGTH", help=text)
     parser.add_argument("--txt2img", action="store_true", help="plan a run without a source picture")
     add_settings(parser)
     parser.set_defaults(command=plan)
@@ -27,13 +31,27 @@ def plan(options: argparse.Namespace) -> int:
     settings = given(options, SETTINGS)
     partway.Settings(**settings)  # before a model is opened
     make = partial(partway.plan, options.model, image=not options.txt2img)
-    if options.compare:
+    if options.match is not None:
+        print(_match(options.match, options.model, settings))
+    elif options.compare:
         print(_comparison([make(**(settings | {"dial": dial})) for dial in partway.DIALS]))
     elif options.json:
         print(json.dumps(make(**settings).as_dict(), indent=2))
     else:
         print(make(**settings))
     return 0
+
+
+def _match(wanted: str, model: str | None, settings: dict[str, Any]) -> str:
+    dial, _, number = wanted.partition(":")
+    try:
+        strength = float(number)
+    except ValueError:
+        raise InputError(f"--match takes a dial and a strength, like comfyui:0.5, not {wanted!r}") from None
+    found = partway.match(dial, strength, model, **settings)
+    here = partway.plan(model, **(settings | {"strength": found, "dial": "continuous"}))
+    start = f"sigma {here.start_sigma:.4f}, {here.steps_run} steps run"
+    return f"strength {found:.4f} starts where {dial}'s {strength:g} does: {start}"
 
 
 def _comparison(plans: list[partway.Plan]) -> str:

@@ -1,0 +1,83 @@
+"""What samplers and schedules are called elsewhere: diffusers' classes, A1111's labels, ComfyUI's names.
+
+Case, spaces and punctuation do not count, and "++" is "pp": "DPM++ 2M" is dpmpp_2m without a row here. A1111's
+labels of sampler and schedule in one, like "DPM++ 2M Karras", are taken apart.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from partway.errors import InputError
+from partway.samplers import SAMPLERS
+from partway.schedules import SCHEDULES, spacing_of
+
+SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "euler": ("EulerDiscreteScheduler", "k_euler"),
+    "euler_a": ("EulerAncestralDiscreteScheduler", "euler_ancestral", "k_euler_a"),
+    "heun": ("HeunDiscreteScheduler",),
+    "ddim": ("DDIMScheduler",),
+    "ddpm": ("DDPMScheduler",),
+    "dpm2": ("KDPM2DiscreteScheduler",),
+    "dpm2_a": ("KDPM2AncestralDiscreteScheduler", "dpm_2_ancestral"),
+    "dpmpp_2s_a": ("DPM++ 2S a", "dpmpp_2s_ancestral"),
+    "dpmpp_sde": ("DPM++ SDE", "DPMSolverSDEScheduler"),
+    "dpmpp_2m": ("DPM++ 2M", "DPMSolverMultistepScheduler"),
+    "dpmpp_2m_sde": ("DPM++ 2M SDE",),
+    "dpmpp_3m_sde": ("DPM++ 3M SDE",),
+    "unipc": ("UniPCMultistepScheduler", "uni_pc_bh2"),
+    "deis": ("DEISMultistepScheduler",),
+    "lms": ("LMSDiscreteScheduler",),
+    "plms": ("PNDMScheduler", "pndm"),
+    "ipndm": ("IPNDMScheduler",),
+    "lcm": ("LCMScheduler",),
+    "tcd": ("TCDScheduler",),
+}
+SCHEDULE_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "leading": ("ddim_uniform", "DDIM"),
+    "linspace": ("normal", "Uniform"),
+    "exponential": ("lu",),
+    "ays": ("Align Your Steps",),
+}
+
+
+def sampler(name: str) -> tuple[str, str | None]:
+    """A sampler's name here, and the schedule's where the name says it too. Raises `InputError`, with what is near."""
+    found = _find(name, SAMPLERS, SAMPLER_ALIASES)
+    if found:
+        return found, None
+    plain = _plain(name)
+    for cut in range(len(plain) - 1, 0, -1):
+        both = _find(plain[:cut], SAMPLERS, SAMPLER_ALIASES), _find(plain[cut:], SCHEDULES, SCHEDULE_ALIASES)
+        if all(both):
+            return both[0] or "", both[1]
+    raise InputError(_unknown("sampler", name, SAMPLERS, SAMPLER_ALIASES))
+
+
+def schedule(name: str) -> str:
+    """A schedule's name here; a list of levels stays one. Raises `InputError`, with what is near."""
+    if name.startswith(("sigmas ", "timesteps ")):
+        spacing_of(name)
+        return name
+    found = _find(name, SCHEDULES, SCHEDULE_ALIASES)
+    if not found:
+        raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES))
+    return found
+
+
+def _find(name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]]) -> str | None:
+    plain = _plain(name)
+    for known in table:
+        if plain in (_plain(known), *map(_plain, aliases.get(known, ()))):
+            return known
+    return None
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower().replace("++", "pp") if letter.isalnum())
+
+
+def _unknown(what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
+    known = sorted(table)
+    near = get_close_matches(name, [*known, *(alias for names in aliases.values() for alias in names)], 1, 0.7)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown {what} {name!r}; {hint}choose one of: {', '.join(known)}"
