@@ -72,7 +72,7 @@ class Optimiser:
         """Gradients of the loss, clipped to norm 1, and one step at this learning rate."""
         for weight in self.weights:
             weight.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         for view, weight in zip(self.views, self.matrices, strict=True):
             view.grad = None if weight.grad is None else _as_matrix(weight.grad)

@@ -87,7 +87,7 @@ def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unp
     return make_plan(Settings(**settings), *_defaults(model), image=image)[0]
 
 
-def match(dial: str, strength: float, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
+def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
     """The strength, on partway's own dial, that starts at the noise level where another dial's ``strength`` does.
 
     Model and settings as in `plan`; raises as `load` does.

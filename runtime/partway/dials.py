@@ -21,6 +21,7 @@ class Part(NamedTuple):
     schedule: Schedule  # no steps: nothing runs and the picture is returned as it is
     image: float
     noise: float
+    covered: float  # steps of the whole schedule; the first may count by a fraction
 
     @property
     def noise_share(self) -> float:
@@ -39,13 +40,13 @@ def continuous(steps: int, strength: float, spacing: Spacing, trained: Trained) 
     """
     full = spacing(trained, steps)
     if strength == 1:
-        return Part(full, 0.0, pure_noise(full))
+        return Part(full, 0.0, pure_noise(full), steps)
     covered = steps * strength
     whole = round(covered)
     if abs(covered - whole) > 1e-11 * steps:  # below that it is the rounding of decimal fractions: 20 * 0.45
         whole = int(covered)
         levels = full.last(whole + 1)
-        return _noised(_starting(_between(levels, covered - whole, trained), full.last(whole)))
+        return _noised(_starting(_between(levels, covered - whole, trained), full.last(whole)), covered)
     return _noised(full.last(whole))
 
 
@@ -91,7 +92,7 @@ def drawthings(steps: int, strength: float, spacing: Spacing, trained: Trained) 
     full = spacing(trained, steps)
     timestep = len(trained.sigmas) * strength
     if timestep >= full.timesteps[0]:
-        return Part(full, 0.0, pure_noise(full))
+        return Part(full, 0.0, pure_noise(full), steps)
     start = NoiseLevel(float(trained.sigma(timestep)), timestep)
     if strength == 0:
         return _noised(full.last(0))
@@ -117,9 +118,10 @@ def pure_noise(schedule: Schedule) -> float:
     return hypot(1.0, float(schedule.sigmas[0]))
 
 
-def _noised(schedule: Schedule) -> Part:
+def _noised(schedule: Schedule, covered: float | None = None) -> Part:
     """The picture with the noise of the first level that runs."""
-    return Part(schedule, 1.0, float(schedule.sigmas[0]) if schedule.steps else 0.0)
+    start = float(schedule.sigmas[0]) if schedule.steps else 0.0
+    return Part(schedule, 1.0, start, schedule.steps if covered is None else covered)
 
 
 def _between(schedule: Schedule, fraction: float, trained: Trained) -> NoiseLevel:

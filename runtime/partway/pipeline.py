@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import images, previews
+from partway import images, masks, outpaint, previews
 from partway.caching import Recent
 from partway.dials import Part
 from partway.engines import Engine
@@ -48,6 +48,44 @@ class Pipeline:
         """
         return self.stream(prompt, image, **settings).result()
 
+    def inpaint(
+        self,
+        image: images.Source,
+        mask: images.Source,
+        prompt: str,
+        *,
+        only_masked: bool = False,
+        padding: int = 32,
+        mask_blur: float = 0,
+        **settings: Unpack[Options],
+    ) -> Result:
+        """Change a picture where ``mask``, a grey picture of its size, is not black; grey is a part of the strength.
+
+        ``only_masked`` works on the mask's surroundings, ``padding`` pixels wide, enlarged to the model's size.
+        ``mask_blur`` is how many pixels inside the mask the change fades in over. Outside it no byte changes.
+        """
+        whole = images.read(image)
+        part = padding if only_masked else None
+        edit = masks.edit(whole, mask, blur=mask_blur, padding=part, size=self.package.size)
+        return self.stream(prompt, edit, **settings).result()
+
+    def outpaint(
+        self,
+        image: images.Source,
+        prompt: str,
+        *,
+        left: int = 0,
+        top: int = 0,
+        right: int = 0,
+        bottom: int = 0,
+        feather: int = outpaint.FEATHER,
+        **settings: Unpack[Options],
+    ) -> Result:
+        """A picture continued by so many pixels on each side; it changes only ``feather`` pixels deep at the seam."""
+        margins = outpaint.Margins(left, top, right, bottom)
+        started, weights = outpaint.canvas(images.read(image), margins, feather)
+        return self.inpaint(started, weights, prompt, **settings)
+
     def txt2img(
         self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
     ) -> Result:
@@ -61,31 +99,36 @@ class Pipeline:
     def stream(
         self,
         prompt: str,
-        image: images.Source | None = None,
+        image: images.Source | masks.Edit | None = None,
         *,
         width: int | None = None,
         height: int | None = None,
         **settings: Unpack[Options],
     ) -> Run:
-        """A run to iterate over; everything given is checked here, and the work starts with the first step."""
+        """A run to iterate over; everything given is checked here, and the work starts with the first step.
+
+        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`.
+        """
         chosen = Settings(**settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
-        plan, part = self._plan(chosen, image=image is not None)
+        edit = image if isinstance(image, masks.Edit) else None
+        plan, part = self._plan(chosen, image=image is not None, mask=edit is not None)
+        picture: images.Picture | None = None
         if image is None:
-            picture = None
             size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
         else:
             if width is not None or height is not None:
                 raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
-            picture = images.read(image)
+            picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
             size = picture.original.size
-        return Run(plan, chosen, self._work(prompt, picture, size, chosen, plan, part))
+        return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
 
     def _work(
         self,
         prompt: str,
         picture: images.Picture | None,
+        edit: masks.Edit | None,
         size: tuple[int, int],
         settings: Settings,
         plan: Plan,
@@ -96,7 +139,8 @@ class Pipeline:
         timed = Timed(self.engine)
         networks = Networks(timed, self.package)
         if picture is not None and not plan.levels:
-            pictures = [picture.original.copy() for _ in settings.seeds]
+            untouched = edit.whole if edit else picture
+            pictures = [untouched.original.copy() for _ in settings.seeds]
             yield Result(pictures, plan, settings, _seconds(timed, begun))
             return
 
@@ -108,16 +152,22 @@ class Pipeline:
 
         context = self._context(networks, prompt, settings)
         colours = previews.STABLE_DIFFUSION
-        x = np.zeros((len(streams), *shape[1:]), np.float32)
+        known = np.zeros((len(streams), *shape[1:]), np.float32)
         if picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
             pixels = images.pad(picture.pixels, self.package.multiple)
             posterior = self._posterior(networks, pixels)
-            x = networks.to_latents(posterior, normal() if posterior.std is not None else x)
-            colours = previews.fit(x[0], pixels[0])
-        x = part.image * x + part.noise * normal()
+            known = networks.to_latents(posterior, normal() if posterior.std is not None else known)
+            colours = previews.fit(known[0], pixels[0])
+        noise = normal()
+        if edit is not None and posterior.std is not None:
+            normal()  # diffusers draws the masked picture's posterior here, also where it has no use for it
+        x = part.image * known + part.noise * noise
 
         denoise = _denoiser(networks, context, settings)
+        if edit is not None:
+            weights = edit.latent_weights(self.package.pixels_per_latent, self.package.multiple)
+            denoise = masks.keeping(denoise, known, noise, weights, part)
         sampler = SAMPLERS[plan.sampler].bound(self.package.trained, settings.eta)
         states = trajectory(denoise, sampler, part.schedule, x, lambda *_: normal())
         for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
@@ -127,13 +177,15 @@ class Pipeline:
 
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
         finished = images.to_pil(networks.decode_image(state.x * final), size)
-        if picture is not None:
+        if edit is not None:
+            finished = [edit.finish(one) for one in finished]
+        elif picture is not None:
             finished = [images.finish(one, picture) for one in finished]
         yield Result(finished, plan, settings, _seconds(timed, begun))
 
-    def _plan(self, settings: Settings, *, image: bool) -> tuple[Plan, Part]:
+    def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
         own = self.package
-        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image)
+        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask)
 
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
         """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""

@@ -80,12 +80,13 @@ class Plan:
 
 
 def make_plan(
-    settings: Settings, trained: Trained, sampler: str, schedule: str | Spacing, *, image: bool
+    settings: Settings, trained: Trained, sampler: str, schedule: str | Spacing, *, image: bool, mask: bool = False
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
     ``sampler`` and ``schedule`` are the model's own, for settings that name none. Without an ``image`` the run
     is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
+    With a ``mask`` the picture has a part in the result at every strength.
     """
     sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
     if not image:
@@ -93,7 +94,7 @@ def make_plan(
     part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
     evaluations = _evaluations(settings, part, sampler, trained)
     runs = part.schedule.steps > 0
-    reads = part.image != 0
+    reads = part.image != 0 or mask
     plan = Plan(
         dial=settings.dial,
         strength=settings.strength,
