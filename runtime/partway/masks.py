@@ -17,6 +17,7 @@ from partway.levels import NoiseLevel
 from partway.sampling import Denoiser
 
 Array = NDArray[np.float32]
+PADDING = 32  # pixels around the mask that are worked on with it
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 

@@ -56,7 +56,7 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Seed": settings["seed"],
         "Size": f"{record['width']}x{record['height']}",
         "Model": record["model"]["name"],
-        "Denoising strength": f"{settings['strength']:g}" if record["task"] == "img2img" else None,
+        "Denoising strength": f"{settings['strength']:g}" if record["task"] != "txt2img" else None,
         "RNG": _A1111_NOISE.get(settings["rng"], settings["rng"]),
         "Version": f"partway {record['partway']}",
     }

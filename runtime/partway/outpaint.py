@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from partway import images
+from partway import images, masks
 from partway.errors import InputError
 
 FEATHER = 16  # pixels
@@ -26,6 +26,12 @@ class Margins:
             raise InputError(f"margins are whole numbers of pixels from 0 to {images.MAX_SIDE}, not {sides}")
         if not any(sides):
             raise InputError("nothing to add: give at least one of left, top, right, bottom")
+
+
+def edit(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> masks.Edit:
+    """What `partway.Pipeline.stream` runs to continue a picture; see `canvas`."""
+    started, weights = canvas(picture, margins, feather)
+    return masks.edit(images.read(started), weights)
 
 
 def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> tuple[Image.Image, images.Array]:

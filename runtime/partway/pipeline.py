@@ -55,7 +55,7 @@ class Pipeline:
         prompt: str,
         *,
         only_masked: bool = False,
-        padding: int = 32,
+        padding: int = masks.PADDING,
         mask_blur: float = 0,
         **settings: Unpack[Options],
     ) -> Result:
@@ -83,8 +83,7 @@ class Pipeline:
     ) -> Result:
         """A picture continued by so many pixels on each side; it changes only ``feather`` pixels deep at the seam."""
         margins = outpaint.Margins(left, top, right, bottom)
-        started, weights = outpaint.canvas(images.read(image), margins, feather)
-        return self.inpaint(started, weights, prompt, **settings)
+        return self.stream(prompt, outpaint.edit(images.read(image), margins, feather), **settings).result()
 
     def txt2img(
         self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]

@@ -24,12 +24,13 @@ def record(
     manifest: Mapping[str, Any],
     load: Mapping[str, Any],
     source: Mapping[str, str] | None = None,
+    edit: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the JSON-ready record of picture ``index`` of ``result``: enough to make the same picture again.
 
-    task: "img2img" or "txt2img". model: the folder or Hub id it was loaded from; manifest: its partway.json.
-    load: the arguments of `partway.load` that may change the numbers. source: see `source_hashes`.
-    """
+    task: "img2img", "inpaint", "outpaint" or "txt2img"; edit: its own arguments. model: the folder or Hub id it was
+    loaded from; manifest: its partway.json. load: the arguments of `partway.load` that may change the numbers.
+    source: see `source_hashes`."""
     plan, image = result.plan, result.images[index]
     # The sampler and schedule that ran, not "the model's own": the model may suggest others tomorrow.
     settings = asdict(result.settings) | {
@@ -58,6 +59,7 @@ def record(
             "network_calls": plan.network_calls,
         },
         "source": source,
+        "edit": dict(edit or {}),
         "versions": {name: metadata.version(name) for name in _LIBRARIES if _imported(name)},
     }
 

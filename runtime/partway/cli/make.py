@@ -1,26 +1,52 @@
-"""``partway img2img`` and ``partway txt2img``."""
+"""``partway img2img``, ``inpaint``, ``outpaint`` and ``txt2img``."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import partway
-from partway import images
+from partway import images, masks
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs
 from partway.cli.progress import did, finish, timing
 from partway.cli.request import Request, load, record_of, request, warn_if_other_source
 from partway.errors import InputError
+from partway.masks import PADDING
+from partway.outpaint import FEATHER, Margins
+from partway.outpaint import edit as canvas
 from partway.records import source_hashes
 
 
 def add(commands: Commands) -> None:
-    """Add both commands."""
+    """Add the commands."""
     parser = commands.add_parser("img2img", help="restyle a picture", description="Restyle a picture by a prompt.")
-    parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
+    _add_input(parser)
     _add_common(parser)
     parser.set_defaults(command=img2img)
+
+    text = "change a picture where a mask is white, and no byte where it is black"
+    parser = commands.add_parser(
+        "inpaint", help=text, description=f"{text.capitalize()}; grey is part of the strength."
+    )
+    _add_input(parser)
+    parser.add_argument("mask", metavar="MASK", type=Path, help="a grey picture of the same size")
+    _add_common(parser)
+    group = parser.add_argument_group("the mask")
+    text = "work on the mask's surroundings alone, enlarged to the model's size"
+    group.add_argument("--only-masked", action="store_true", default=argparse.SUPPRESS, help=text)
+    for name, what in (("padding", "of surroundings on each side (default 32)"), ("mask_blur", "of fading inside it")):
+        _add_pixels(group, name, what)
+    parser.set_defaults(command=inpaint)
+
+    parser = commands.add_parser("outpaint", help="continue a picture beyond its edges")
+    _add_input(parser)
+    _add_common(parser)
+    group = parser.add_argument_group("how far")
+    for name in ("left", "top", "right", "bottom"):
+        _add_pixels(group, name, f"to add at the {name}")
+    _add_pixels(group, "feather", f"of the picture that the seam may change (default {FEATHER})")
+    parser.set_defaults(command=outpaint)
 
     parser = commands.add_parser("txt2img", help="make a picture from a prompt alone")
     _add_common(parser, strength=False)
@@ -32,15 +58,42 @@ def add(commands: Commands) -> None:
 
 def img2img(options: argparse.Namespace) -> int:
     """Restyle a picture, once for each of --count seeds."""
-    wanted = request(options, "img2img")
+    return _from_picture(options, "img2img", lambda pipe, picture, edit: picture.original)
+
+
+def inpaint(options: argparse.Namespace) -> int:
+    """Change the masked part of a picture, once for each of --count seeds."""
+
+    def prepare(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> masks.Edit:
+        padding = edit.get("padding", PADDING) if edit.get("only_masked") else None
+        blur = edit.get("mask_blur", 0)
+        return masks.edit(picture, options.mask, blur=blur, padding=padding, size=pipe.package.size)
+
+    return _from_picture(options, "inpaint", prepare)
+
+
+def outpaint(options: argparse.Namespace) -> int:
+    """Continue a picture, once for each of --count seeds."""
+
+    def prepare(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> masks.Edit:
+        feather = edit.pop("feather", FEATHER)
+        return canvas(picture, Margins(**edit), feather)
+
+    return _from_picture(options, "outpaint", prepare)
+
+
+def _from_picture(options: argparse.Namespace, task: str, prepare: Callable[..., images.Source | masks.Edit]) -> int:
+    """Run a task that starts from INPUT; ``prepare`` makes of pipeline, picture and edit what is streamed."""
+    wanted = request(options, task)
     outputs = Outputs(options.output, stem=options.input.stem, count=options.count, source=options.input)
     picture = images.read(options.input)
     source = source_hashes(options.input, picture)
     warn_if_other_source(wanted.source, source)
     pipe = load(wanted)
+    prepared = prepare(pipe, picture, dict(wanted.edit))
     for label, settings in _each(wanted, options.count):
-        run = pipe.stream(wanted.prompt, picture.original, **settings)
-        _make(pipe, run, "img2img", label, wanted, outputs, options.quiet, source)
+        run = pipe.stream(wanted.prompt, prepared, **settings)
+        _make(pipe, run, task, label, wanted, outputs, options.quiet, source)
     return 0
 
 
@@ -56,6 +109,15 @@ def txt2img(options: argparse.Namespace) -> int:
         run = pipe.stream(wanted.prompt, width=width, height=height, **settings)
         _make(pipe, run, "txt2img", label, wanted, outputs, options.quiet, None)
     return 0
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
+
+
+def _add_pixels(group: Any, name: str, what: str) -> None:
+    flag = "--" + name.replace("_", "-")
+    group.add_argument(flag, type=int, metavar="N", default=argparse.SUPPRESS, help=f"pixels {what}")
 
 
 def _add_common(parser: argparse.ArgumentParser, *, strength: bool = True) -> None:

@@ -14,6 +14,8 @@ from partway.records import record
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
 _MACHINE = ("threads", "cache_dir")
+# How a task treats the picture it starts from.
+_EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
 _TYPES: dict[str, type] = {
     "negative_prompt": str,
@@ -26,12 +28,13 @@ _TYPES: dict[str, type] = {
 
 
 class Request(NamedTuple):
-    """What to run: a model, how to load it, a prompt and settings; a replayed record adds size and source."""
+    """What to run: a model, how to load it, a prompt, settings, an edit; a replayed record adds size and source."""
 
     model: str
     load: dict[str, Any]
     prompt: str
     settings: dict[str, Any]
+    edit: dict[str, Any]
     size: tuple[int, int] | None
     source: Mapping[str, Any]
 
@@ -57,6 +60,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
         load=_known(made, "load", LOAD) | given(options, LOAD),
         prompt=prompt,
         settings=settings,
+        edit=_known(made, "edit", _EDIT) | given(options, _EDIT),
         size=(made["width"], made["height"]) if "width" in made and "height" in made else None,
         source=_part(made, "source"),
     )
@@ -91,6 +95,7 @@ def record_of(
         manifest=pipe.package.manifest,
         load={name: value for name, value in wanted.load.items() if name not in _MACHINE},
         source=source,
+        edit=wanted.edit,
     )
 
 
