@@ -80,6 +80,17 @@ def to_pil(pixels: Array, size: tuple[int, int] | None = None) -> list[Image.Ima
     return [Image.fromarray(np.ascontiguousarray(one)) for one in bytes_]
 
 
+def enlarged(picture: Picture, scale: float) -> Image.Image:
+    """The picture ``scale`` times as large, by Lanczos, alpha and profile kept; raises InputError out of range."""
+    if not isinstance(scale, (int, float)) or not 1 <= scale <= MAX_SIDE:
+        raise InputError(f"scale must be a number from 1, not {scale!r}")
+    width, height = (round(side * scale) for side in picture.original.size)
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"{scale:g} times this picture is {width}x{height}; a side has at most {MAX_SIDE} pixels")
+    made = eight_bit(picture.original).resize((width, height), Image.Resampling.LANCZOS)
+    return _with(made, None, picture.icc_profile)
+
+
 def finish(image: Image.Image, picture: Picture) -> Image.Image:
     """Put the source's alpha and ICC profile (``info["icc_profile"]``) onto an RGB result of its size."""
     return _with(image.copy(), picture.alpha, picture.icc_profile)

@@ -1,5 +1,6 @@
 """A model's networks as functions of arrays: the only place that knows the names of their tensors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from partway.engines import Engine
 from partway.errors import NetworkError
 from partway.package import Package
+from partway.tiles import Tiling, blended
 
 Array = NDArray[np.float32]
 
@@ -26,6 +28,24 @@ class Networks:
 
     engine: Engine
     package: Package
+    tile: int | None = None  # pixels; None for whole pictures where the graphs take them
+    overlap: int | None = None  # pixels; None is a quarter of the tile
+
+    def tiling(self, network: str) -> Tiling | None:
+        """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
+        _, _, height, width = next(
+            port.shape for port in self.engine.signature(network).inputs.values() if len(port.shape) == 4
+        )
+        cell = self.package.pixels_per_latent
+        if height is not None and width is not None:
+            if network == "vae_encoder":
+                height, width = height // cell, width // cell
+            fixed = self.overlap // cell if self.overlap is not None else min(height, width) // 4
+            return Tiling(height, width, fixed, exact=True)
+        if self.tile is None:
+            return None
+        side = self.tile // cell
+        return Tiling(side, side, side // 4 if self.overlap is None else self.overlap // cell)
 
     def encode_text(self, tokens: NDArray[np.int64]) -> Array:
         """Token ids (B, 77) -> hidden states (B, 77, D)."""
@@ -33,7 +53,10 @@ class Networks:
 
     def encode_image(self, pixels: Array) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
-        moments = self._first("vae_encoder", {self._input("vae_encoder", 0): pixels})
+        name = self._input("vae_encoder", 0)
+        moments = self._tiled(
+            "vae_encoder", pixels, lambda part: self._first("vae_encoder", {name: part}), reads=self._cell
+        )
         _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
         if moments.shape[1] == channels:
             return Posterior(_shaped("vae_encoder", moments, (len(pixels), channels, h, w)), None)
@@ -47,7 +70,11 @@ class Networks:
         return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
 
     def predict(self, x: Array, timestep: float, context: Array) -> Array:
-        """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), in as many calls as its batch needs."""
+        """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), tile by tile where it needs tiles."""
+        return self._tiled("unet", x, lambda part: self._predict(part, timestep, context))
+
+    def _predict(self, x: Array, timestep: float, context: Array) -> Array:
+        """One tile, in as many calls as its batch needs."""
         names = {name.split(".")[-1]: name for name in self.engine.signature("unet").inputs}
         try:
             sample, time, text = (names.pop(key) for key in ("sample", "timestep", "encoder_hidden_states"))
@@ -72,9 +99,23 @@ class Networks:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
         z = latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
         name = self._input("vae_decoder", 0)
-        pixels = np.concatenate([self._first("vae_decoder", {name: one[None]}) for one in z])
+
+        def decode(part: Array) -> Array:
+            return self._first("vae_decoder", {name: part})
+
+        pixels = np.concatenate([self._tiled("vae_decoder", one[None], decode, writes=self._cell) for one in z])
         h, w = (side * self.package.pixels_per_latent for side in z.shape[2:])
         return _shaped("vae_decoder", pixels, (len(z), 3, h, w))
+
+    @property
+    def _cell(self) -> int:
+        return self.package.pixels_per_latent
+
+    def _tiled(
+        self, network: str, x: Array, run: Callable[[Array], Array], *, reads: int = 1, writes: int = 1
+    ) -> Array:
+        tiling = self.tiling(network)
+        return run(x) if tiling is None else blended(run, x, tiling, reads=reads, writes=writes)
 
     def _input(self, network: str, index: int) -> str:
         return list(self.engine.signature(network).inputs)[index]

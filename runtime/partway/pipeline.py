@@ -85,6 +85,20 @@ class Pipeline:
         margins = outpaint.Margins(left, top, right, bottom)
         return self.stream(prompt, outpaint.edit(images.read(image), margins, feather), **settings).result()
 
+    def upscale(
+        self, image: images.Source, prompt: str = "", *, scale: float = 2.0, **settings: Unpack[Options]
+    ) -> Result:
+        """A picture ``scale`` times as large, refined in tiles of the model's own size; strength is 0.3 by default."""
+        return self.stream_upscale(prompt, image, scale=scale, **settings).result()
+
+    def stream_upscale(
+        self, prompt: str, image: images.Source, *, scale: float = 2.0, **settings: Unpack[Options]
+    ) -> Run:
+        """As `upscale`, to iterate over."""
+        tile = max(1, min(self.package.size) // self.package.multiple) * self.package.multiple
+        chosen: Options = {"strength": 0.3, "tile": tile, **settings}
+        return self.stream(prompt, images.enlarged(images.read(image), scale), **chosen)
+
     def txt2img(
         self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
     ) -> Result:
@@ -112,7 +126,6 @@ class Pipeline:
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None
-        plan, part = self._plan(chosen, image=image is not None, mask=edit is not None)
         picture: images.Picture | None = None
         if image is None:
             size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
@@ -121,6 +134,11 @@ class Pipeline:
                 raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
             picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
             size = picture.original.size
+        if chosen.tile is not None and chosen.tile % self.package.multiple:
+            raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
+        tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
+        tiles = tiling.needed(*self.package.latent_shape(*size)[2:]) if tiling else 1
+        plan, part = self._plan(chosen, image=image is not None, mask=edit is not None, tiles=tiles)
         return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
 
     def _work(
@@ -136,7 +154,7 @@ class Pipeline:
         """The straight line."""
         begun = perf_counter()
         timed = Timed(self.engine)
-        networks = Networks(timed, self.package)
+        networks = Networks(timed, self.package, settings.tile, settings.tile_overlap)
         if picture is not None and not plan.levels:
             untouched = edit.whole if edit else picture
             pictures = [untouched.original.copy() for _ in settings.seeds]
@@ -182,9 +200,9 @@ class Pipeline:
             finished = [images.finish(one, picture) for one in finished]
         yield Result(finished, plan, settings, _seconds(timed, begun))
 
-    def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
+    def _plan(self, settings: Settings, *, image: bool, mask: bool = False, tiles: int = 1) -> tuple[Plan, Part]:
         own = self.package
-        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask)
+        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, tiles=tiles)
 
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
         """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""

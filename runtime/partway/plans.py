@@ -18,7 +18,7 @@ class Plan:
     """The levels that run, what they cost, and how much of the picture is noise at the start.
 
     levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
-    network_calls  UNet evaluations for one picture; a guidance pair counts as one
+    network_calls  UNet evaluations for one picture, each tile's; a guidance pair counts as one
     calls          calls of each network, were each to take the whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
@@ -80,19 +80,26 @@ class Plan:
 
 
 def make_plan(
-    settings: Settings, trained: Trained, sampler: str, schedule: str | Spacing, *, image: bool, mask: bool = False
+    settings: Settings,
+    trained: Trained,
+    sampler: str,
+    schedule: str | Spacing,
+    *,
+    image: bool,
+    mask: bool = False,
+    tiles: int = 1,
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
     ``sampler`` and ``schedule`` are the model's own, for settings that name none. Without an ``image`` the run
     is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
-    With a ``mask`` the picture has a part in the result at every strength.
+    With a ``mask`` the picture has a part in the result at every strength. ``tiles`` multiply the calls.
     """
     sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
     if not image:
         settings = replace(settings, strength=1.0, dial="continuous")
     part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
-    evaluations = _evaluations(settings, part, sampler, trained)
+    evaluations = tiles * _evaluations(settings, part, sampler, trained)
     runs = part.schedule.steps > 0
     reads = part.image != 0 or mask
     plan = Plan(
@@ -105,9 +112,9 @@ def make_plan(
         network_calls=evaluations,
         calls={
             "text_encoder": (1 + settings.guided) * runs,
-            "vae_encoder": int(runs and reads),
+            "vae_encoder": tiles * (runs and reads),
             "unet": evaluations,
-            "vae_decoder": int(runs),
+            "vae_decoder": tiles * runs,
         },
         noise_share=part.noise_share,
         reads_image=reads,

@@ -28,9 +28,10 @@ def record(
 ) -> dict[str, Any]:
     """Return the JSON-ready record of picture ``index`` of ``result``: enough to make the same picture again.
 
-    task: "img2img", "inpaint", "outpaint" or "txt2img"; edit: its own arguments. model: the folder or Hub id it was
-    loaded from; manifest: its partway.json. load: the arguments of `partway.load` that may change the numbers.
-    source: see `source_hashes`."""
+    task: the command, "img2img" and the like; edit: its own arguments. model: the folder or Hub id it was loaded
+    from; manifest: its partway.json. load: the arguments of `partway.load` that may change the numbers.
+    source: see `source_hashes`.
+    """
     plan, image = result.plan, result.images[index]
     # The sampler and schedule that ran, not "the model's own": the model may suggest others tomorrow.
     settings = asdict(result.settings) | {

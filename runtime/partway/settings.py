@@ -16,6 +16,7 @@ from partway.schedules import Given, Spacing, spacing_of
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
+MAX_TILE = 16384
 
 
 class Options(TypedDict, total=False):
@@ -32,6 +33,8 @@ class Options(TypedDict, total=False):
     dial: str
     eta: float | None
     rng: str
+    tile: int | None
+    tile_overlap: int | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Settings:
                        `partway.Given` levels, which then say how many steps there are
     eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
+    tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
+                       not grow with it; None for whole pictures, and for a quarter of a tile
     """
 
     strength: float = 0.6
@@ -63,6 +68,8 @@ class Settings:
     dial: str = "continuous"
     eta: float | None = None
     rng: str = "torch-cpu"
+    tile: int | None = None
+    tile_overlap: int | None = None
 
     def __post_init__(self) -> None:
         keep = partial(object.__setattr__, self)  # the one way to set a field of a frozen record
@@ -89,6 +96,11 @@ class Settings:
         if self.schedule is not None and isinstance(given := spacing_of(self.schedule), Given):
             keep("schedule", given.__name__)
             keep("steps", given.steps)
+        if self.tile_overlap is not None:
+            limit = (self.tile or MAX_TILE) // 2
+            keep("tile_overlap", int(_number("tile_overlap", self.tile_overlap, 0, limit)))
+        if self.tile is not None:
+            keep("tile", int(_number("tile", self.tile, 8, MAX_TILE)))
         choose("dial", self.dial, DIALS)
         choose("rng", self.rng, GENERATORS)
 

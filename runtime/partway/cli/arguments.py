@@ -55,6 +55,8 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
         add("dial", str, "NAME", "what strength means, see: partway dials")
     add("guidance_rescale", float, "R", "0 to 1, against washed-out colours at high guidance")
     add("eta", float, "E", "0 to 1, share of fresh noise in samplers that take it")
+    add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
+    add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
 
 

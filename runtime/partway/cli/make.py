@@ -1,7 +1,8 @@
-"""``partway img2img``, ``inpaint``, ``outpaint`` and ``txt2img``."""
+"""``partway img2img``, ``inpaint``, ``outpaint``, ``upscale`` and ``txt2img``."""
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def add(commands: Commands) -> None:
     _add_pixels(group, "feather", f"of the picture that the seam may change (default {FEATHER})")
     parser.set_defaults(command=outpaint)
 
+    parser = commands.add_parser("upscale", help="enlarge a picture and refine it, tile by tile")
+    _add_input(parser)
+    _add_common(parser)
+    parser.add_argument("--scale", type=float, metavar="F", default=argparse.SUPPRESS, help="times (default 2)")
+    parser.set_defaults(command=upscale)
+
     parser = commands.add_parser("txt2img", help="make a picture from a prompt alone")
     _add_common(parser, strength=False)
     text = "pixels (default: what the model was trained for)"
@@ -58,41 +65,55 @@ def add(commands: Commands) -> None:
 
 def img2img(options: argparse.Namespace) -> int:
     """Restyle a picture, once for each of --count seeds."""
-    return _from_picture(options, "img2img", lambda pipe, picture, edit: picture.original)
+    return _from_picture(options, "img2img", lambda pipe, picture, edit: partial(pipe.stream, image=picture.original))
 
 
 def inpaint(options: argparse.Namespace) -> int:
     """Change the masked part of a picture, once for each of --count seeds."""
 
-    def prepare(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> masks.Edit:
+    def begin(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> Begin:
         padding = edit.get("padding", PADDING) if edit.get("only_masked") else None
         blur = edit.get("mask_blur", 0)
-        return masks.edit(picture, options.mask, blur=blur, padding=padding, size=pipe.package.size)
+        edited = masks.edit(picture, options.mask, blur=blur, padding=padding, size=pipe.package.size)
+        return partial(pipe.stream, image=edited)
 
-    return _from_picture(options, "inpaint", prepare)
+    return _from_picture(options, "inpaint", begin)
 
 
 def outpaint(options: argparse.Namespace) -> int:
     """Continue a picture, once for each of --count seeds."""
 
-    def prepare(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> masks.Edit:
+    def begin(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> Begin:
         feather = edit.pop("feather", FEATHER)
-        return canvas(picture, Margins(**edit), feather)
+        return partial(pipe.stream, image=canvas(picture, Margins(**edit), feather))
 
-    return _from_picture(options, "outpaint", prepare)
+    return _from_picture(options, "outpaint", begin)
 
 
-def _from_picture(options: argparse.Namespace, task: str, prepare: Callable[..., images.Source | masks.Edit]) -> int:
-    """Run a task that starts from INPUT; ``prepare`` makes of pipeline, picture and edit what is streamed."""
+def upscale(options: argparse.Namespace) -> int:
+    """Enlarge a picture and refine it, once for each of --count seeds."""
+    options.prompt = "" if options.prompt is None and options.from_png is None else options.prompt
+    return _from_picture(
+        options, "upscale", lambda pipe, picture, edit: partial(pipe.stream_upscale, image=picture.original, **edit)
+    )
+
+
+Begin = Callable[..., partway.Run]  # (prompt, **settings)
+
+
+def _from_picture(
+    options: argparse.Namespace, task: str, begin: Callable[[partway.Pipeline, images.Picture, dict[str, Any]], Begin]
+) -> int:
+    """Run a task that starts from INPUT; ``begin`` makes of pipeline, picture and edit what starts a run."""
     wanted = request(options, task)
     outputs = Outputs(options.output, stem=options.input.stem, count=options.count, source=options.input)
     picture = images.read(options.input)
     source = source_hashes(options.input, picture)
     warn_if_other_source(wanted.source, source)
     pipe = load(wanted)
-    prepared = prepare(pipe, picture, dict(wanted.edit))
+    start = begin(pipe, picture, dict(wanted.edit))
     for label, settings in _each(wanted, options.count):
-        run = pipe.stream(wanted.prompt, prepared, **settings)
+        run = start(wanted.prompt, **settings)
         _make(pipe, run, task, label, wanted, outputs, options.quiet, source)
     return 0
 

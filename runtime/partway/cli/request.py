@@ -15,7 +15,7 @@ from partway.records import record
 # Arguments of `partway.load` that belong to the machine, not to the picture.
 _MACHINE = ("threads", "cache_dir")
 # How a task treats the picture it starts from.
-_EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather")
+_EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
 _TYPES: dict[str, type] = {
     "negative_prompt": str,

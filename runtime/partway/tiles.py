@@ -1,0 +1,80 @@
+"""Networks on pictures of any size: overlapping tiles, blended where they overlap.
+
+Blended in every step (Bar-Tal et al. 2023, MultiDiffusion, arXiv 2302.08113), tiles agree on what lies between them,
+so no seam shows, and memory beyond the latents does not grow with the picture.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class Tiling(NamedTuple):
+    """Tiles of so many latents, and by how many they overlap at least.
+
+    ``exact``: the network takes this size alone, so that smaller pictures are extended to it.
+    """
+
+    height: int
+    width: int
+    overlap: int
+    exact: bool = False
+
+    def needed(self, height: int, width: int) -> int:
+        """How many tiles cover latents of this size."""
+        return len(starts(height, self.height, self.overlap)) * len(starts(width, self.width, self.overlap))
+
+
+def starts(length: int, side: int, overlap: int) -> list[int]:
+    """Where tiles of a ``side`` begin that cover ``length``, evenly spread and overlapping by ``overlap`` or more."""
+    if length <= side:
+        return [0]
+    count = -(-(length - overlap) // (side - overlap))
+    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+
+
+def window(height: int, width: int, overlap: int) -> Array:
+    """Weights (height, width) of a tile, in (0, 1]: 1 in the middle, falling evenly over ``overlap`` at the edges."""
+    sides = [
+        np.minimum(1.0, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5) / max(overlap, 0.5))
+        for n in (height, width)
+    ]
+    weights: Array = np.outer(*sides).astype(np.float32)
+    return weights
+
+
+def blended(run: Callable[[Array], Array], x: Array, tiling: Tiling, *, reads: int = 1, writes: int = 1) -> Array:
+    """``run`` on every tile of x (B, C, H, W), blended.
+
+    reads: how many of x's pixels make a latent (8 for a VAE's encoder); writes: how many of the result's do (8 for
+    its decoder). What ``run`` is given and returns has the batch of x.
+    """
+    height, width = (side // reads for side in x.shape[2:])
+    if tiling.exact:
+        short = [max(0, tiling.height - height), max(0, tiling.width - width)]
+        if any(short):
+            x = np.pad(x, [(0, 0), (0, 0), *((0, extra * reads) for extra in short)], mode="edge")
+            whole = blended(run, x, tiling, reads=reads, writes=writes)
+            return whole[:, :, : height * writes, : width * writes]
+    h, w = min(tiling.height, height), min(tiling.width, width)
+    tops, lefts = starts(height, h, tiling.overlap), starts(width, w, tiling.overlap)
+    if len(tops) == len(lefts) == 1:
+        return run(x)
+    weights = window(h * writes, w * writes, tiling.overlap * writes)
+    total: Array | None = None
+    mass = np.zeros((height * writes, width * writes), np.float32)
+    for top, left in product(tops, lefts):
+        made = run(np.ascontiguousarray(x[:, :, top * reads : (top + h) * reads, left * reads : (left + w) * reads]))
+        if total is None:
+            total = np.zeros((*made.shape[:2], *mass.shape), np.float32)
+        place = np.s_[top * writes : (top + h) * writes, left * writes : (left + w) * writes]
+        total[:, :, *place] += weights * made
+        mass[place] += weights
+    assert total is not None
+    total /= mass
+    return total

@@ -1,0 +1,147 @@
+"""Tiles: every pixel covered, no seam, the same as a whole picture where that can be known, bounded memory."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import partway
+from partway.networks import Networks
+from partway.tiles import Tiling, blended, starts, window
+
+
+@given(length=st.integers(1, 300), side=st.integers(2, 64), share=st.floats(0, 0.5))
+def test_tiles_cover_everything_and_overlap_enough(length, side, share):
+    overlap = int(side * share)
+    places = starts(length, side, overlap)
+    assert places[0] == 0 and places == sorted(set(places))
+    if length <= side:
+        assert places == [0]
+        return
+    assert places[-1] + side == length
+    assert all(b - a <= side - overlap for a, b in pairwise(places))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 40, 56), (2, 4, 17, 33), (1, 1, 16, 90)])
+@pytest.mark.parametrize(("reads", "writes"), [(1, 1), (8, 1), (1, 8)])
+def test_a_network_that_looks_at_single_pixels_gives_the_same_tiled(shape, reads, writes):
+    rng = np.random.default_rng(0)
+    batch, channels, height, width = shape
+    x = rng.normal(size=(batch, channels, height * reads, width * reads)).astype(np.float32)
+
+    def run(part):
+        if reads > 1:
+            h, w = part.shape[2] // reads, part.shape[3] // reads
+            part = part.reshape(batch, channels, h, reads, w, reads).mean((3, 5))
+        return np.tanh(part).repeat(writes, 2).repeat(writes, 3)
+
+    tiled = blended(run, x, Tiling(16, 16, 4), reads=reads, writes=writes)
+    np.testing.assert_allclose(tiled, run(x), atol=1e-6)
+
+
+def test_tiles_that_disagree_meet_without_a_step():
+    """Each tile answers with a constant of its own: between tiles the result slopes, and no step is a jump."""
+    answers = iter([0.0, 1.0, 0.0])
+    x = np.zeros((1, 1, 16, 40), np.float32)
+    row = blended(lambda part: np.full_like(part, next(answers)), x, Tiling(16, 16, 4))[0, 0, 8]
+    assert row.min() == 0 and row.max() == 1
+    assert np.abs(np.diff(row)).max() <= 0.3
+    assert window(16, 16, 4).min() > 0
+
+
+def test_networks_of_fixed_size_are_given_exactly_that():
+    seen = set()
+
+    def run(part):
+        seen.add(part.shape)
+        return part
+
+    for side in (5, 16, 23):
+        x = np.random.default_rng(side).normal(size=(1, 2, side, side)).astype(np.float32)
+        np.testing.assert_allclose(blended(run, x, Tiling(16, 16, 4, exact=True)), x, atol=1e-6)
+    assert seen == {(1, 2, 16, 16)}
+
+
+@pytest.fixture
+def largest(counted, monkeypatch):
+    """A pipeline, and the largest input its networks were given."""
+    pipe, engine = counted
+    most = {}
+    run = engine.run
+
+    def watched(network, inputs):
+        for value in inputs.values():
+            if value.ndim == 4:
+                most[network] = max(most.get(network, 0), value.shape[2] * value.shape[3])
+        return run(network, inputs)
+
+    monkeypatch.setattr(engine, "run", watched)
+    return pipe, engine, most
+
+
+def test_networks_never_see_more_than_a_tile(largest):
+    pipe, engine, most = largest
+    cell, multiple = pipe.package.pixels_per_latent, pipe.package.multiple
+    tile = 4 * multiple
+    big = Image.fromarray(np.random.default_rng(1).integers(0, 256, (6 * multiple + 3, 9 * multiple, 3), np.uint8))
+    run = pipe.stream("a room", big, tile=tile, strength=0.5, steps=4, sampler="euler")
+    result = run.result()
+    assert result.image.size == big.size
+    assert most["vae_encoder"] == tile**2
+    assert most["unet"] == most["vae_decoder"] == (tile // cell) ** 2
+    assert {name: engine.calls[name] for name in ("unet", "vae_encoder", "vae_decoder")} == {
+        name: run.plan.calls[name] for name in ("unet", "vae_encoder", "vae_decoder")
+    }
+    assert run.plan.calls["unet"] > 2 and run.plan.network_calls == run.plan.calls["unet"]
+
+
+def test_a_picture_of_one_tile_is_the_whole_picture(pipe, picture):
+    whole = pipe.img2img(picture, "a room", strength=0.6, steps=4)
+    tile = 8 * pipe.package.multiple
+    assert pipe.img2img(picture, "a room", strength=0.6, steps=4, tile=tile).image.tobytes() == whole.image.tobytes()
+
+
+def test_upscale_is_larger_and_still_the_picture(pipe):
+    y, x = np.mgrid[:32, :48] / 12
+    smooth = Image.fromarray(np.uint8(127 + 60 * np.stack([np.sin(x), np.cos(y), np.sin(x + y)], -1)))
+    made = pipe.upscale(smooth, "a room", scale=2.5, steps=4, strength=0.01)
+    assert made.image.size == (120, 80)
+    assert made.settings.tile is not None
+    assert (
+        pipe.upscale(smooth, scale=1.5, strength=0).image.tobytes()
+        == smooth.resize((72, 48), Image.Resampling.LANCZOS).tobytes()
+    )
+
+
+def test_the_contract_holds_in_tiles(pipe, picture):
+    tile = {"tile": 2 * pipe.package.multiple, "steps": 4, "sampler": "euler_a"}
+    size = {"width": picture.width, "height": picture.height}
+    assert pipe.img2img(picture, "a room", strength=0, **tile).image.tobytes() == picture.tobytes()
+    one = pipe.img2img(picture, "a room", strength=1, **tile).image
+    assert one.tobytes() == pipe.txt2img("a room", **size, **tile).image.tobytes()
+
+
+def test_tiles_that_cannot_be(pipe, picture):
+    for settings, words in (
+        ({"tile": 3}, "tile must be between"),
+        ({"tile": pipe.package.multiple * 2 + 1}, "multiple of"),
+        ({"tile": 64, "tile_overlap": 40}, "tile_overlap must be between"),
+    ):
+        with pytest.raises(partway.InputError, match=words):
+            pipe.img2img(picture, "a room", **settings)
+    for scale in (0.5, 1e9, "2"):
+        with pytest.raises(partway.InputError):
+            pipe.upscale(picture, scale=scale)
+
+
+def test_a_network_s_own_size_is_its_tile(pipe, monkeypatch):
+    from partway.engines import Port, Signature
+
+    networks = Networks(pipe.engine, pipe.package)
+    assert networks.tiling("unet") is None
+    fixed = Signature({"sample": Port("float32", (2, 4, 8, 12)), "timestep": Port("float32", ())}, {})
+    monkeypatch.setattr(type(pipe.engine), "signature", lambda self, network: fixed)
+    assert networks.tiling("unet") == Tiling(8, 12, 2, exact=True)
