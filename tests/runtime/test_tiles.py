@@ -3,12 +3,14 @@
 from itertools import pairwise
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import partway
+import toy
 from partway.networks import Networks
 from partway.tiles import Tiling, blended, starts, window
 
@@ -145,3 +147,33 @@ def test_a_network_s_own_size_is_its_tile(pipe, monkeypatch):
     fixed = Signature({"sample": Port("float32", (2, 4, 8, 12)), "timestep": Port("float32", ())}, {})
     monkeypatch.setattr(type(pipe.engine), "signature", lambda self, network: fixed)
     assert networks.tiling("unet") == Tiling(8, 12, 2, exact=True)
+
+
+@pytest.fixture(scope="module")
+def fixed_folder(tmp_path_factory):
+    """The toy model with graphs that take 64x64 pixels, 8x8 latents, and nothing else."""
+    folder = toy.build(tmp_path_factory.mktemp("fixed"))
+    for network, sides in (("unet", (8, 8)), ("vae_encoder", (64, 8)), ("vae_decoder", (8, 64))):
+        path = folder / network / "model.onnx"
+        model = onnx.load(path)
+        for ports, side in ((model.graph.input, sides[0]), (model.graph.output, sides[1])):
+            dims = ports[0].type.tensor_type.shape.dim
+            dims[2].dim_value = dims[3].dim_value = side
+        onnx.save(model, path)
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("size", [(128, 96), (64, 64), (40, 24), (72, 33)])
+def test_graphs_of_fixed_size_run_pictures_of_any(pipe, fixed_folder, engine, size):
+    pytest.importorskip(engine)
+    fixed = partway.load(fixed_folder, engine=engine)
+    source = Image.fromarray(np.random.default_rng(2).integers(0, 256, (size[1], size[0], 3), np.uint8))
+    settings = {"strength": 0.6, "steps": 4, "sampler": "euler"}
+    run = fixed.stream("a room", source, **settings)
+    made = run.result().image
+    assert made.size == size
+    assert run.plan.calls["unet"] == run.plan.network_calls
+    if min(size) >= 64:  # smaller ones are extended, which the tiles of a graph of any size are not
+        tiled = pipe.img2img(source, "a room", tile=64, tile_overlap=16, **settings).image
+        assert np.abs(np.asarray(made, int) - np.asarray(tiled, int)).max() <= 1
