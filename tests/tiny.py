@@ -66,12 +66,17 @@ def _scale(layer: Any, rows: slice, factor: float) -> None:
     layer.bias.data[rows] *= factor
 
 
+def _channels(kind: str) -> int:
+    return 9 if kind == "sd1-inpaint" else 4
+
+
 def _unet(torch: Any, kind: str) -> Any:
     from diffusers import UNet2DConditionModel
 
-    second = kind != "sd1"
+    second = kind.startswith("sd2")
     unet = UNet2DConditionModel(
         sample_size=LATENT_SIZE,
+        in_channels=_channels(kind),
         block_out_channels=(32, 64),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
@@ -88,7 +93,9 @@ def _unet(torch: Any, kind: str) -> Any:
             parameter.data *= 4
         elif name.endswith(("attn2.to_q.weight", "attn2.to_k.weight")):
             parameter.data *= 3
-    out = unet(torch.randn(2, 4, 16, 16), torch.tensor([200.0, 700.0]), torch.randn(2, LENGTH, DIM)).sample
+    out = unet(
+        torch.randn(2, _channels(kind), 16, 16), torch.tensor([200.0, 700.0]), torch.randn(2, LENGTH, DIM)
+    ).sample
     _scale(unet.conv_out, slice(None), 1 / float(out.std()))
     return unet
 
@@ -126,7 +133,7 @@ def _text_encoder(torch: Any, kind: str, vocabulary: int, pad: int) -> Any:
         num_attention_heads=4,
         max_position_embeddings=LENGTH,
         projection_dim=DIM,
-        hidden_act="quick_gelu" if kind == "sd1" else "gelu",
+        hidden_act="quick_gelu" if kind.startswith("sd1") else "gelu",
         bos_token_id=vocabulary - 2,
         eos_token_id=vocabulary - 1,
         pad_token_id=pad,
@@ -142,19 +149,19 @@ def build(folder: str | Path, kind: str = "sd1", seed: int = 0) -> Path:
 
     The same ``kind`` and ``seed`` give the same weights. Raises ValueError for an unknown kind.
     """
-    if kind not in ("sd1", "sd2", "sd2-v"):
-        raise ValueError(f"unknown kind {kind!r}; choose one of: sd1, sd2, sd2-v")
+    if kind not in ("sd1", "sd1-inpaint", "sd2", "sd2-v"):
+        raise ValueError(f"unknown kind {kind!r}; choose one of: sd1, sd1-inpaint, sd2, sd2-v")
     import torch
-    from diffusers import PNDMScheduler, StableDiffusionPipeline
+    from diffusers import PNDMScheduler, StableDiffusionInpaintPipeline, StableDiffusionPipeline
     from transformers import CLIPTokenizer
 
     folder = Path(folder)
-    pad_token = "<|endoftext|>" if kind == "sd1" else "!"
+    pad_token = "<|endoftext|>" if kind.startswith("sd1") else "!"
     vocabulary = write_tokenizer(folder / "tokenizer", pad_token)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        pipe = StableDiffusionPipeline(
+        pipe = (StableDiffusionInpaintPipeline if kind.endswith("inpaint") else StableDiffusionPipeline)(
             unet=_unet(torch, kind),
             vae=_vae(torch),
             text_encoder=_text_encoder(torch, kind, vocabulary, tokenizer.pad_token_id),

@@ -15,6 +15,7 @@ STABLE_DIFFUSION = Family(("text_encoder", "vae_encoder", "unet", "vae_decoder")
 FAMILIES = {
     "StableDiffusionPipeline": STABLE_DIFFUSION,
     "StableDiffusionImg2ImgPipeline": STABLE_DIFFUSION,
+    "StableDiffusionInpaintPipeline": STABLE_DIFFUSION,
 }
 
 FORMATS = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}

@@ -38,15 +38,10 @@ class Edit:
     picture: images.Picture
     blur: float
 
-    def latent_weights(self, cell: int, multiple: int) -> Array:
-        """The mask (1, 1, h, w) of the padded part's latents: of each, the largest of its ``cell`` x ``cell`` pixels.
-
-        So nothing that the mask names stays because it shares a latent with something that it does not.
-        """
+    def padded(self, multiple: int) -> Array:
+        """The mask (1, 1, H, W) of the part that is worked on, padded as its pixels are."""
         part = Image.fromarray(self.weights).crop(self.box).resize(self.picture.original.size, _RESIZE)
-        padded = images.pad(np.asarray(part, np.float32).clip(0, 1)[None, None], multiple)
-        _, _, height, width = padded.shape
-        return padded.reshape(1, 1, height // cell, cell, width // cell, cell).max(axis=(3, 5))
+        return images.pad(np.asarray(part, np.float32).clip(0, 1)[None, None], multiple)
 
     def finish(self, made: Image.Image) -> Image.Image:
         """Put what was made of the part into the whole picture, through the mask."""
@@ -115,6 +110,16 @@ def surroundings(weights: Array, padding: int, size: tuple[int, int]) -> Box:
         first = min(max(0, (start + stop - length) // 2), limit - length)
         edges.append((first, first + length))
     return edges[0][0], edges[1][0], edges[0][1], edges[1][1]
+
+
+def of_latents(weights: Array, cell: int) -> Array:
+    """The mask (1, 1, h, w) of latents from that of pixels: of each, the largest of its ``cell`` x ``cell`` pixels.
+
+    So nothing that the mask names stays because it shares a latent with something that it does not.
+    """
+    _, _, height, width = weights.shape
+    cells: Array = weights.reshape(1, 1, height // cell, cell, width // cell, cell).max(axis=(3, 5))
+    return cells
 
 
 def keeping(denoise: Denoiser, known: Array, noise: Array, weights: Array, part: Part) -> Denoiser:

@@ -93,7 +93,7 @@ class Networks:
             for i in range(0, len(x), batch)
         ]
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        return _shaped("unet", output, x.shape)[: len(x) - short]
+        return _shaped("unet", output, (len(x), self.package.latent_channels, *x.shape[2:]))[: len(x) - short]
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""

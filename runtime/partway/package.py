@@ -19,6 +19,7 @@ from partway.predictions import PREDICTIONS
 NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
+_FAMILIES = ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "LatentConsistencyModel")
 _SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -31,6 +32,7 @@ class Package:
     prediction      a key of `partway.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
     sampler, schedule  what its ``scheduler_config.json`` suggests
+    inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
     latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
     multiple        pictures are padded to a multiple of this many pixels
     size            (width, height) the model was trained for, in pixels
@@ -45,6 +47,7 @@ class Package:
     trained: Trained
     sampler: str
     schedule: str
+    inpaints: bool
     latent_channels: int
     latent_scale: float
     latent_shift: float
@@ -76,15 +79,18 @@ def _read(root: Path) -> Package:
     index = _json(root / "model_index.json")
     family = str(index.get("_class_name", "unknown"))
     name = family.removeprefix("ORT").removeprefix("OV")
-    if not name.startswith(("StableDiffusionPipeline", "StableDiffusionImg2Img", "LatentConsistencyModel")):
+    if not name.startswith(
+        ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "LatentConsistencyModel")
+    ):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x and 2.x pipelines")
     format_, networks = _networks(root)
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)
     channels = int(vae.get("latent_channels", 4))
-    if int(unet.get("in_channels", channels)) != channels:
+    taken = int(unet.get("in_channels", channels))
+    if taken not in (channels, 2 * channels + 1):
         raise PackageError(
-            f"{root} has a UNet of {unet['in_channels']} input channels, an inpainting or editing model; "
-            f"image-to-image needs one of {channels}"
+            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; "
+            f"it runs those of {channels}, and of {2 * channels + 1} for inpainting"
         )
     scheduler = _json(root / "scheduler/scheduler_config.json")
     prediction = str(scheduler.get("prediction_type", "epsilon"))
@@ -101,6 +107,7 @@ def _read(root: Path) -> Package:
         trained=_trained(scheduler, root),
         sampler=_sampler(scheduler),
         schedule=_schedule(scheduler),
+        inpaints=taken != channels,
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
         latent_shift=float(vae.get("shift_factor") or 0.0),

@@ -134,11 +134,14 @@ class Pipeline:
                 raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
             picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
             size = picture.original.size
+        if self.package.inpaints and edit is None:
+            raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
             raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
         tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
         tiles = tiling.needed(*self.package.latent_shape(*size)[2:]) if tiling else 1
-        plan, part = self._plan(chosen, image=image is not None, mask=edit is not None, tiles=tiles)
+        kept = edit is not None and not self.package.inpaints
+        plan, part = self._plan(chosen, image=image is not None, mask=kept, tiles=tiles)
         return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
 
     def _work(
@@ -170,21 +173,29 @@ class Pipeline:
         context = self._context(networks, prompt, settings)
         colours = previews.STABLE_DIFFUSION
         known = np.zeros((len(streams), *shape[1:]), np.float32)
+        if picture is not None:
+            pixels = images.pad(picture.pixels, self.package.multiple)
         if picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
-            pixels = images.pad(picture.pixels, self.package.multiple)
             posterior = self._posterior(networks, pixels)
             known = networks.to_latents(posterior, normal() if posterior.std is not None else known)
             colours = previews.fit(known[0], pixels[0])
         noise = normal()
-        if edit is not None and posterior.std is not None:
-            normal()  # diffusers draws the masked picture's posterior here, also where it has no use for it
         x = part.image * known + part.noise * noise
-
-        denoise = _denoiser(networks, context, settings)
-        if edit is not None:
-            weights = edit.latent_weights(self.package.pixels_per_latent, self.package.multiple)
-            denoise = masks.keeping(denoise, known, noise, weights, part)
+        if edit is None:
+            denoise = _denoiser(networks, context, settings)
+        else:
+            weights = edit.padded(self.package.multiple)
+            cells = masks.of_latents(weights, self.package.pixels_per_latent)
+            left = self._posterior(networks, pixels * (weights < 0.5)) if self.package.inpaints else posterior
+            drawn = normal() if left.std is not None else known  # also where, as in diffusers, it has no use
+            if self.package.inpaints:
+                cells = (cells >= 0.5).astype(np.float32)
+                hidden = networks.to_latents(left, drawn)
+                shown = np.concatenate([np.broadcast_to(cells, (len(hidden), *cells.shape[1:])), hidden], axis=1)
+                denoise = _denoiser(networks, context, settings, shown)
+            else:
+                denoise = masks.keeping(_denoiser(networks, context, settings), known, noise, cells, part)
         sampler = SAMPLERS[plan.sampler].bound(self.package.trained, settings.eta)
         states = trajectory(denoise, sampler, part.schedule, x, lambda *_: normal())
         for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
@@ -218,12 +229,14 @@ class Pipeline:
         return self.pictures.get(key, lambda: networks.encode_image(pixels))
 
 
-def _denoiser(networks: Networks, context: Array, settings: Settings) -> Denoiser:
-    """Network, guidance and prediction as one function of (x, level)."""
+def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Array | None = None) -> Denoiser:
+    """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
     prediction = PREDICTIONS[networks.package.prediction]
 
     def denoise(x: Array, level: NoiseLevel) -> Array:
         scaled = x * prediction.scale(level.sigma)
+        if shown is not None:
+            scaled = np.concatenate([scaled, shown], axis=1)
         if settings.guided:
             both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
             unconditional, conditional = np.split(both, 2)

@@ -1,7 +1,8 @@
-"""Inpainting with an ordinary UNet against diffusers' pipeline: same random weights, seed, prompt and mask.
+"""Inpainting against diffusers' pipeline, with ordinary UNets and those for it: same weights, seed, prompt and mask.
 
 Masks lie on the grid of latents and pictures on that of the network, where diffusers' rules for resizing do nothing.
-diffusers starts strength 1 from noise alone; here the known part is there from the first call on, so it is left out.
+With ordinary UNets diffusers starts strength 1 from noise alone; here the known part is there from the first call on,
+so that case is left out.
 """
 
 import diffusers
@@ -29,11 +30,17 @@ def source(width=96, height=64):
     return Image.fromarray(np.uint8(127.5 + 90 * rgb)), Image.fromarray(mask)
 
 
+CASES = [
+    *(("sd1", sampler, strength) for sampler in CLASSES for strength in (0.5, 0.8)),
+    *(("sd1-inpaint", sampler, strength) for sampler in ("ddim", "euler_a") for strength in (0.5, 1.0)),
+]
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-@pytest.mark.parametrize("sampler", CLASSES)
-@pytest.mark.parametrize("strength", [0.5, 0.8])
-def test_same_picture_as_diffusers_inside_the_mask(models, engine, sampler, strength):
-    parts = diffusers.StableDiffusionPipeline.from_pretrained(models("sd1"), safety_checker=None).components
+@pytest.mark.parametrize(("kind", "sampler", "strength"), CASES)
+def test_same_picture_as_diffusers_inside_the_mask(models, engine, kind, sampler, strength):
+    cls = diffusers.StableDiffusionInpaintPipeline if kind == "sd1-inpaint" else diffusers.StableDiffusionPipeline
+    parts = cls.from_pretrained(models(kind), safety_checker=None).components
     cls, flags = CLASSES[sampler]
     flags = {**flags, "timestep_spacing": "trailing"}
     parts["scheduler"] = getattr(diffusers, cls).from_config({**parts["scheduler"].config, **flags})
@@ -45,7 +52,7 @@ def test_same_picture_as_diffusers_inside_the_mask(models, engine, sampler, stre
         num_inference_steps=10, guidance_scale=5.0, negative_prompt=NEGATIVE,
         generator=torch.Generator().manual_seed(SEED),
     ).images[0]  # fmt: skip
-    pipe = partway.load(models("sd1", "onnx"), engine=engine)
+    pipe = partway.load(models(kind, "onnx"), engine=engine)
     made = pipe.inpaint(
         picture, mask, PROMPT, strength=strength, steps=10, guidance_scale=5.0, negative_prompt=NEGATIVE, seed=SEED,
         sampler=sampler, schedule="trailing",
@@ -54,3 +61,11 @@ def test_same_picture_as_diffusers_inside_the_mask(models, engine, sampler, stre
     error = np.asarray(made, float)[inside] - np.asarray(expected, float)[inside]
     psnr = 10 * np.log10(255**2 / max(np.mean(error**2), 1e-12))
     assert psnr >= 50, psnr
+
+
+def test_a_model_for_inpainting_says_what_it_needs(models):
+    pipe = partway.load(models("sd1-inpaint", "onnx"))
+    picture, _ = source()
+    for run in (lambda: pipe.img2img(picture, PROMPT), lambda: pipe.txt2img(PROMPT)):
+        with pytest.raises(partway.InputError, match="needs a picture and a mask"):
+            run()
