@@ -237,12 +237,12 @@ def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Arr
         scaled = x * prediction.scale(level.sigma)
         if shown is not None:
             scaled = np.concatenate([scaled, shown], axis=1)
-        if settings.guided:
+        if settings.guided_at(level.sigma):
             both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
             unconditional, conditional = np.split(both, 2)
             output = guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
         else:
-            output = networks.predict(scaled, level.timestep, context)
+            output = networks.predict(scaled, level.timestep, context[-len(x) :])
         return prediction.denoised(x, output, level)
 
     return denoise

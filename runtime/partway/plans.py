@@ -19,6 +19,7 @@ class Plan:
 
     levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
     network_calls  UNet evaluations for one picture, each tile's; a guidance pair counts as one
+    guided_calls   how many of them are guidance pairs, which cost two
     calls          calls of each network, were each to take the whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
@@ -31,6 +32,7 @@ class Plan:
     schedule: str
     levels: tuple[NoiseLevel, ...]
     network_calls: int
+    guided_calls: int
     calls: dict[str, int]
     noise_share: float
     reads_image: bool
@@ -71,6 +73,7 @@ class Plan:
         if not self.reads_image:
             share += ": the source picture plays no part"
         calls = ", ".join(f"{count} x {network}" for network, count in self.calls.items() if count)
+        calls += f" ({self.guided_calls} of them guidance pairs)" if 0 < self.guided_calls < self.network_calls else ""
         rows = [
             f"{index:>6}  {now.sigma:>9.4f}  {now.timestep:>8.2f}  ->  {to.sigma:.4f}"
             for index, (now, to) in enumerate(zip(self.levels, self.levels[1:], strict=False), 1)
@@ -99,7 +102,7 @@ def make_plan(
     if not image:
         settings = replace(settings, strength=1.0, dial="continuous")
     part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
-    evaluations = tiles * _evaluations(settings, part, sampler, trained)
+    evaluations, guided = (tiles * count for count in _evaluations(settings, part, sampler, trained))
     runs = part.schedule.steps > 0
     reads = part.image != 0 or mask
     plan = Plan(
@@ -110,6 +113,7 @@ def make_plan(
         schedule=schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom"),
         levels=tuple(part.schedule.levels) if runs else (),
         network_calls=evaluations,
+        guided_calls=guided,
         calls={
             "text_encoder": (1 + settings.guided) * runs,
             "vae_encoder": tiles * (runs and reads),
@@ -122,17 +126,18 @@ def make_plan(
     return plan, part
 
 
-def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained) -> int:
-    """Network evaluations, counted by running the sampler itself on one number."""
-    count = 0
+def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained) -> tuple[int, int]:
+    """Network evaluations and those with guidance, counted by running the sampler itself on one number."""
+    count = guided = 0
 
     def denoise(x: Array, level: NoiseLevel) -> Array:
-        nonlocal count
+        nonlocal count, guided
         count += 1
+        guided += settings.guided_at(level.sigma)
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)
     zero = np.zeros(1, np.float32)
     for _ in trajectory(denoise, step, part.schedule, zero, lambda *_: zero):
         pass
-    return count
+    return count, guided

@@ -16,6 +16,7 @@ from partway.schedules import Given, Spacing, spacing_of
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
+MAX_SIGMA = 1e6
 MAX_TILE = 16384
 
 
@@ -26,6 +27,8 @@ class Options(TypedDict, total=False):
     steps: int
     guidance_scale: float
     guidance_rescale: float
+    guidance_min_sigma: float
+    guidance_max_sigma: float | None
     negative_prompt: str
     seed: int | Sequence[int]
     sampler: str | None
@@ -47,6 +50,8 @@ class Settings:
     steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
     guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
+    guidance_min_sigma, guidance_max_sigma  guidance at noise levels above the one, up to the other, and no second
+                       prediction outside (Kynkaanniemi et al. 2024, arXiv 2404.07724); None is no limit
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
     sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or what diffusers, A1111 and ComfyUI call
                        them (`partway.names`); None takes the model's own. A schedule can also be a function, or
@@ -61,6 +66,8 @@ class Settings:
     steps: int = 20
     guidance_scale: float = 7.5
     guidance_rescale: float = 0.0
+    guidance_min_sigma: float = 0.0
+    guidance_max_sigma: float | None = None
     negative_prompt: str = ""
     seed: int | Sequence[int] = 0
     sampler: str | None = None
@@ -76,6 +83,9 @@ class Settings:
         keep("strength", _number("strength", self.strength, 0, 1))
         keep("guidance_scale", _number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
         keep("guidance_rescale", _number("guidance_rescale", self.guidance_rescale, 0, 1))
+        keep("guidance_min_sigma", _number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
+        if self.guidance_max_sigma is not None:
+            keep("guidance_max_sigma", _number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))
         if self.eta is not None:
             keep("eta", _number("eta", self.eta, 0, 1))
         if not _number("steps", self.steps, 1, MAX_STEPS).is_integer():
@@ -111,8 +121,13 @@ class Settings:
 
     @property
     def guided(self) -> bool:
-        """Whether a second, unconditional prediction is needed."""
+        """Whether a second, unconditional prediction is needed at some level."""
         return self.guidance_scale > 1
+
+    def guided_at(self, sigma: float) -> bool:
+        """Whether it is needed at this one."""
+        low, high = self.guidance_min_sigma, self.guidance_max_sigma
+        return self.guided and low < sigma and (high is None or sigma <= high)
 
 
 def _number(name: str, value: float, low: float, high: float) -> float:

@@ -54,6 +54,8 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
     if strength:
         add("dial", str, "NAME", "what strength means, see: partway dials")
     add("guidance_rescale", float, "R", "0 to 1, against washed-out colours at high guidance")
+    add("guidance_min_sigma", float, "S", "no guidance at noise levels up to this one, which halves their cost")
+    add("guidance_max_sigma", float, "S", "no guidance at noise levels above this one")
     add("eta", float, "E", "0 to 1, share of fresh noise in samplers that take it")
     add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
