@@ -89,8 +89,8 @@ def main() -> None:
     """Trains until the step count is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=8200)
-    parser.add_argument("--small", type=int, default=5500, help="steps with small crops")
+    parser.add_argument("--steps", type=int, default=3900)
+    parser.add_argument("--small", type=int, default=2700, help="steps with small crops")
     parser.add_argument("--shards", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
