@@ -197,4 +197,24 @@ def _box_muller_pair(first: Wide, second: Wide) -> tuple[Array, Array]:
     return radius * np.sin(angle), radius * np.cos(angle)
 
 
+def turned(noise: NDArray[np.float32], towards: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Noise (B, ...) turned on the sphere towards other noise, by ``share`` (0 .. 1) of the angle between them.
+
+    Unlike a mean of both it stays normal (spherical interpolation, Shoemake 1985).
+    """
+    axes = tuple(range(1, noise.ndim))
+
+    def length(a: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.sqrt(np.sum(np.square(a), axis=axes, keepdims=True))
+
+    cosine = np.sum(noise * towards, axis=axes, keepdims=True) / (length(noise) * length(towards))
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    sine = np.sin(angle)
+    flat = sine < 1e-4  # hardly any angle between them: no arc to follow
+    safe = np.where(flat, 1.0, sine)
+    first = np.where(flat, 1 - share, np.sin((1 - share) * angle) / safe)
+    second = np.where(flat, share, np.sin(share * angle) / safe)
+    return (first * noise + second * towards).astype(np.float32)
+
+
 GENERATORS: dict[str, type[TorchCPU] | type[TorchCUDA]] = {"torch-cpu": TorchCPU, "torch-cuda": TorchCUDA}

@@ -18,7 +18,7 @@ from partway.errors import InputError
 from partway.guidance import guided
 from partway.levels import NoiseLevel
 from partway.networks import Networks, Posterior
-from partway.noise import GENERATORS
+from partway.noise import GENERATORS, turned
 from partway.package import Package
 from partway.plans import Plan, make_plan
 from partway.predictions import PREDICTIONS
@@ -181,6 +181,9 @@ class Pipeline:
             known = networks.to_latents(posterior, normal() if posterior.std is not None else known)
             colours = previews.fit(known[0], pixels[0])
         noise = normal()
+        if settings.variation_strength:
+            other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
+            noise = turned(noise, other, settings.variation_strength)
         x = part.image * known + part.noise * noise
         if edit is None:
             denoise = _denoiser(networks, context, settings)

@@ -31,6 +31,8 @@ class Options(TypedDict, total=False):
     guidance_max_sigma: float | None
     negative_prompt: str
     seed: int | Sequence[int]
+    variation_seed: int
+    variation_strength: float
     sampler: str | None
     schedule: str | Spacing | None
     dial: str
@@ -53,6 +55,7 @@ class Settings:
     guidance_min_sigma, guidance_max_sigma  guidance at noise levels above the one, up to the other, and no second
                        prediction outside (Kynkaanniemi et al. 2024, arXiv 2404.07724); None is no limit
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
+    variation_seed, variation_strength  0 .. 1, how far the start noise turns towards another seed's
     sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or what diffusers, A1111 and ComfyUI call
                        them (`partway.names`); None takes the model's own. A schedule can also be a function, or
                        `partway.Given` levels, which then say how many steps there are
@@ -70,6 +73,8 @@ class Settings:
     guidance_max_sigma: float | None = None
     negative_prompt: str = ""
     seed: int | Sequence[int] = 0
+    variation_seed: int = 0
+    variation_strength: float = 0.0
     sampler: str | None = None
     schedule: str | Spacing | None = None
     dial: str = "continuous"
@@ -93,6 +98,8 @@ class Settings:
         keep("steps", int(self.steps))
         _text("negative_prompt", self.negative_prompt)
         keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
+        keep("variation_seed", _seed(self.variation_seed))
+        keep("variation_strength", _number("variation_strength", self.variation_strength, 0, 1))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:

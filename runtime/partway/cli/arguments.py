@@ -49,6 +49,8 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
     add("guidance_scale", float, "G", "how much the prompt counts; 1 needs half the work")
     add("negative_prompt", str, "TEXT", "what the picture should not show")
     add("seed", int, "N", "the same seed gives the same picture")
+    add("variation_seed", int, "N", "another seed, to turn the start noise towards")
+    add("variation_strength", float, "V", "0 to 1, how far")
     add("sampler", str, "NAME", "see: partway samplers; the model's own if not given")
     add("schedule", str, "NAME", "see: partway schedules; or 'sigmas 14.6,3,0.5'; the model's own if not given")
     if strength:
