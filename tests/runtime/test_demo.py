@@ -31,9 +31,9 @@ def test_the_demo_draws_a_room_and_restyles_it(desk: Path, capsys: pytest.Captur
     assert main(["demo", "--strengths", "0,0.5", "--steps", "4", "-o", "sheet.png", "--save-each", "-q"]) == 0
     out = capsys.readouterr().out
     assert "never seen" in out and "next: partway img2img" in out
-    assert {path.name for path in desk.iterdir()} == {"room-0-0001.png", "sheet.png", "sheet-0.png", "sheet-0.5.png"}
-    room, kept, half = (np.asarray(Image.open(n)) for n in ("room-0-0001.png", "sheet-0.png", "sheet-0.5.png"))
-    assert (room == np.asarray(partway_rooms.room(0).picture)).all()
+    assert {path.name for path in desk.iterdir()} == {"room-29-0001.png", "sheet.png", "sheet-0.png", "sheet-0.5.png"}
+    room, kept, half = (np.asarray(Image.open(n)) for n in ("room-29-0001.png", "sheet-0.png", "sheet-0.5.png"))
+    assert (room == np.asarray(partway_rooms.room(29).picture)).all()
     assert (kept == room).all() and (half != room).any()
     assert metadata.read_parameters(Path("sheet-0.5.png"))["model"]["name"] == "rooms"
 

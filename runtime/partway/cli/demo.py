@@ -11,6 +11,7 @@ from partway.files import check_writable, unused, write_atomically
 PROMPT = "cozy scandinavian interior, warm light"
 STRENGTHS = "0.2,0.45,0.6,0.7,0.8,0.9,1"
 GUIDANCE = 4.0
+ROOM = 29  # mid-century, in daylight
 
 
 def add(commands: Commands) -> None:
@@ -19,7 +20,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("demo", help=text, description=__doc__)
     parser.add_argument("prompt", metavar="PROMPT", nargs="?", default=PROMPT, help='default: "%(default)s"')
     parser.add_argument(
-        "--room", type=int, default=0, metavar="N", help="which room, 0 .. 999999 (default %(default)s)"
+        "--room", type=int, default=ROOM, metavar="N", help="which room, 0 .. 999999 (default %(default)s)"
     )
     parser.add_argument("--strengths", metavar="S,S,...", default=STRENGTHS, help="default: %(default)s")
     parser.add_argument("-o", "--output", metavar="SHEET", help="default: a new .png in the current folder")
