@@ -23,6 +23,7 @@ from .train_vae import to_input
 NAMES: dict[str, tuple[str, ...]] = {"style": tuple(STYLES), "light": tuple(LIGHTS), "medium": MEDIA}
 BLOCK = 4
 SEED = 4
+RATE = 2e-3
 
 
 class Reading(NamedTuple):
@@ -118,7 +119,7 @@ def main() -> None:
     """Trains on the shards of `renders/`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--shards", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
@@ -127,7 +128,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(SEED)
     probe = Probe().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(probe.parameters(), lr=1e-3, weight_decay=1e-2)
+    optimiser = training.Optimiser([probe], RATE, 1e-2)
     averaged = [p.detach().clone() for p in probe.parameters()]
     path, log_path, first = args.run / "probe.pt", args.run / "probe.jsonl", 0
     if state := training.load(path):
@@ -138,8 +139,6 @@ def main() -> None:
     log, sums = training.Log(log_path), np.zeros(4)
     per_shard = SHARD // args.batch
     for step in range(first, args.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = training.rate(step, args.steps, 1e-3)
         turn, place = divmod(step, per_shard)
         index = turn % args.shards
         order = np.random.default_rng([SEED, 1, turn]).permutation(SHARD)[place * args.batch :][: args.batch]
@@ -154,10 +153,7 @@ def main() -> None:
         losses = [cross_entropy(reading.objects.float(), objects)]
         losses += [cross_entropy(scores.float(), labels[:, i]) for i, scores in enumerate(reading[1:])]
         loss = losses[0] + 0.3 * (losses[1] + losses[2] + losses[3])
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(probe.parameters(), 1.0)
-        optimiser.step()
+        optimiser.step(loss, training.rate(step, args.steps, RATE))
         training.average(averaged, probe.parameters(), step)
         sums += [part.item() for part in losses]
         if (step + 1) % args.report == 0:
