@@ -50,10 +50,10 @@ def test_load_without_a_name_is_the_built_in_model(desk: Path) -> None:
     assert pipe.package.root == partway_rooms.FOLDER
     assert partway.load("rooms").package.root == partway_rooms.FOLDER
     assert pipe.package.size == (256, 256)
-    source = partway_rooms.room(1).picture
-    restyled = pipe.img2img(source, "a minimalist living room", strength=0.4, steps=5).image
+    room = partway_rooms.room(29)
+    touched = pipe.img2img(room.picture, room.caption, strength=0.1, guidance_scale=1).image
     # Weights that were never trained would leave noise: a light touch keeps the picture.
-    assert np.abs(np.asarray(restyled, float) - np.asarray(source, float)).mean() < 40
+    assert np.abs(np.asarray(touched, float) - np.asarray(room.picture, float)).mean() < 20
 
 
 def test_a_folder_called_rooms_wins_when_it_is_named(desk: Path) -> None:
