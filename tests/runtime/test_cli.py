@@ -75,12 +75,18 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "guidance_scale": 3.5,
         "guidance_rescale": 0.25,
         "negative_prompt": "dog",
+        "guidance_min_sigma": 0.2,
+        "guidance_max_sigma": 9.0,
         "seed": 2**40,
+        "variation_seed": 3,
+        "variation_strength": 0.1,
         "sampler": "ddim",
         "schedule": "karras",
         "dial": "comfyui",
         "eta": 0.5,
         "rng": "torch-cuda",
+        "tile": 32,
+        "tile_overlap": 8,
     }
     assert set(given) == set(partway.Options.__annotations__)
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]

@@ -86,13 +86,15 @@ def test_parameters_text_without_negative_prompt_and_source() -> None:
     assert (fields["Sampler"], fields["Schedule type"]) == ("new_one", "leading")
 
 
-def test_every_sampler_has_its_a1111_label() -> None:
+def test_the_label_of_every_sampler_leads_back_to_it() -> None:
     import partway
+    from partway import names
 
     for name in partway.SAMPLERS:
         record = a_record()
         record["settings"]["sampler"] = name
-        assert a1111_fields(metadata.parameters_text(record))["Sampler"] != name
+        label = a1111_fields(metadata.parameters_text(record))["Sampler"]
+        assert names.sampler(label) == (name, None)
 
 
 @pytest.mark.parametrize("suffix", sorted(metadata.FORMATS))

@@ -49,7 +49,9 @@ def request(options: argparse.Namespace, task: str) -> Request:
         made = metadata.read_parameters(options.from_png)
         if made.get("task") != task:
             raise ImageError(f"{options.from_png} was made by partway {made.get('task')}; replay it with that")
-    model = options.model or _part(made, "model").get("name") or BUILT_IN
+    model = options.model or (_part(made, "model").get("name") if made else BUILT_IN)
+    if not model:
+        raise ImageError("the replayed picture does not say which model made it; give --model")
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
