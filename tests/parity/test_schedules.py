@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from partway.levels import trained
+from partway.names import SAMPLER_ALIASES
 from partway.schedules import SCHEDULES
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
@@ -55,6 +56,12 @@ def test_grids_equal_diffusers(name, scheduler, flags, steps):
     np.testing.assert_allclose(ours.timesteps[:-1], timesteps, atol=atol)
     if hasattr(theirs, "sigmas"):
         np.testing.assert_allclose(ours.sigmas, theirs.sigmas.numpy(), rtol=2e-6, atol=1e-9)
+
+
+def test_the_classes_among_our_aliases_are_diffusers_own():
+    classes = [alias for also in SAMPLER_ALIASES.values() for alias in also if alias.endswith("Scheduler")]
+    assert len(classes) > 10
+    assert all(hasattr(diffusers, name) for name in classes)
 
 
 def test_align_your_steps_is_diffusers_table():
