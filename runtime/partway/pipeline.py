@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway import images, masks, outpaint, previews
+from partway.brownian import paths
 from partway.caching import Recent
 from partway.dials import Part
 from partway.engines import Engine
@@ -199,8 +200,10 @@ class Pipeline:
                 denoise = _denoiser(networks, context, settings, shown)
             else:
                 denoise = masks.keeping(_denoiser(networks, context, settings), known, noise, cells, part)
-        sampler = SAMPLERS[plan.sampler].bound(self.package.trained, settings.eta)
-        states = trajectory(denoise, sampler, part.schedule, x, lambda *_: normal())
+        method = SAMPLERS[plan.sampler]
+        top = float(max(self.package.trained.sigmas[-1], part.schedule.sigmas[0]))
+        fresh = paths(settings.seeds, shape, top) if method.path else lambda *_: normal()
+        states = trajectory(denoise, method.bound(self.package.trained, settings.eta), part.schedule, x, fresh)
         for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
             yielded = perf_counter()
             yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)

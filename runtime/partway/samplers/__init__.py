@@ -24,6 +24,7 @@ class Method(NamedTuple):
     stochastic  whether it draws noise
     eta         its default, None where eta can not be chosen
     calls       evaluations a step, but for the first and the last
+    path        whether its noise is that of one Brownian path (`partway.brownian`), as k-diffusion defines it
     """
 
     step: Callable[..., State]
@@ -31,6 +32,7 @@ class Method(NamedTuple):
     stochastic: bool = False
     eta: float | None = None
     calls: int = 1
+    path: bool = False
 
     def check_eta(self, eta: float | None) -> None:
         """Raise `InputError` for an ``eta`` where none can be chosen."""
@@ -59,11 +61,11 @@ SAMPLERS: dict[str, Method] = {
     "dpm2_a": Method(dpm2, 2, stochastic=True, eta=1.0, calls=2),
     "dpmpp_2s": Method(dpmpp_2s, 2, calls=2),
     "dpmpp_2s_a": Method(dpmpp_2s, 2, stochastic=True, eta=1.0, calls=2),
-    "dpmpp_sde": Method(dpmpp_sde, 1, stochastic=True, eta=1.0, calls=2),
+    "dpmpp_sde": Method(dpmpp_sde, 1, stochastic=True, eta=1.0, calls=2, path=True),
     "dpmpp_2m": Method(dpmpp_2m, 2),
     "dpmpp_2m_sde": Method(dpmpp_2m_sde, 2, stochastic=True, eta=1.0),
     "dpmpp_3m": Method(dpmpp_3m, 2),
-    "dpmpp_3m_sde": Method(dpmpp_3m, 2, stochastic=True, eta=1.0),
+    "dpmpp_3m_sde": Method(dpmpp_3m, 2, stochastic=True, eta=1.0, path=True),
     "res_multistep": Method(partial(dpmpp_3m, back=1), 2),
     "unipc": Method(unipc, 3),
     "deis": Method(deis, 3),

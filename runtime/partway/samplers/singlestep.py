@@ -92,7 +92,7 @@ def dpmpp_sde(
     """DPM-Solver++ for the diffusion SDE, singlestep with its middle at half the step (as k-diffusion defines it).
 
     It adds noise on the way to the middle and, from the start again, on the way to the end: give it noise of one
-    path (`partway.noise.Path`) and both belong together.
+    path (`partway.brownian.Path`) and both belong together.
     """
     first = Evaluation(now, state.x, denoise(state.x, now))
     if to.sigma == 0:
