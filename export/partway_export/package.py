@@ -16,12 +16,15 @@ CONFIG_OF = {"vae_encoder": "vae", "vae_decoder": "vae"}
 
 
 def copy_settings(source: Path, folder: Path, family: Family) -> None:
-    """Copy what the runtime reads beside the networks from the diffusers folder ``source``, unchanged.
+    """Copy what the runtime reads beside the networks from the diffusers folder ``source``.
 
-    Raises PackageError when a part is missing.
+    Nothing is changed but that the folders on the exporting machine are left out. Raises PackageError when a part is
+    missing.
     """
     for network in family.networks:
-        _copy(source / CONFIG_OF.get(network, network) / "config.json", folder / network / "config.json")
+        path = folder / network / "config.json"
+        _copy(source / CONFIG_OF.get(network, network) / "config.json", path)
+        _forget_path(path)
     _copy(source / "scheduler/scheduler_config.json", folder / "scheduler/scheduler_config.json")
     for tokenizer in family.tokenizers:
         for name in ("vocab.json", "merges.txt"):
@@ -47,6 +50,13 @@ def write_goldens(folder: Path, references: Mapping[str, Reference]) -> dict[str
         arrays |= {f"outputs/{key}": value for key, value in outputs.items()}
         np.savez_compressed(folder / paths[name], allow_pickle=False, **arrays)
     return paths
+
+
+def _forget_path(config: Path) -> None:
+    """Drop ``_name_or_path``, where diffusers notes the folder that a network was loaded from."""
+    contents = json.loads(config.read_text(encoding="utf-8"))
+    if contents.pop("_name_or_path", None) is not None:
+        config.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from export_graphs import FILES, RUN, decibels
+from partway_export.families import STABLE_DIFFUSION
+from partway_export.package import copy_settings
 
 NETWORKS = ["text_encoder", "vae_encoder", "unet", "vae_decoder"]
 
@@ -43,6 +46,18 @@ def test_layout_is_the_one_that_optimum_writes(package, name):
         assert (made.folder / path).read_bytes() == (made.source / path).read_bytes()
     path = "scheduler/scheduler_config.json"
     assert (made.folder / path).read_bytes() == (made.source / path).read_bytes()
+
+
+def test_no_path_of_this_machine_goes_along(package, tmp_path):
+    made = package("onnx-fp32")
+    config = tmp_path / "source/unet/config.json"
+    shutil.copytree(made.source, tmp_path / "source")
+    noted = json.loads(config.read_text()) | {"_name_or_path": str(tmp_path)}
+    config.write_text(json.dumps(noted))
+    copy_settings(tmp_path / "source", tmp_path / "package", STABLE_DIFFUSION)
+    kept = json.loads((tmp_path / "package/unet/config.json").read_text())
+    assert kept == {key: value for key, value in noted.items() if key != "_name_or_path"}
+    assert not any(str(tmp_path) in path.read_text() for path in (tmp_path / "package").rglob("*.json"))
 
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "onnx-int8", "openvino-fp32"])
