@@ -9,6 +9,7 @@ PartwayError
 """
 
 from collections.abc import Iterable
+from numbers import Real
 
 
 class PartwayError(Exception):
@@ -33,6 +34,14 @@ class EngineError(PartwayError):
 
 class NetworkError(PartwayError):
     """A network does not accept its inputs, fails while running, or returns values that are not finite."""
+
+
+def number(name: str, value: float, low: float, high: float) -> float:
+    """Return ``value`` as Python's own float, or raise `InputError` unless it is a number in ``low`` .. ``high``."""
+    known = isinstance(value, Real) and not isinstance(value, bool)
+    if not known or not low <= value <= high:
+        raise InputError(f"{name} must be between {low} and {high}, not {value!r}")
+    return float(value)
 
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:

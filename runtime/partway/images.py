@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from partway.errors import ImageError, InputError
+from partway.errors import ImageError, InputError, number
 
 Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
@@ -82,8 +82,7 @@ def to_pil(pixels: Array, size: tuple[int, int] | None = None) -> list[Image.Ima
 
 def enlarged(picture: Picture, scale: float) -> Image.Image:
     """The picture ``scale`` times as large, by Lanczos, alpha and profile kept; raises InputError out of range."""
-    if not isinstance(scale, (int, float)) or not 1 <= scale <= MAX_SIDE:
-        raise InputError(f"scale must be a number from 1, not {scale!r}")
+    number("scale", scale, 1, MAX_SIDE)
     width, height = (round(side * scale) for side in picture.original.size)
     if max(width, height) > MAX_SIDE:
         raise InputError(f"{scale:g} times this picture is {width}x{height}; a side has at most {MAX_SIDE} pixels")

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 
 from partway import images
 from partway.dials import Part
-from partway.errors import InputError
+from partway.errors import InputError, number
 from partway.levels import NoiseLevel
 from partway.sampling import Denoiser
 
@@ -79,12 +79,10 @@ def edit(
         raise InputError(f"the mask is {width}x{height} and the picture {wanted}; make them the same size")
     if not weights.any():
         raise InputError("the mask is all black, so nothing may change; white marks what to change")
-    if not 0 <= blur <= 1000:
-        raise InputError(f"mask_blur must be between 0 and 1000 pixels, not {blur!r}")
+    number("mask_blur", blur, 0, 1000)
     if padding is None:
         return Edit(picture, weights, (0, 0, width, height), picture, blur)
-    if not 0 <= padding <= images.MAX_SIDE:
-        raise InputError(f"padding must be between 0 and {images.MAX_SIDE} pixels, not {padding!r}")
+    number("padding", padding, 0, images.MAX_SIDE)
     box = surroundings(weights, padding, size)
     left, top, right, bottom = box
     scale = max(1.0, min(size[0] / (right - left), size[1] / (bottom - top)))
@@ -120,6 +118,15 @@ def of_latents(weights: Array, cell: int) -> Array:
     _, _, height, width = weights.shape
     cells: Array = weights.reshape(1, 1, height // cell, cell, width // cell, cell).max(axis=(3, 5))
     return cells
+
+
+def shown(cells: Array, left: Array, batch: int) -> Array:
+    """What an inpainting UNet takes beside the noisy latents: mask (B, 1, h, w), white or black, and latents behind it.
+
+    cells: (1, 1, h, w) in [0, 1]; left: latents (1 or B, C, h, w) of the picture without what the mask hides.
+    """
+    channels = [(cells >= 0.5).astype(np.float32), left]
+    return np.concatenate([np.broadcast_to(one, (batch, *one.shape[1:])) for one in channels], axis=1)
 
 
 def keeping(denoise: Denoiser, known: Array, noise: Array, weights: Array, part: Part) -> Denoiser:

@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from partway.errors import ImageError, choose
 from partway.images import eight_bit
+from partway.names import A1111_SAMPLERS, A1111_SCHEDULES
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The file formats that results are written in, by the end of the file's name."""
@@ -30,24 +31,6 @@ _EXIF_IFD, _MAKER_NOTE, _USER_COMMENT = 0x8769, 0x927C, 0x9286
 _UNICODE = b"UNICODE\0"  # EXIF 2.3, 4.6.5: marks a UserComment as UTF-16
 _EXIF_LIMIT = 65_000  # bytes; one JPEG segment holds 65,533
 
-_A1111_SAMPLERS = {
-    "euler": "Euler",
-    "euler_a": "Euler a",
-    "heun": "Heun",
-    "ddim": "DDIM",
-    "dpm2": "DPM2",
-    "dpm2_a": "DPM2 a",
-    "dpmpp_2s_a": "DPM++ 2S a",
-    "dpmpp_sde": "DPM++ SDE",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_3m_sde": "DPM++ 3M SDE",
-    "lms": "LMS",
-    "plms": "PLMS",
-    "unipc": "UniPC",
-    "lcm": "LCM",
-}
-_A1111_SCHEDULES = {"linspace": "Uniform", "karras": "Karras", "exponential": "Exponential"}
 _A1111_NOISE = {"torch-cpu": "CPU", "torch-cuda": "NV"}
 
 
@@ -56,8 +39,8 @@ def parameters_text(record: Mapping[str, Any]) -> str:
     settings = record["settings"]
     fields = {
         "Steps": settings["steps"],
-        "Sampler": _A1111_SAMPLERS.get(settings["sampler"], settings["sampler"]),
-        "Schedule type": _A1111_SCHEDULES.get(settings["schedule"], settings["schedule"]),
+        "Sampler": A1111_SAMPLERS.get(settings["sampler"], settings["sampler"]),
+        "Schedule type": A1111_SCHEDULES.get(settings["schedule"], settings["schedule"]),
         "CFG scale": f"{settings['guidance_scale']:g}",
         "Seed": settings["seed"],
         "Size": f"{record['width']}x{record['height']}",

@@ -6,10 +6,31 @@ labels of sampler and schedule in one, like "DPM++ 2M Karras", are taken apart.
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import chain
 
 from partway.errors import InputError
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, spacing_of
+
+# What A1111 calls them; a sampler's label leads back to it without being an alias too
+A1111_SAMPLERS: Mapping[str, str] = {
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "ddim": "DDIM",
+    "dpm2": "DPM2",
+    "dpm2_a": "DPM2 a",
+    "dpmpp_2s_a": "DPM++ 2S a",
+    "dpmpp_sde": "DPM++ SDE",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_3m_sde": "DPM++ 3M SDE",
+    "lms": "LMS",
+    "plms": "PLMS",
+    "unipc": "UniPC",
+    "lcm": "LCM",
+}
+A1111_SCHEDULES: Mapping[str, str] = {"linspace": "Uniform", "karras": "Karras", "exponential": "Exponential"}
 
 SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
     "euler": ("EulerDiscreteScheduler", "k_euler"),
@@ -19,11 +40,9 @@ SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
     "ddpm": ("DDPMScheduler",),
     "dpm2": ("KDPM2DiscreteScheduler",),
     "dpm2_a": ("KDPM2AncestralDiscreteScheduler", "dpm_2_ancestral"),
-    "dpmpp_2s_a": ("DPM++ 2S a", "dpmpp_2s_ancestral"),
-    "dpmpp_sde": ("DPM++ SDE", "DPMSolverSDEScheduler"),
-    "dpmpp_2m": ("DPM++ 2M", "DPMSolverMultistepScheduler"),
-    "dpmpp_2m_sde": ("DPM++ 2M SDE",),
-    "dpmpp_3m_sde": ("DPM++ 3M SDE",),
+    "dpmpp_2s_a": ("dpmpp_2s_ancestral",),
+    "dpmpp_sde": ("DPMSolverSDEScheduler",),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler",),
     "unipc": ("UniPCMultistepScheduler", "uni_pc_bh2"),
     "deis": ("DEISMultistepScheduler",),
     "lms": ("LMSDiscreteScheduler",),
@@ -50,7 +69,7 @@ def sampler(name: str) -> tuple[str, str | None]:
         both = _find(plain[:cut], SAMPLERS, SAMPLER_ALIASES), _find(plain[cut:], SCHEDULES, SCHEDULE_ALIASES)
         if all(both):
             return both[0] or "", both[1]
-    raise InputError(_unknown("sampler", name, SAMPLERS, SAMPLER_ALIASES))
+    raise InputError(_unknown("sampler", name, SAMPLERS, SAMPLER_ALIASES, A1111_SAMPLERS))
 
 
 def schedule(name: str) -> str:
@@ -60,7 +79,7 @@ def schedule(name: str) -> str:
         return name
     found = _find(name, SCHEDULES, SCHEDULE_ALIASES)
     if not found:
-        raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES))
+        raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES, A1111_SCHEDULES))
     return found
 
 
@@ -76,8 +95,10 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower().replace("++", "pp") if letter.isalnum())
 
 
-def _unknown(what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]]) -> str:
+def _unknown(
+    what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Mapping[str, str]
+) -> str:
     known = sorted(table)
-    near = get_close_matches(name, [*known, *(alias for names in aliases.values() for alias in names)], 1, 0.7)
+    near = get_close_matches(name, [*known, *labels.values(), *chain.from_iterable(aliases.values())], 1, 0.7)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown {what} {name!r}; {hint}choose one of: {', '.join(known)}"

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from partway import images, masks
-from partway.errors import InputError
+from partway.errors import InputError, number
 
 FEATHER = 16  # pixels
 
@@ -40,8 +40,7 @@ def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) ->
     New pixels start as the picture's reflection, softer the farther out, which gives the run colours and light but
     no second sofa. The mask is 1 there and falls to 0 over ``feather`` pixels of the picture, along sides that grow.
     """
-    if not 0 <= feather <= images.MAX_SIDE:
-        raise InputError(f"feather must be between 0 and {images.MAX_SIDE} pixels, not {feather!r}")
+    number("feather", feather, 0, images.MAX_SIDE)
     source = np.asarray(images.eight_bit(picture.original).convert("RGB"))
     height, width = source.shape[:2]
     grown = source
@@ -56,15 +55,11 @@ def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) ->
     outside = np.maximum(out_y[:, None], out_x[None, :])
     inside = np.minimum(in_y[:, None], in_x[None, :])
     blurred = Image.fromarray(grown)
-    layers = [np.asarray(blurred.filter(ImageFilter.GaussianBlur(radius)), np.float32) for radius in _RADII]
     place = np.clip(np.log2(np.maximum(outside, 1)), 0, len(_RADII) - 1)[..., None]
-    lower = np.floor(place).astype(int)
-    upper = np.minimum(lower + 1, len(_RADII) - 1)
-    stack = np.stack(layers)
-    rows, columns = np.indices(outside.shape)
-    mixed = stack[lower[..., 0], rows, columns] * (1 - (place - lower)) + stack[upper[..., 0], rows, columns] * (
-        place - lower
-    )
+    mixed = np.zeros(grown.shape)
+    for index, radius in enumerate(_RADII):  # each blur counts where the distance is near its own
+        share = np.maximum(0, 1 - np.abs(place - index))
+        mixed += share * np.asarray(blurred.filter(ImageFilter.GaussianBlur(radius)))
     started = np.where(outside[..., None] > 0, mixed.round().astype(np.uint8), grown)
     weights = np.where(outside > 0, 1.0, np.clip(1 - inside / (feather + 1), 0, 1) if feather else 0.0)
     return Image.fromarray(started), weights.astype(np.float32)

@@ -79,9 +79,7 @@ def _read(root: Path) -> Package:
     index = _json(root / "model_index.json")
     family = str(index.get("_class_name", "unknown"))
     name = family.removeprefix("ORT").removeprefix("OV")
-    if not name.startswith(
-        ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "LatentConsistencyModel")
-    ):
+    if not name.startswith(_FAMILIES):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x and 2.x pipelines")
     format_, networks = _networks(root)
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)

@@ -139,10 +139,12 @@ class Pipeline:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
             raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
-        tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
-        tiles = tiling.needed(*self.package.latent_shape(*size)[2:]) if tiling else 1
         kept = edit is not None and not self.package.inpaints
-        plan, part = self._plan(chosen, image=image is not None, mask=kept, tiles=tiles)
+        plan, part = self._plan(chosen, image=image is not None, mask=kept)
+        if plan.levels:  # only then the network is loaded, to see what it takes
+            tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
+            if tiling is not None:
+                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*size)[2:]))
         return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
 
     def _work(
@@ -171,6 +173,9 @@ class Pipeline:
         def normal() -> Array:
             return np.concatenate([stream.normal(shape) for stream in streams])
 
+        def sampled(posterior: Posterior) -> Array:
+            return networks.to_latents(posterior, normal() if posterior.std is not None else posterior.mean)
+
         context = self._context(networks, prompt, settings)
         colours = previews.STABLE_DIFFUSION
         known = np.zeros((len(streams), *shape[1:]), np.float32)
@@ -179,7 +184,7 @@ class Pipeline:
         if picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
             posterior = self._posterior(networks, pixels)
-            known = networks.to_latents(posterior, normal() if posterior.std is not None else known)
+            known = sampled(posterior)
             colours = previews.fit(known[0], pixels[0])
         noise = normal()
         if settings.variation_strength:
@@ -191,14 +196,11 @@ class Pipeline:
         else:
             weights = edit.padded(self.package.multiple)
             cells = masks.of_latents(weights, self.package.pixels_per_latent)
-            left = self._posterior(networks, pixels * (weights < 0.5)) if self.package.inpaints else posterior
-            drawn = normal() if left.std is not None else known  # also where, as in diffusers, it has no use
             if self.package.inpaints:
-                cells = (cells >= 0.5).astype(np.float32)
-                hidden = networks.to_latents(left, drawn)
-                shown = np.concatenate([np.broadcast_to(cells, (len(hidden), *cells.shape[1:])), hidden], axis=1)
-                denoise = _denoiser(networks, context, settings, shown)
+                left = sampled(self._posterior(networks, pixels * (weights < 0.5)))
+                denoise = _denoiser(networks, context, settings, masks.shown(cells, left, len(streams)))
             else:
+                sampled(posterior)  # diffusers draws the rest's posterior here, also where it has no use for it
                 denoise = masks.keeping(_denoiser(networks, context, settings), known, noise, cells, part)
         method = SAMPLERS[plan.sampler]
         top = float(max(self.package.trained.sigmas[-1], part.schedule.sigmas[0]))
@@ -217,9 +219,9 @@ class Pipeline:
             finished = [images.finish(one, picture) for one in finished]
         yield Result(finished, plan, settings, _seconds(timed, begun))
 
-    def _plan(self, settings: Settings, *, image: bool, mask: bool = False, tiles: int = 1) -> tuple[Plan, Part]:
+    def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
         own = self.package
-        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, tiles=tiles)
+        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask)
 
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
         """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""

@@ -52,6 +52,16 @@ class Plan:
         """How many sampler steps run."""
         return max(len(self.levels) - 1, 0)
 
+    def in_tiles(self, tiles: int) -> "Plan":
+        """The plan for a picture of so many tiles, which the UNet and the VAE see one by one."""
+        pictures = {name: count * (1 if name == "text_encoder" else tiles) for name, count in self.calls.items()}
+        return replace(
+            self,
+            network_calls=self.network_calls * tiles,
+            guided_calls=self.guided_calls * tiles,
+            calls=pictures,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON-ready values."""
         return asdict(self) | {
@@ -90,19 +100,18 @@ def make_plan(
     *,
     image: bool,
     mask: bool = False,
-    tiles: int = 1,
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
     ``sampler`` and ``schedule`` are the model's own, for settings that name none. Without an ``image`` the run
     is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
-    With a ``mask`` the picture has a part in the result at every strength. ``tiles`` multiply the calls.
+    With a ``mask`` the picture has a part in the result at every strength.
     """
     sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
     if not image:
         settings = replace(settings, strength=1.0, dial="continuous")
     part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
-    evaluations, guided = (tiles * count for count in _evaluations(settings, part, sampler, trained))
+    evaluations, guided = _evaluations(settings, part, sampler, trained)
     runs = part.schedule.steps > 0
     reads = part.image != 0 or mask
     plan = Plan(
@@ -116,9 +125,9 @@ def make_plan(
         guided_calls=guided,
         calls={
             "text_encoder": (1 + settings.guided) * runs,
-            "vae_encoder": tiles * (runs and reads),
+            "vae_encoder": int(runs and reads),
             "unet": evaluations,
-            "vae_decoder": tiles * runs,
+            "vae_decoder": int(runs),
         },
         noise_share=part.noise_share,
         reads_image=reads,

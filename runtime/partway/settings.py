@@ -9,7 +9,7 @@ import numpy as np
 
 from partway import names
 from partway.dials import DIALS
-from partway.errors import InputError, choose
+from partway.errors import InputError, choose, number
 from partway.noise import GENERATORS
 from partway.samplers import SAMPLERS
 from partway.schedules import Given, Spacing, spacing_of
@@ -85,21 +85,21 @@ class Settings:
 
     def __post_init__(self) -> None:
         keep = partial(object.__setattr__, self)  # the one way to set a field of a frozen record
-        keep("strength", _number("strength", self.strength, 0, 1))
-        keep("guidance_scale", _number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
-        keep("guidance_rescale", _number("guidance_rescale", self.guidance_rescale, 0, 1))
-        keep("guidance_min_sigma", _number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
+        keep("strength", number("strength", self.strength, 0, 1))
+        keep("guidance_scale", number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
+        keep("guidance_rescale", number("guidance_rescale", self.guidance_rescale, 0, 1))
+        keep("guidance_min_sigma", number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
         if self.guidance_max_sigma is not None:
-            keep("guidance_max_sigma", _number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))
+            keep("guidance_max_sigma", number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))
         if self.eta is not None:
-            keep("eta", _number("eta", self.eta, 0, 1))
-        if not _number("steps", self.steps, 1, MAX_STEPS).is_integer():
+            keep("eta", number("eta", self.eta, 0, 1))
+        if not number("steps", self.steps, 1, MAX_STEPS).is_integer():
             raise InputError(f"steps must be a whole number, not {self.steps!r}")
         keep("steps", int(self.steps))
         _text("negative_prompt", self.negative_prompt)
         keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
         keep("variation_seed", _seed(self.variation_seed))
-        keep("variation_strength", _number("variation_strength", self.variation_strength, 0, 1))
+        keep("variation_strength", number("variation_strength", self.variation_strength, 0, 1))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:
@@ -115,9 +115,9 @@ class Settings:
             keep("steps", given.steps)
         if self.tile_overlap is not None:
             limit = (self.tile or MAX_TILE) // 2
-            keep("tile_overlap", int(_number("tile_overlap", self.tile_overlap, 0, limit)))
+            keep("tile_overlap", int(number("tile_overlap", self.tile_overlap, 0, limit)))
         if self.tile is not None:
-            keep("tile", int(_number("tile", self.tile, 8, MAX_TILE)))
+            keep("tile", int(number("tile", self.tile, 8, MAX_TILE)))
         choose("dial", self.dial, DIALS)
         choose("rng", self.rng, GENERATORS)
 
@@ -135,13 +135,6 @@ class Settings:
         """Whether it is needed at this one."""
         low, high = self.guidance_min_sigma, self.guidance_max_sigma
         return self.guided and low < sigma and (high is None or sigma <= high)
-
-
-def _number(name: str, value: float, low: float, high: float) -> float:
-    known = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not known or not low <= value <= high:
-        raise InputError(f"{name} must be between {low} and {high}, not {value!r}")
-    return float(value)
 
 
 def _text(name: str, value: Any) -> str:

@@ -332,3 +332,14 @@ def test_nothing_is_kept_open(toy_folder, picture):
     pipe.engine.release("unet")
     gc.collect()
     assert pipe.img2img(picture, "a room").image.size == picture.size
+
+
+def test_strength_0_loads_no_network(counted, picture, monkeypatch):
+    pipe, engine = counted
+    asked = []
+    signature = type(engine).signature
+    monkeypatch.setattr(type(engine), "signature", lambda self, name: asked.append(name) or signature(self, name))
+    pipe.img2img(picture, "a room", strength=0)
+    assert asked == []
+    pipe.img2img(picture, "a room", strength=0.5, steps=2)
+    assert "unet" in asked

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
-from partway.cli.sweep import sweep
+from partway.cli.arguments import Commands
+from partway.cli.sweep import add_sweep, sweep
 from partway.errors import InputError, PartwayError
 from partway.files import check_writable, unused, write_atomically
 
@@ -22,13 +22,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--room", type=int, default=ROOM, metavar="N", help="which room, 0 .. 999999 (default %(default)s)"
     )
-    parser.add_argument("--strengths", metavar="S,S,...", default=STRENGTHS, help="default: %(default)s")
-    parser.add_argument("-o", "--output", metavar="SHEET", help="default: a new .png in the current folder")
-    parser.add_argument("--save-each", action="store_true", help="write every picture beside the sheet too")
-    add_quiet(parser)
-    add_settings(parser)
-    add_model(parser)
-    parser.set_defaults(command=demo, from_png=None)
+    add_sweep(parser, strengths=STRENGTHS)
+    parser.set_defaults(command=demo)
 
 
 def demo(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from functools import partial
 
 import partway
 from partway.cli.arguments import Commands
-from partway.names import SAMPLER_ALIASES
+from partway.names import A1111_SAMPLERS, SAMPLER_ALIASES
 
 
 def add(commands: Commands) -> None:
@@ -26,7 +26,8 @@ def samplers(options: argparse.Namespace) -> int:
     print(f"{'name':<14} {'order':>5} {'calls':>5}  {'random':<7} {'eta':<6} also called")
     for name, method in partway.SAMPLERS.items():
         eta = "-" if method.eta is None else f"{method.eta:g}"
-        random, others = "yes" if method.stochastic else "no", ", ".join(SAMPLER_ALIASES.get(name, ()))
+        random, label = "yes" if method.stochastic else "no", A1111_SAMPLERS.get(name)
+        others = ", ".join([*([label] if label else []), *SAMPLER_ALIASES.get(name, ())])
         print(f"{name:<14} {method.order:>5} {method.calls:>5}  {random:<7} {eta:<6} {others}".rstrip())
     return 0
 

@@ -36,8 +36,8 @@ def add(commands: Commands) -> None:
     group = parser.add_argument_group("the mask")
     text = "work on the mask's surroundings alone, enlarged to the model's size"
     group.add_argument("--only-masked", action="store_true", default=argparse.SUPPRESS, help=text)
-    for name, what in (("padding", "of surroundings on each side (default 32)"), ("mask_blur", "of fading inside it")):
-        _add_pixels(group, name, what)
+    _add_pixels(group, "padding", f"of surroundings on each side (default {PADDING})")
+    _add_pixels(group, "mask_blur", "of fading inside it")
     parser.set_defaults(command=inpaint)
 
     parser = commands.add_parser("outpaint", help="continue a picture beyond its edges")

@@ -19,13 +19,19 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("sweep", help="one picture at several strengths, on a contact sheet")
     parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
     parser.add_argument("prompt", metavar="PROMPT", help="what the pictures should show, in quotes")
-    parser.add_argument("--strengths", metavar="S,S,...", default="0,0.2,0.4,0.6,0.8,1", help="default: %(default)s")
+    add_sweep(parser, strengths="0,0.2,0.4,0.6,0.8,1")
+    parser.set_defaults(command=sweep)
+
+
+def add_sweep(parser: argparse.ArgumentParser, *, strengths: str) -> None:
+    """Add what `sweep` reads beside the input and the prompt, with the strengths to run by default."""
+    parser.add_argument("--strengths", metavar="S,S,...", default=strengths, help="default: %(default)s")
     parser.add_argument("-o", "--output", metavar="SHEET", help="default: a new .png in the current folder")
     parser.add_argument("--save-each", action="store_true", help="write every picture beside the sheet too")
     add_quiet(parser)
     add_settings(parser)
     add_model(parser)
-    parser.set_defaults(command=sweep, from_png=None)
+    parser.set_defaults(from_png=None)
 
 
 def sweep(options: argparse.Namespace) -> int:

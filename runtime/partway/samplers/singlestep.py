@@ -1,10 +1,11 @@
 """Samplers that remember nothing: one evaluation a step, or two with one at a level of their own."""
 
+from collections.abc import Callable
 from math import sqrt
 
 from partway.levels import NoiseLevel, Trained
 from partway.samplers.steps import slide, slope, split
-from partway.sampling import Denoiser, Evaluation, Noise, State
+from partway.sampling import Array, Denoiser, Evaluation, Noise, State
 
 
 def euler(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise, *, eta: float = 0.0) -> State:
@@ -43,17 +44,11 @@ def dpm2(
     eta: float = 0.0,
 ) -> State:
     """DPM-Solver-2 in the form of Karras et al. 2022 (Algorithm 2): a step by the slope at its middle in log sigma."""
-    first = Evaluation(now, state.x, denoise(state.x, now))
-    kept, fresh = split(now, to.sigma, eta)
-    if to.sigma == 0:
-        return state.advanced(slide(first, 0.0), first)
-    middle = trained.level(sqrt(now.sigma * kept))
-    guess = slide(first, middle.sigma)
-    second = Evaluation(middle, guess, denoise(guess, middle))
-    x = state.x + (kept - now.sigma) * slope(second)
-    if eta:
-        x += fresh * noise(now.sigma, to.sigma)
-    return state.advanced(x, first)
+
+    def arrive(middle: Evaluation, kept: float) -> Array:
+        return state.x + (kept - now.sigma) * slope(middle)
+
+    return _by_the_middle(denoise, state, now, to, noise, trained, eta, arrive)
 
 
 def dpmpp_2s(
@@ -67,13 +62,31 @@ def dpmpp_2s(
     eta: float = 0.0,
 ) -> State:
     """DPM-Solver++(2S) (Lu et al. 2022, arXiv 2211.01095, Algorithm 1); with ``eta`` in (0, 1] its ancestral form."""
+
+    def arrive(middle: Evaluation, kept: float) -> Array:
+        return middle.denoised + (state.x - middle.denoised) * (kept / now.sigma)
+
+    return _by_the_middle(denoise, state, now, to, noise, trained, eta, arrive)
+
+
+def _by_the_middle(
+    denoise: Denoiser,
+    state: State,
+    now: NoiseLevel,
+    to: NoiseLevel,
+    noise: Noise,
+    trained: Trained,
+    eta: float,
+    arrive: Callable[[Evaluation, float], Array],
+) -> State:
+    """A step that evaluates its middle in log sigma; ``arrive`` makes of that, and of the noise kept, where it ends."""
     first = Evaluation(now, state.x, denoise(state.x, now))
-    kept, fresh = split(now, to.sigma, eta)
     if to.sigma == 0:
         return state.advanced(slide(first, 0.0), first)
+    kept, fresh = split(now, to.sigma, eta)
     middle = trained.level(sqrt(now.sigma * kept))
-    target = denoise(slide(first, middle.sigma), middle)
-    x = target + (state.x - target) * (kept / now.sigma)
+    guess = slide(first, middle.sigma)
+    x = arrive(Evaluation(middle, guess, denoise(guess, middle)), kept)
     if eta:
         x += fresh * noise(now.sigma, to.sigma)
     return state.advanced(x, first)
