@@ -15,12 +15,10 @@ from transformers import CLIPTokenizer
 from . import training
 from .latents import scaling_factor
 from .networks import make_text_encoder, make_unet
-from .train_unet import BETAS, empty_tokens
+from .train_unet import BETA_SCHEDULE, empty_tokens
 
 SCHEDULER: dict[str, Any] = {
-    "beta_start": BETAS[0],
-    "beta_end": BETAS[1],
-    "beta_schedule": "scaled_linear",
+    "beta_schedule": BETA_SCHEDULE,
     "num_train_timesteps": 1000,
     "prediction_type": "v_prediction",
 }

@@ -23,8 +23,8 @@ from partway_rooms import HELD_OUT
 from partway_rooms.renderer import KINDS, LIGHTS, STYLES
 from partway_rooms.renderer.captions import MEDIUM_WORDS
 
-from .probe import NAMES, load_probe, read, true_labels, true_map
-from .renders import picture
+from .probe import NAMES, load_probe, read, true_labels
+from .renders import picture, true_map
 
 STRENGTHS = (*(round(0.1 * i, 1) for i in range(11)), 0.45)
 WORDS: dict[str, dict[str, str]] = {

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
 
-from partway_rooms.renderer import KINDS, LIGHTS, MEDIA, STYLES, object_map, sample_layout, sample_look
+from partway_rooms.renderer import KINDS, LIGHTS, MEDIA, STYLES, sample_look
 
 from . import training
-from .renders import SHARD, open_shard
+from .renders import SHARD, open_shard, shard_maps
 from .train_vae import to_input
 
 NAMES: dict[str, tuple[str, ...]] = {"style": tuple(STYLES), "light": tuple(LIGHTS), "medium": MEDIA}
-BLOCK = 4
 SEED = 4
 RATE = 2e-3
 
@@ -66,24 +65,10 @@ class Probe(nn.Module):
         return Reading(self.objects(x), *(self.heads[name](seen) for name in NAMES))
 
 
-def true_map(seed: int) -> NDArray[np.uint8]:
-    """Object classes of a room, one for each block, (64, 64)."""
-    return object_map(sample_layout(seed))[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
-
-
 def true_labels(seed: int) -> list[int]:
     """Numbers of style, light and medium of a picture."""
     look = sample_look(seed)
     return [values.index(getattr(look, name)) for name, values in NAMES.items()]
-
-
-def shard_maps(run: Path, index: int) -> NDArray[np.uint8]:
-    """Object maps of a shard, kept on disk, (512, 64, 64)."""
-    path = run / "maps" / f"{index:05d}.npy"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.stack([true_map(seed) for seed in range(index * SHARD, (index + 1) * SHARD)]))
-    return np.asarray(np.load(path))
 
 
 def disturb(x: torch.Tensor, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from partway_rooms.renderer import Picture, render, sample_layout, sample_look
+from partway_rooms.renderer import Picture, object_map, render, sample_layout, sample_look
 
 SHARD = 512
+BLOCK = 4  # pixels across what an object map of this folder tells as one
 
 
 def picture(seed: int, size: int = 256) -> Picture:
@@ -55,6 +56,20 @@ def open_shard(run: Path, index: int, wait: bool = True) -> NDArray[np.uint8]:
     while wait and not path.exists():
         time.sleep(2)
     return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def true_map(seed: int) -> NDArray[np.uint8]:
+    """Object classes of a room, one for each block, (64, 64)."""
+    return object_map(sample_layout(seed))[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
+
+
+def shard_maps(run: Path, index: int) -> NDArray[np.uint8]:
+    """Object maps of a shard, kept on disk, (512, 64, 64)."""
+    path = run / "maps" / f"{index:05d}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.stack([true_map(seed) for seed in range(index * SHARD, (index + 1) * SHARD)]))
+    return np.asarray(np.load(path))
 
 
 def main() -> None:

@@ -12,13 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from partway.levels import trained
+
 from . import training
 from .latents import Shard, check_owner, read_latents, scaling_factor
 from .networks import TOKENS, make_text_encoder, make_unet
 
 SEED = 2
 DROP = 0.1
-BETAS = (0.00085, 0.02)  # scaled linear; ends noisier than Stable Diffusion's, so that the mean brightness is lost too
+# Cosine (Nichol and Dhariwal 2021): latents of half Stable Diffusion's side lose their layout at half its sigma
+# (Hoogeboom et al. 2023, arXiv 2301.11093), so the middle has less noise than there; the end has more, so that
+# text-to-image starts from no brightness of its own.
+BETA_SCHEDULE = "squaredcos_cap_v2"
 EVERY = 1000  # steps between checkpoints
 
 
@@ -33,8 +38,7 @@ class Batch(NamedTuple):
 
 def alphas() -> torch.Tensor:
     """Cumulative alphas of the thousand timesteps, float32."""
-    betas = torch.linspace(BETAS[0] ** 0.5, BETAS[1] ** 0.5, 1000, dtype=torch.float64) ** 2
-    return torch.cumprod(1 - betas, 0).float()
+    return torch.from_numpy(1 / (1 + trained(BETA_SCHEDULE).sigmas ** 2)).float()
 
 
 def batch_at(data: Shard, step: int, size: int, scale: float, empty: np.ndarray) -> Batch:
@@ -96,8 +100,9 @@ def main() -> None:
     if state:
         unet.load_state_dict(state["unet"])
         text_encoder.load_state_dict(state["text_encoder"])
-        optimiser.load_state_dict(state["optimiser"])
         averaged, first = state["averaged"], state["step"]
+    if "optimiser" in state:  # not in a run that begins with a package's weights
+        optimiser.load_state_dict(state["optimiser"])
     training.cut_log(log_path, first)
     log, total = training.Log(log_path), 0.0
     for step in range(first, args.steps):

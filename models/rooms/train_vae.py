@@ -6,7 +6,7 @@ stopped. The shards come from `python -m models.rooms.renders`, which may still 
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,10 +16,15 @@ from partway_rooms import HELD_OUT
 
 from . import training
 from .networks import make_vae
-from .renders import SHARD, open_shard, pictures
+from .renders import BLOCK, SHARD, open_shard, pictures, shard_maps
+from .structure import Reader, structure_loss
 
-CROPS = ((64, 16), (128, 8))  # side, pictures a step: first many small crops, which learn faster, then larger ones
+# Steps, side, pictures a step: first many small crops, which learn faster, then larger ones, then whole pictures, as
+# the autoencoder is used: its normalisation sees all of a picture, and its corners are learnt.
+STAGES = ((2700, 64, 16), (1200, 128, 8), (1000, 256, 4))
+STEPS = sum(steps for steps, _, _ in STAGES)
 KL_WEIGHT = 5e-5
+STRUCTURE_WEIGHT = 0.03
 FIRST_LOG_VARIANCE = -6.0  # the posterior starts narrow: at 0 its noise drowns the untrained means for a thousand steps
 SEED = 1
 
@@ -29,17 +34,37 @@ def to_input(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def batch_at(run: Path, step: int, small: int, shards: int) -> torch.Tensor:
-    """Crops of one step: a shuffled pass over each shard in turn; large crops from step `small` on."""
-    side, count = CROPS[step >= small]
+def stage_at(step: int) -> tuple[int, int]:
+    """Side of the crops and pictures a step; what comes after the last stage is like it."""
+    for steps, side, count in STAGES[:-1]:
+        if step < steps:
+            return side, count
+        step -= steps
+    return STAGES[-1][1:]
+
+
+class Crops(NamedTuple):
+    """Pictures (B, 3, s, s) in [-1, 1] and their objects, (B, s / 4, s / 4) class numbers."""
+
+    pixels: torch.Tensor
+    objects: torch.Tensor
+
+
+def batch_at(run: Path, step: int, shards: int) -> Crops:
+    """Crops of one step: a shuffled pass over each shard in turn."""
+    side, count = stage_at(step)
     turn, place = divmod(step * count, SHARD)
-    shard = open_shard(run, turn % shards)
+    shard, maps = open_shard(run, turn % shards), shard_maps(run, turn % shards)
     order = np.random.default_rng([SEED, 1, turn]).permutation(SHARD)[place : place + count]
     rng = np.random.default_rng([SEED, 2, step])
-    corners = rng.integers(0, (256 - side) // 4 + 1, (len(order), 2)) * 4  # the blocks of pixel art stay whole
-    crops = [shard[i, y : y + side, x : x + side] for i, (y, x) in zip(order, corners, strict=True)]
-    mirrored = [c[:, ::-1] if flip else c for c, flip in zip(crops, rng.random(len(order)) < 0.5, strict=True)]
-    return to_input(np.stack(mirrored))
+    corners = rng.integers(0, (256 - side) // BLOCK + 1, (len(order), 2))  # the blocks of pixel art stay whole
+    pixels, objects = [], []
+    for i, (y, x), flip in zip(order, corners, rng.random(len(order)) < 0.5, strict=True):
+        across = slice(None, None, -1 if flip else 1)
+        area = [slice(BLOCK * at, BLOCK * at + side) for at in (y, x)]
+        pixels.append(shard[i, area[0], area[1]][:, across])
+        objects.append(maps[i, y : y + side // BLOCK, x : x + side // BLOCK][:, across])
+    return Crops(to_input(np.stack(pixels)), torch.from_numpy(np.stack(objects).astype(np.int64)))
 
 
 def new_vae() -> Any:
@@ -89,8 +114,7 @@ def main() -> None:
     """Trains until the step count is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=3900)
-    parser.add_argument("--small", type=int, default=2700, help="steps with small crops")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--shards", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
@@ -98,21 +122,26 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(SEED)
-    vae = new_vae()
+    vae, reader = new_vae(), Reader().to(memory_format=torch.channels_last)
     weights = list(vae.parameters())
-    optimiser = training.Optimiser([vae], args.rate, 1e-4)
+    optimiser = training.Optimiser([vae, reader], args.rate, 1e-4)
     averaged = [p.detach().clone() for p in weights]
     path, log_path = args.run / "vae.pt", args.run / "vae.jsonl"
     state, first = training.load(path), 0
     if state:
         vae.load_state_dict(state["vae"])
-        optimiser.load_state_dict(state["optimiser"])
         averaged, first = state["averaged"], state["step"]
+    if "optimiser" in state:  # not in a run that begins with a package's weights
+        reader.load_state_dict(state["reader"])
+        optimiser.load_state_dict(state["optimiser"])
     training.cut_log(log_path, first)
-    log, sums = training.Log(log_path), np.zeros(3)
+    log, sums = training.Log(log_path), np.zeros(4)
 
     def keep(step: int) -> None:
-        training.save(path, vae=vae.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step)
+        training.save(
+            path, vae=vae.state_dict(), reader=reader.state_dict(), optimiser=optimiser.state_dict(),
+            averaged=averaged, step=step,
+        )  # fmt: skip
         current = [p.detach().clone() for p in weights]
         with torch.no_grad():
             for p, mean in zip(weights, averaged, strict=True):
@@ -123,20 +152,25 @@ def main() -> None:
                 p.copy_(value)
 
     for step in range(first, args.steps):
-        x = batch_at(args.run, step, args.small, args.shards).contiguous(memory_format=torch.channels_last)
+        x, objects = batch_at(args.run, step, args.shards)
+        x, noise = x.contiguous(memory_format=torch.channels_last), training.generator(SEED, step)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(x).latent_dist
-            y = vae.decode(posterior.sample(generator=training.generator(SEED, step))).sample
+            y = vae.decode(posterior.sample(generator=noise)).sample
+            structure = structure_loss(reader, posterior.mean, objects, noise)
         error, spread = y.float() - x, posterior.kl().mean() / posterior.mean[0].numel()
-        loss = reconstruction_loss(error) + KL_WEIGHT * spread
+        loss = reconstruction_loss(error) + KL_WEIGHT * spread + STRUCTURE_WEIGHT * structure
         optimiser.step(loss, training.rate(step, args.steps, args.rate))
         training.average(averaged, weights, step)
-        sums += [loss.item(), error.square().mean().item(), spread.item()]
+        sums += [loss.item(), error.square().mean().item(), spread.item(), structure.item()]
         if (step + 1) % args.report == 0:
             mean = sums / args.report
             sums[:] = 0
             psnr = round(float(6.02 - 10 * np.log10(mean[1])), 2)
-            log(step=step + 1, loss=round(mean[0], 5), crop_psnr=psnr, kl=round(mean[2], 3))
+            log(
+                step=step + 1, loss=round(mean[0], 5), crop_psnr=psnr, kl=round(mean[2], 3),
+                structure=round(mean[3], 4),
+            )  # fmt: skip
         if (step + 1) % (10 * args.report) == 0 or step + 1 == args.steps:
             keep(step + 1)
 
