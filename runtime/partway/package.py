@@ -19,7 +19,7 @@ from partway.predictions import PREDICTIONS
 NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
-_FAMILIES = ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "LatentConsistencyModel")
+_FAMILIES = ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "StableDiffusionInstructPix2Pix", "LatentConsistencyModel")
 _SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -33,6 +33,9 @@ class Package:
     trained         the noise levels the model was trained on
     sampler, schedule  what its ``scheduler_config.json`` suggests
     inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
+    guidance        a row of `partway.guidance.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
+                    channels for 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance_width  of the input that takes the guidance scale, 0 where there is none
     latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
     multiple        pictures are padded to a multiple of this many pixels
     size            (width, height) the model was trained for, in pixels
@@ -48,6 +51,8 @@ class Package:
     sampler: str
     schedule: str
     inpaints: bool
+    guidance: str
+    guidance_width: int
     latent_channels: int
     latent_scale: float
     latent_shift: float
@@ -85,10 +90,11 @@ def _read(root: Path) -> Package:
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)
     channels = int(vae.get("latent_channels", 4))
     taken = int(unet.get("in_channels", channels))
-    if taken not in (channels, 2 * channels + 1):
+    instructed, width = taken == 2 * channels, int(unet.get("time_cond_proj_dim") or 0)
+    if taken not in (channels, 2 * channels, 2 * channels + 1):
         raise PackageError(
-            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; "
-            f"it runs those of {channels}, and of {2 * channels + 1} for inpainting"
+            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; it runs "
+            f"those of {channels}, of {2 * channels} for instructions, and of {2 * channels + 1} for inpainting"
         )
     scheduler = _json(root / "scheduler/scheduler_config.json")
     prediction = str(scheduler.get("prediction_type", "epsilon"))
@@ -105,7 +111,9 @@ def _read(root: Path) -> Package:
         trained=_trained(scheduler, root),
         sampler=_sampler(scheduler),
         schedule=_schedule(scheduler),
-        inpaints=taken != channels,
+        inpaints=taken == 2 * channels + 1,
+        guidance="instruction" if instructed else "embedded" if width else "pair",
+        guidance_width=width,
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
         latent_shift=float(vae.get("shift_factor") or 0.0),
