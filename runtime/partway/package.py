@@ -7,7 +7,7 @@ inside. What this project's own export adds is in ``partway.json`` and is option
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,18 @@ from partway import names
 from partway.errors import InputError, PackageError
 from partway.levels import Trained, trained
 from partway.predictions import PREDICTIONS
+from partway.settings import Settings
 
 NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
-_FAMILIES = ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "StableDiffusionInstructPix2Pix", "LatentConsistencyModel")
+_FAMILIES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2Img",
+    "StableDiffusionInpaint",
+    "StableDiffusionInstructPix2Pix",
+    "LatentConsistencyModel",
+)
 _SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -40,6 +47,7 @@ class Package:
     multiple        pictures are padded to a multiple of this many pixels
     size            (width, height) the model was trained for, in pixels
     manifest        contents of partway.json, or empty
+    defaults        settings that suit it, by name, where the user gives none (`partway.catalog`)
     """
 
     root: Path
@@ -60,11 +68,22 @@ class Package:
     multiple: int
     size: tuple[int, int]
     manifest: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self, given: Mapping[str, object]) -> Settings:
+        """The settings of a run: what is given, else what suits the model, else the defaults of `Settings`."""
+        chosen: dict[str, Any] = {**self.defaults, **given}
+        return Settings(**chosen)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
         h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
         return (1, self.latent_channels, h, w)
+
+
+def runs(family: str) -> bool:
+    """Whether partway runs the models of a pipeline class, be it diffusers', optimum's for ONNX, or for OpenVINO."""
+    return family.removeprefix("ORT").removeprefix("OV").startswith(_FAMILIES)
 
 
 def open_package(path: str | Path) -> Package:
@@ -83,8 +102,7 @@ def _read(root: Path) -> Package:
         raise PackageError(f"there is no model folder {str(root)!r}; export one with: partway export SOURCE {root}")
     index = _json(root / "model_index.json")
     family = str(index.get("_class_name", "unknown"))
-    name = family.removeprefix("ORT").removeprefix("OV")
-    if not name.startswith(_FAMILIES):
+    if not runs(family):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x and 2.x pipelines")
     format_, networks = _networks(root)
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)

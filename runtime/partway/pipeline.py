@@ -115,7 +115,7 @@ class Pipeline:
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
         """What a run with these settings would do; ``image`` False for text-to-image."""
-        return self._plan(Settings(**settings), image=image)[0]
+        return self._plan(self.package.settings(settings), image=image)[0]
 
     def stream(
         self,
@@ -132,7 +132,7 @@ class Pipeline:
         ``image`` is a picture, or a picture with its mask from `partway.masks.edit`. With ``instruct`` the prompt says
         what to change in it.
         """
-        chosen = Settings(**settings)
+        chosen = self.package.settings(settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None

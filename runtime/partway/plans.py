@@ -143,9 +143,7 @@ def make_plan(
     return plan, part
 
 
-def _evaluations(
-    settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided
-) -> tuple[int, int]:
+def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided) -> tuple[int, int]:
     """Network evaluations and those of several predictions, counted by running the sampler itself on one number."""
     count = guided = 0
 

@@ -69,7 +69,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model and the arguments of `partway.load`."""
     group = parser.add_argument_group("what to run it on")
-    text = "a folder made by partway export or by optimum, or a Hub id (default: rooms, built in)"
+    text = "a folder made by partway export or by optimum, a Hub id, or one of: partway models (default: rooms)"
     group.add_argument("--model", "-m", metavar="MODEL", help=text)
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_engine(group)
