@@ -98,7 +98,7 @@ def match(dial: str, strength: float, /, model: str | Path | None = None, **sett
     Model and settings as in `plan`; raises as `load` does.
     """
     own = None if model is None else suited(open_package(locate(model)), model)
-    wanted = {**settings, "dial": dial, "strength": strength}
+    wanted: Options = {**settings, "dial": dial, "strength": strength}
     chosen = own.settings(wanted) if own else Settings(**wanted)
     levels = own.trained if own else trained()
     sampler, schedule = (own.sampler, own.schedule) if own else _USUAL

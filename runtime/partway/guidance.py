@@ -1,16 +1,9 @@
-"""Guidance: how several predictions, each (B, C, h, w), become the one that the sampler is given.
+"""Guidance: functions of a network's outputs, each (B, C, h, w), that give the one output a sampler works with."""
 
-What a call makes depends on the model: a row of `GUIDED`, the last of whose views is that of a call without guidance.
-"""
-
-from collections.abc import Callable, Sequence
 from math import log
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from partway.settings import Settings
 
 Array = NDArray[np.float32]
 
@@ -43,44 +36,6 @@ def embedding(scale: float, width: int) -> Array:
     Luo et al. 2023 (arXiv 2310.04378, section 4.2), whose own scale counts from 0.
     """
     half = width // 2
-    rates = np.exp(np.arange(half) * (-log(10000) / (half - 1))).astype(np.float32)
+    rates = np.exp(np.arange(half) * (-log(10000) / max(half - 1, 1))).astype(np.float32)
     angles = np.float32(1000 * (scale - 1)) * rates
     return np.concatenate([np.sin(angles), np.cos(angles), np.zeros(width % 2, np.float32)])[None]
-
-
-class View(NamedTuple):
-    """What the network is shown for one prediction: the prompt or the negative one, the picture or none."""
-
-    prompt: bool
-    picture: bool = True  # for networks that take one
-
-
-class Guided(NamedTuple):
-    """A way of being guided: the predictions that a guided call makes, and what is made of them."""
-
-    views: tuple[View, ...]
-    combine: Callable[[Sequence[Array], Settings], Array]
-
-    def seen(self, settings: Settings) -> tuple[View, ...]:
-        """The views that a run with these settings needs at some level."""
-        return self.views if settings.guided else self.views[-1:]
-
-    def seen_at(self, settings: Settings, sigma: float) -> tuple[View, ...]:
-        """The views that it needs at this one: the last of those above."""
-        return self.views if settings.guided_at(sigma) else self.views[-1:]
-
-
-def _pair(outputs: Sequence[Array], settings: Settings) -> Array:
-    return guided(*outputs, scale=settings.guidance_scale, rescale=settings.guidance_rescale)
-
-
-def _instruction(outputs: Sequence[Array], settings: Settings) -> Array:
-    output = instructed(*outputs, scale=settings.guidance_scale, image_scale=settings.image_guidance_scale)
-    return rescaled(output, outputs[-1], settings.guidance_rescale)
-
-
-GUIDED: dict[str, Guided] = {
-    "pair": Guided((View(prompt=False), View(prompt=True)), _pair),
-    "instruction": Guided((View(False, False), View(False, True), View(True, True)), _instruction),
-    "embedded": Guided((View(prompt=True),), lambda outputs, settings: outputs[-1]),  # the network does it by itself
-}

@@ -90,6 +90,10 @@ class Networks:
         except KeyError as missing:
             raise NetworkError(f"the unet has no input {missing}; export the model again") from None
         scale = names.pop("timestep_cond", None)
+        if (scale is not None) != (self.package.guidance == "embedded"):
+            raise NetworkError(
+                "the unet and its config.json differ on whether it takes the guidance scale; export again"
+            )
         if names:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
         ports = self.engine.signature("unet").inputs

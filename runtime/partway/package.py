@@ -40,7 +40,7 @@ class Package:
     trained         the noise levels the model was trained on
     sampler, schedule  what its ``scheduler_config.json`` suggests
     inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
-    guidance        a row of `partway.guidance.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
+    guidance        a row of `partway.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
                     channels for 4), "embedded" if it takes the guidance scale, else "pair"
     guidance_width  of the input that takes the guidance scale, 0 where there is none
     latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale

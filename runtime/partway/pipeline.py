@@ -16,7 +16,6 @@ from partway.dials import Part
 from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
-from partway.guidance import GUIDED
 from partway.levels import NoiseLevel
 from partway.networks import Networks, Posterior
 from partway.noise import GENERATORS, turned
@@ -28,6 +27,7 @@ from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.settings import Options, Settings
 from partway.tokens import Tokenizer
+from partway.views import GUIDED
 
 Array = NDArray[np.float32]
 

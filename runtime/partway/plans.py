@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from partway.dials import DIALS, Part
-from partway.guidance import GUIDED, Guided
 from partway.levels import NoiseLevel, Trained
 from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
 from partway.schedules import Spacing, spacing_of
 from partway.settings import Settings
+from partway.views import GUIDED, Guided
 
 
 @dataclass(frozen=True)
