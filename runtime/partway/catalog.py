@@ -1,6 +1,5 @@
 """Well-known models by a short name, from ``catalog.toml`` beside this file, which is installed with the package."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -30,6 +29,8 @@ class Entry:
 @cache
 def entries() -> Mapping[str, Entry]:
     """Every entry by its name, in the file's order."""
+    import tomllib  # not at start-up, where nobody may ask for a name
+
     rows: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
     return {name: Entry(name=name, **row) for name, row in rows.items()}
 

@@ -3,13 +3,14 @@
 import re
 import shutil
 import tomllib
+from dataclasses import replace
 from importlib import resources
 
 import pytest
 
 import partway
 import toy
-from partway import SAMPLERS, SCHEDULES, PackageError, Settings, catalog, cli
+from partway import SAMPLERS, SCHEDULES, PackageError, Settings, cli
 from partway.catalog import entries, near, suited
 from partway.hub import BUILT_IN, locate
 from partway.package import open_package, runs
@@ -98,9 +99,9 @@ def test_defaults_hold_where_the_user_gives_none(turbo):
 def test_the_source_in_a_manifest_counts_before_the_folder_s_name(turbo):
     package = open_package(turbo)
     lcm = entries()["lcm-dreamshaper-7"]
-    named = suited(catalog.replace(package, manifest={"source": lcm.source}), turbo)
+    named = suited(replace(package, manifest={"source": lcm.source}), turbo)
     assert (named.sampler, named.settings({}).guidance_scale) == ("lcm", 8.5)
-    other = suited(catalog.replace(package, manifest={"source": "someone/else"}), turbo)
+    other = suited(replace(package, manifest={"source": "someone/else"}), turbo)
     assert other.settings({}) == Settings()
 
 

@@ -62,6 +62,16 @@ def test_guidance_in_an_interval(pix, picture):
     assert 0 < run.plan.guided_calls < run.plan.network_calls == 8
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_smaller_batches_change_nothing(pix, instruct_folder, picture, batch):
+    small = partway.load(instruct_folder, batch=batch)
+    seeds = {"steps": 4, "seed": (1, 2)}
+    for one, other in zip(
+        small.instruct(picture, "snow", **seeds).images, pix.instruct(picture, "snow", **seeds).images, strict=True
+    ):
+        assert np.abs(np.asarray(one, float) - np.asarray(other, float)).max() <= 1
+
+
 def test_tiles(pix, picture):
     large = picture.resize((96, 64))
     tiled = pix.instruct(large, "snow", steps=3, tile=32)
