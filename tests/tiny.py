@@ -5,6 +5,9 @@
 - ``sd1``: SD 1.5 in small (8 heads everywhere, convolution projections, quick_gelu, epsilon, PNDM)
 - ``sd2``: SD 2.x in small (heads per level, linear projections, gelu, pad token "!", epsilon)
 - ``sd2-v``: the same with v-prediction
+- ``sd1-inpaint``: sd1 with a UNet of nine channels
+- ``sd1-instruct``: sd1 with a UNet of eight, InstructPix2Pix
+- ``lcm``: sd1 distilled with guidance: its UNet takes the guidance scale, its scheduler is LCM's
 
 Weights are scaled so that nothing is degenerate: the UNet's output has a standard deviation of about 1 and
 follows prompt and timestep, latents have a standard deviation of about 1, decoded pictures have contrast.
@@ -22,6 +25,7 @@ PHRASES = (
 )
 DIM = 32  # width of the text embeddings
 LENGTH = 77
+WIDTH = 16  # of the embedding of the guidance scale
 LATENT_SIZE = 32  # pictures are 256 x 256 by default
 
 
@@ -67,7 +71,7 @@ def _scale(layer: Any, rows: slice, factor: float) -> None:
 
 
 def _channels(kind: str) -> int:
-    return 9 if kind == "sd1-inpaint" else 4
+    return {"sd1-inpaint": 9, "sd1-instruct": 8}.get(kind, 4)
 
 
 def _unet(torch: Any, kind: str) -> Any:
@@ -85,16 +89,20 @@ def _unet(torch: Any, kind: str) -> Any:
         cross_attention_dim=DIM,
         attention_head_dim=[4, 8] if second else 8,  # a number of heads, in spite of the name
         use_linear_projection=second,
+        time_cond_proj_dim=WIDTH if kind == "lcm" else None,
     ).eval()
     # Untrained attention averages over the tokens, and untrained time embeddings are faint: louder, so that
     # prompt and timestep matter as they do in a trained network.
     for name, parameter in unet.named_parameters():
-        if name.endswith(("attn2.to_out.0.weight", "time_emb_proj.weight")):
+        if name.endswith(("attn2.to_out.0.weight", "time_emb_proj.weight", "cond_proj.weight")):
             parameter.data *= 4
         elif name.endswith(("attn2.to_q.weight", "attn2.to_k.weight")):
             parameter.data *= 3
     out = unet(
-        torch.randn(2, _channels(kind), 16, 16), torch.tensor([200.0, 700.0]), torch.randn(2, LENGTH, DIM)
+        torch.randn(2, _channels(kind), 16, 16),
+        torch.tensor([200.0, 700.0]),
+        torch.randn(2, LENGTH, DIM),
+        timestep_cond=torch.randn(2, WIDTH) if kind == "lcm" else None,
     ).sample
     _scale(unet.conv_out, slice(None), 1 / float(out.std()))
     return unet
@@ -133,7 +141,7 @@ def _text_encoder(torch: Any, kind: str, vocabulary: int, pad: int) -> Any:
         num_attention_heads=4,
         max_position_embeddings=LENGTH,
         projection_dim=DIM,
-        hidden_act="quick_gelu" if kind.startswith("sd1") else "gelu",
+        hidden_act="gelu" if kind.startswith("sd2") else "quick_gelu",
         bos_token_id=vocabulary - 2,
         eos_token_id=vocabulary - 1,
         pad_token_id=pad,
@@ -144,37 +152,52 @@ def _text_encoder(torch: Any, kind: str, vocabulary: int, pad: int) -> Any:
     return encoder
 
 
+def _scheduler(diffusers: Any, kind: str) -> Any:
+    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    if kind == "lcm":
+        return diffusers.LCMScheduler(**betas, set_alpha_to_one=True)
+    return diffusers.PNDMScheduler(
+        **betas,
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction" if kind == "sd2-v" else "epsilon",
+    )
+
+
+CLASSES = {
+    "sd1": "StableDiffusionPipeline",
+    "sd1-inpaint": "StableDiffusionInpaintPipeline",
+    "sd1-instruct": "StableDiffusionInstructPix2PixPipeline",
+    "sd2": "StableDiffusionPipeline",
+    "sd2-v": "StableDiffusionPipeline",
+    "lcm": "LatentConsistencyModelPipeline",
+}
+
+
 def build(folder: str | Path, kind: str = "sd1", seed: int = 0) -> Path:
-    """Write a StableDiffusionPipeline of ``kind`` with random weights into ``folder``; return the folder.
+    """Write the diffusers pipeline of ``kind`` with random weights into ``folder``; return the folder.
 
     The same ``kind`` and ``seed`` give the same weights. Raises ValueError for an unknown kind.
     """
-    if kind not in ("sd1", "sd1-inpaint", "sd2", "sd2-v"):
-        raise ValueError(f"unknown kind {kind!r}; choose one of: sd1, sd1-inpaint, sd2, sd2-v")
+    if kind not in CLASSES:
+        raise ValueError(f"unknown kind {kind!r}; choose one of: {', '.join(CLASSES)}")
+    import diffusers
     import torch
-    from diffusers import PNDMScheduler, StableDiffusionInpaintPipeline, StableDiffusionPipeline
     from transformers import CLIPTokenizer
 
     folder = Path(folder)
-    pad_token = "<|endoftext|>" if kind.startswith("sd1") else "!"
+    pad_token = "!" if kind.startswith("sd2") else "<|endoftext|>"
     vocabulary = write_tokenizer(folder / "tokenizer", pad_token)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        pipe = (StableDiffusionInpaintPipeline if kind.endswith("inpaint") else StableDiffusionPipeline)(
+        pipe = getattr(diffusers, CLASSES[kind])(
             unet=_unet(torch, kind),
             vae=_vae(torch),
             text_encoder=_text_encoder(torch, kind, vocabulary, tokenizer.pad_token_id),
             tokenizer=tokenizer,
-            scheduler=PNDMScheduler(
-                beta_start=0.00085,
-                beta_end=0.012,
-                beta_schedule="scaled_linear",
-                skip_prk_steps=True,
-                set_alpha_to_one=False,
-                steps_offset=1,
-                prediction_type="v_prediction" if kind == "sd2-v" else "epsilon",
-            ),
+            scheduler=_scheduler(diffusers, kind),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,

@@ -18,8 +18,19 @@ LATENTS = 4
 CHARACTERS = [chr(c) for c in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
 
 
-def build(folder: Path, *, prediction: str = "epsilon", timestep: str = "float32", batch: int | str = "batch") -> Path:
-    """Write the folder; ``timestep`` is the type of that input, ``batch`` the UNet's batch (a number fixes it)."""
+def build(
+    folder: Path,
+    *,
+    prediction: str = "epsilon",
+    timestep: str = "float32",
+    batch: int | str = "batch",
+    instruct: bool = False,
+    guidance_width: int = 0,
+) -> Path:
+    """Write the folder; ``timestep`` is the type of that input, ``batch`` the UNet's batch (a number fixes it).
+
+    With ``instruct`` the UNet takes the picture's latents too, with ``guidance_width`` the guidance scale.
+    """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     _json(folder / "model_index.json", {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.39.0"})
@@ -35,11 +46,13 @@ def build(folder: Path, *, prediction: str = "epsilon", timestep: str = "float32
             "steps_offset": 1,
         },
     )
-    _json(folder / "unet/config.json", {"in_channels": LATENTS, "sample_size": 8, "block_out_channels": [8, 8]})
+    channels = 2 * LATENTS if instruct else LATENTS
+    unet = {"in_channels": channels, "sample_size": 8, "block_out_channels": [8, 8]}
+    _json(folder / "unet/config.json", unet | ({"time_cond_proj_dim": guidance_width} if guidance_width else {}))
     _json(folder / "vae_decoder/config.json", {"latent_channels": LATENTS, "block_out_channels": [8] * 4})
     _tokenizer(folder / "tokenizer")
     _text_encoder(folder / "text_encoder", rng)
-    _unet(folder / "unet", rng, timestep, batch)
+    _unet(folder / "unet", rng, timestep, batch, channels, guidance_width)
     _vae(folder)
     return folder
 
@@ -64,7 +77,9 @@ def _text_encoder(folder: Path, rng: np.random.Generator) -> None:
     )
 
 
-def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | str) -> None:
+def _unet(
+    folder: Path, rng: np.random.Generator, timestep: str, batch: int | str, channels: int, guidance_width: int
+) -> None:
     kind = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}[timestep]
     make = helper.make_node
     nodes = [
@@ -72,11 +87,14 @@ def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | st
         make("Mul", ["t", "rate"], ["decay"]),
         make("Exp", ["decay"], ["exp"]),
         make("Sub", ["one", "exp"], ["share"]),
-        make("Mul", ["sample", "share"], ["gaussian"]),
+        make("Slice", ["sample", "first", "last", "axis"], ["noisy"]),
+        make("Mul", ["noisy", "share"], ["gaussian"]),
         make("Conv", ["sample", "kernel"], ["convolved"], pads=[1, 1, 1, 1]),
         make("ReduceMean", ["encoder_hidden_states", "axis"], ["text"], keepdims=0),
         make("MatMul", ["text", "project"], ["projected"]),
-        make("Reshape", ["projected", "as_picture"], ["bias"]),
+        *([make("MatMul", ["timestep_cond", "tell"], ["told"])] if guidance_width else []),
+        make("Add", ["projected", "told"], ["both"]) if guidance_width else make("Identity", ["projected"], ["both"]),
+        make("Reshape", ["both", "as_picture"], ["bias"]),
         make("Add", ["convolved", "bias"], ["mixed"]),
         make("Tanh", ["mixed"], ["bent"]),
         make("Mul", ["bent", "little"], ["small"]),
@@ -86,9 +104,10 @@ def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | st
         folder,
         nodes,
         [
-            _floats("sample", [batch, LATENTS, "height", "width"]),
+            _floats("sample", [batch, channels, "height", "width"]),
             helper.make_tensor_value_info("timestep", kind, [1]),
             _floats("encoder_hidden_states", [batch, 77, WIDTH]),
+            *([_floats("timestep_cond", [batch, guidance_width])] if guidance_width else []),
         ],
         [_floats("out_sample", [batch, LATENTS, "height", "width"])],
         {
@@ -97,8 +116,11 @@ def _unet(folder: Path, rng: np.random.Generator, timestep: str, batch: int | st
             "little": np.array([0.1], np.float32),
             "axis": np.array([1], np.int64),
             "as_picture": np.array([-1, LATENTS, 1, 1], np.int64),
-            "kernel": rng.normal(size=(LATENTS, LATENTS, 3, 3)).astype(np.float32) / 3,
+            "kernel": rng.normal(size=(LATENTS, channels, 3, 3)).astype(np.float32) / 3,
             "project": rng.normal(size=(WIDTH, LATENTS)).astype(np.float32),
+            "first": np.array([0], np.int64),
+            "last": np.array([LATENTS], np.int64),
+            **({"tell": rng.normal(size=(guidance_width, LATENTS)).astype(np.float32)} if guidance_width else {}),
         },
     )
 

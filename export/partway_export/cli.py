@@ -5,7 +5,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from partway.catalog import entries
 from partway.cli.arguments import Parser
+from partway.errors import InputError
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.stages import export
 
@@ -13,8 +15,9 @@ from partway_export.stages import export
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``partway export``."""
     it = Parser(prog="partway export", description="Turn a diffusers model into a package that runs without torch.")
-    it.add_argument("source", help="a diffusers folder, or a Hub id (owner/name)")
-    it.add_argument("out", help="the folder to write; must not exist, or be empty")
+    it.add_argument("source", help="a diffusers folder, a Hub id (owner/name), or a name of: partway models")
+    text = "the folder to write; must not exist, or be empty; default: the catalogue name"
+    it.add_argument("out", nargs="?", help=text)
     it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
     it.add_argument("--weights", choices=WEIGHTS, default="fp16", help="how weights are stored; default: fp16")
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
@@ -25,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``partway export`` and return 0; raises what `partway.cli.main` turns into one line and exit code 2."""
     options = parser().parse_args(argv)
+    if options.out is None and options.source not in entries():
+        raise InputError("where to? give a folder to write after the source; see: partway export --help")
+    out = options.out or options.source
     start = time.perf_counter()
 
     def say(text: str) -> None:
@@ -32,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     export(
         options.source,
-        options.out,
+        out,
         to=options.to,
         weights=options.weights,
         revision=options.revision,
         goldens=not options.no_goldens,
         say=say,
     )
-    say(f"wrote {options.out}")
+    say(f"wrote {out}")
     return 0

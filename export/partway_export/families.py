@@ -16,6 +16,9 @@ FAMILIES = {
     "StableDiffusionPipeline": STABLE_DIFFUSION,
     "StableDiffusionImg2ImgPipeline": STABLE_DIFFUSION,
     "StableDiffusionInpaintPipeline": STABLE_DIFFUSION,
+    "StableDiffusionInstructPix2PixPipeline": STABLE_DIFFUSION,
+    "LatentConsistencyModelPipeline": STABLE_DIFFUSION,
+    "LatentConsistencyModelImg2ImgPipeline": STABLE_DIFFUSION,
 }
 
 FORMATS = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}

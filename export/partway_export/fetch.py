@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from partway.catalog import entries, near
 from partway.errors import InputError, PackageError
 
 COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2")
@@ -24,7 +25,7 @@ class Source(NamedTuple):
 
 
 def fetch(source: str, revision: str | None = None) -> Source:
-    """Return the folder of ``source``: a path, or a Hub id ("owner/name"), fetched at ``revision`` if needed.
+    """Return the folder of ``source``: a path, a Hub id ("owner/name") fetched at ``revision``, or a catalogue name.
 
     Raises InputError when it is neither, PackageError when the Hub has no such model or cannot be reached.
     """
@@ -35,6 +36,10 @@ def fetch(source: str, revision: str | None = None) -> Source:
         return Source(folder, folder.resolve().name, None, licence(folder))  # not the path: packages are passed on
     if folder.exists():
         raise InputError(f"{source} is a file; a diffusers folder or a Hub id (owner/name) is needed")
+    if source in entries():
+        return fetch(entries()[source].source, revision or entries()[source].revision)
+    if re.fullmatch(r"[\w.-]+", source):
+        raise InputError(f"{source} does not exist and is no name of the catalogue; {near(source)}")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):
         raise InputError(f"{source} does not exist; give a diffusers folder or a Hub id (owner/name)")
     folder, sha = _snapshot(source, revision)

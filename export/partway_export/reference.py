@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.guidance import embedding
 from partway_export.load import Traceable
 
 Arrays = dict[str, NDArray[Any]]
@@ -58,7 +59,8 @@ def _picture(config: Any, made: Mapping[str, Reference]) -> Arrays:
 
 def _noisy_latents(config: Any, made: Mapping[str, Reference]) -> Arrays:
     rng = np.random.default_rng(4)
-    return {
+    told = {"timestep_cond": embedding(7.5, config.time_cond_proj_dim)} if config.time_cond_proj_dim else {}
+    return told | {
         "sample": rng.normal(size=(1, config.in_channels, 16, 24)).astype(np.float32),
         "timestep": np.array([321.5], np.float32),
         "encoder_hidden_states": made["text_encoder"].outputs["last_hidden_state"],

@@ -12,11 +12,12 @@
 from pathlib import Path
 from typing import Unpack
 
+from partway.catalog import suited
 from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
-from partway.levels import NoiseLevel, Trained, trained
+from partway.levels import NoiseLevel, trained
 from partway.package import open_package
 from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
@@ -67,14 +68,14 @@ def load(
     batch: int | None = None,
     revision: str | None = None,
 ) -> Pipeline:
-    """Open a model: a folder of exported networks, or a Hub id (``revision`` pins a version of it).
+    """Open a model: a folder of exported networks, a Hub id (``revision`` pins a version of it), or a catalogue name.
 
     Without one it is "rooms", the small model of living rooms that comes with partway.
     ``engine`` is "auto", "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first
     use. Raises `PackageError`, `EngineError` or `InputError`, each saying what to do.
     """
     options = EngineOptions(device, threads, precision, cache_dir, static, batch)
-    package = open_package(locate(model, revision=revision))
+    package = suited(open_package(locate(model, revision=revision)), model)
     tokenizer = load_tokenizer(package.root / "tokenizer")
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizer)
 
@@ -84,7 +85,11 @@ def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unp
 
     ``image`` False plans text-to-image. Raises as `load` does.
     """
-    return make_plan(Settings(**settings), *_defaults(model), image=image)[0]
+    if model is None:
+        return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
+    own = suited(open_package(locate(model)), model)
+    chosen = own.settings(settings)
+    return make_plan(chosen, own.trained, own.sampler, own.schedule, image=image, guidance=own.guidance)[0]
 
 
 def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
@@ -92,15 +97,13 @@ def match(dial: str, strength: float, /, model: str | Path | None = None, **sett
 
     Model and settings as in `plan`; raises as `load` does.
     """
-    levels, sampler, schedule = _defaults(model)
-    chosen = Settings(**(settings | {"dial": dial, "strength": strength}))
+    own = None if model is None else suited(open_package(locate(model)), model)
+    wanted: Options = {**settings, "dial": dial, "strength": strength}
+    chosen = own.settings(wanted) if own else Settings(**wanted)
+    levels = own.trained if own else trained()
+    sampler, schedule = (own.sampler, own.schedule) if own else _USUAL
     there = make_plan(chosen, levels, sampler, schedule, image=True)[0]
     return matching(there.start_sigma, chosen.steps, spacing_of(chosen.schedule or schedule), levels)
 
 
-def _defaults(model: str | Path | None) -> tuple[Trained, str, str]:
-    """A model's trained levels, sampler and schedule."""
-    if model is None:
-        return trained(), "dpmpp_2m", "leading"
-    own = open_package(locate(model))
-    return own.trained, own.sampler, own.schedule
+_USUAL = ("dpmpp_2m", "leading")  # sampler and schedule where there is no model to have its own

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.levels import NoiseLevel, Trained
-from partway.schedules import Schedule, Spacing
+from partway.schedules import Given, Schedule, Spacing, lcm_grid, thinned
 
 
 class Part(NamedTuple):
@@ -100,6 +100,19 @@ def drawthings(steps: int, strength: float, spacing: Spacing, trained: Trained) 
     return _noised(_starting(start, full.last(below)))
 
 
+def lcm(steps: int, strength: float, spacing: Spacing, trained: Trained) -> Part:
+    """diffusers' latent consistency pipeline: ``steps`` of the int(50 * strength) cleanest levels of its own grid.
+
+    The schedule plays no part. Where there are fewer levels than steps, which is an error there, each runs once.
+    """
+    grid = lcm_grid(trained)
+    kept = grid[len(grid) - int(len(grid) * strength) :]
+    count = min(steps, len(kept))
+    if count == 0:
+        return _noised(spacing(trained, steps).last(0))
+    return _noised(Given(tuple(map(float, thinned(kept, count))), timesteps=True)(trained, count))
+
+
 def matching(sigma: float, steps: int, spacing: Spacing, trained: Trained) -> float:
     """The strength, on the `continuous` dial, whose start level has this sigma; in [0, 1]."""
     full = spacing(trained, steps)
@@ -144,4 +157,5 @@ DIALS: dict[str, Dial] = {
     "invokeai": invokeai,
     "stability": stability,
     "drawthings": drawthings,
+    "lcm": lcm,
 }

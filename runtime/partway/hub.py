@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from partway.catalog import entries, near
 from partway.errors import PackageError
 from partway.package import NETWORKS
 
@@ -24,7 +25,8 @@ BUILT_IN = "rooms"
 def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
     """The folder of a model: a path as it is, or a Hub id ``owner/name`` fetched (with progress) into the Hub's cache.
 
-    None, or "rooms" where no folder has that name, is the model that comes with partway.
+    None, or "rooms" where no folder has that name, is the model that comes with partway. Other names of the catalogue
+    stand for their ready packages, again where no folder has the name.
     ``revision`` is a branch, tag or commit. A folder that was fetched before is used when there is no network.
     Raises `PackageError` when there is no such folder and nothing can be fetched.
     """
@@ -33,6 +35,9 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
 
         return FOLDER
     path = Path(model)
+    if isinstance(model, str) and path.name == model and not path.exists() and not model.startswith("~"):
+        model = _package_of(model)
+        path = Path(model)
     if path.is_dir() or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
         return path.expanduser()
     from huggingface_hub import snapshot_download
@@ -45,3 +50,13 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
             f"{model} is neither a folder here nor a model that can be fetched from the Hub "
             f"({type(error).__name__}); check the name and the network, or give a folder"
         ) from error
+
+
+def _package_of(name: str) -> str:
+    """The Hub id of a catalogue name's ready package."""
+    entry = entries().get(name)
+    if entry is None:
+        raise PackageError(f"there is no model folder {name!r} and no model of that name; {near(name)}")
+    if entry.package is None:
+        raise PackageError(f"there is no ready package of {name}; make one first: partway export {name}")
+    return entry.package

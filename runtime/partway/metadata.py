@@ -22,6 +22,9 @@ from partway.names import A1111_SAMPLERS, A1111_SCHEDULES
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The file formats that results are written in, by the end of the file's name."""
 
+NO_STRENGTH = ("txt2img", "instruct")
+"""The tasks in which strength has no part."""
+
 _MODES = {  # that each format keeps without loss of depth; others are written as 8-bit RGB or RGBA
     "PNG": ("1", "L", "LA", "P", "I;16", "RGB", "RGBA"),
     "JPEG": ("L", "RGB", "CMYK"),
@@ -42,10 +45,11 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Sampler": A1111_SAMPLERS.get(settings["sampler"], settings["sampler"]),
         "Schedule type": A1111_SCHEDULES.get(settings["schedule"], settings["schedule"]),
         "CFG scale": f"{settings['guidance_scale']:g}",
+        "Image CFG scale": f"{settings['image_guidance_scale']:g}" if record["task"] == "instruct" else None,
         "Seed": settings["seed"],
         "Size": f"{record['width']}x{record['height']}",
         "Model": record["model"]["name"],
-        "Denoising strength": f"{settings['strength']:g}" if record["task"] != "txt2img" else None,
+        "Denoising strength": f"{settings['strength']:g}" if record["task"] not in NO_STRENGTH else None,
         "RNG": _A1111_NOISE.get(settings["rng"], settings["rng"]),
         "Version": f"partway {record['partway']}",
     }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from partway.engines import Engine
 from partway.errors import NetworkError
+from partway.guidance import embedding
 from partway.package import Package
 from partway.tiles import Tiling, blended
 
@@ -20,6 +21,11 @@ class Posterior(NamedTuple):
 
     mean: Array
     std: Array | None  # None when the graph samples by itself
+
+    @property
+    def mode(self) -> "Posterior":
+        """Its likeliest latents, the mean, with nothing left to draw."""
+        return Posterior(self.mean, None)
 
 
 @dataclass(frozen=True)
@@ -69,17 +75,25 @@ class Networks:
         z = posterior.mean if posterior.std is None else posterior.mean + posterior.std * normal
         return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
 
-    def predict(self, x: Array, timestep: float, context: Array) -> Array:
-        """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), tile by tile where it needs tiles."""
-        return self._tiled("unet", x, lambda part: self._predict(part, timestep, context))
+    def predict(self, x: Array, timestep: float, context: Array, guidance_scale: float = 1.0) -> Array:
+        """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), tile by tile where it needs tiles.
 
-    def _predict(self, x: Array, timestep: float, context: Array) -> Array:
+        ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input.
+        """
+        return self._tiled("unet", x, lambda part: self._predict(part, timestep, context, guidance_scale))
+
+    def _predict(self, x: Array, timestep: float, context: Array, guidance_scale: float) -> Array:
         """One tile, in as many calls as its batch needs."""
         names = {name.split(".")[-1]: name for name in self.engine.signature("unet").inputs}
         try:
             sample, time, text = (names.pop(key) for key in ("sample", "timestep", "encoder_hidden_states"))
         except KeyError as missing:
             raise NetworkError(f"the unet has no input {missing}; export the model again") from None
+        scale = names.pop("timestep_cond", None)
+        if (scale is not None) != (self.package.guidance == "embedded"):
+            raise NetworkError(
+                "the unet and its config.json differ on whether it takes the guidance scale; export again"
+            )
         if names:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
         ports = self.engine.signature("unet").inputs
@@ -88,8 +102,12 @@ class Networks:
         batch = fixed or self.engine.batch or len(x)
         short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
         x, context = (np.concatenate([a, *[a[-1:]] * short]) if short else a for a in (x, context))
+        inputs = {sample: x, text: context}
+        if scale:
+            told = embedding(guidance_scale, self.package.guidance_width)
+            inputs[scale] = np.repeat(told, len(x), axis=0)
         outputs = [
-            self._first("unet", {sample: x[i : i + batch], time: times, text: context[i : i + batch]})
+            self._first("unet", {time: times} | {name: a[i : i + batch] for name, a in inputs.items()})
             for i in range(0, len(x), batch)
         ]
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)

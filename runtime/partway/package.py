@@ -7,7 +7,7 @@ inside. What this project's own export adds is in ``partway.json`` and is option
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,18 @@ from partway import names
 from partway.errors import InputError, PackageError
 from partway.levels import Trained, trained
 from partway.predictions import PREDICTIONS
+from partway.settings import Settings
 
 NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
-_FAMILIES = ("StableDiffusionPipeline", "StableDiffusionImg2Img", "StableDiffusionInpaint", "LatentConsistencyModel")
+_FAMILIES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2Img",
+    "StableDiffusionInpaint",
+    "StableDiffusionInstructPix2Pix",
+    "LatentConsistencyModel",
+)
 _SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -33,10 +40,14 @@ class Package:
     trained         the noise levels the model was trained on
     sampler, schedule  what its ``scheduler_config.json`` suggests
     inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
+    guidance        a row of `partway.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
+                    channels for 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance_width  of the input that takes the guidance scale, 0 where there is none
     latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
     multiple        pictures are padded to a multiple of this many pixels
     size            (width, height) the model was trained for, in pixels
     manifest        contents of partway.json, or empty
+    defaults        settings that suit it, by name, where the user gives none (`partway.catalog`)
     """
 
     root: Path
@@ -48,6 +59,8 @@ class Package:
     sampler: str
     schedule: str
     inpaints: bool
+    guidance: str
+    guidance_width: int
     latent_channels: int
     latent_scale: float
     latent_shift: float
@@ -55,11 +68,22 @@ class Package:
     multiple: int
     size: tuple[int, int]
     manifest: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self, given: Mapping[str, object]) -> Settings:
+        """The settings of a run: what is given, else what suits the model, else the defaults of `Settings`."""
+        chosen: dict[str, Any] = {**self.defaults, **given}
+        return Settings(**chosen)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
         h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
         return (1, self.latent_channels, h, w)
+
+
+def runs(family: str) -> bool:
+    """Whether partway runs the models of a pipeline class, be it diffusers', optimum's for ONNX, or for OpenVINO."""
+    return family.removeprefix("ORT").removeprefix("OV").startswith(_FAMILIES)
 
 
 def open_package(path: str | Path) -> Package:
@@ -78,17 +102,17 @@ def _read(root: Path) -> Package:
         raise PackageError(f"there is no model folder {str(root)!r}; export one with: partway export SOURCE {root}")
     index = _json(root / "model_index.json")
     family = str(index.get("_class_name", "unknown"))
-    name = family.removeprefix("ORT").removeprefix("OV")
-    if not name.startswith(_FAMILIES):
+    if not runs(family):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x and 2.x pipelines")
     format_, networks = _networks(root)
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)
     channels = int(vae.get("latent_channels", 4))
     taken = int(unet.get("in_channels", channels))
-    if taken not in (channels, 2 * channels + 1):
+    instructed, width = taken == 2 * channels, int(unet.get("time_cond_proj_dim") or 0)
+    if taken not in (channels, 2 * channels, 2 * channels + 1):
         raise PackageError(
-            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; "
-            f"it runs those of {channels}, and of {2 * channels + 1} for inpainting"
+            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; it runs "
+            f"those of {channels}, of {2 * channels} for instructions, and of {2 * channels + 1} for inpainting"
         )
     scheduler = _json(root / "scheduler/scheduler_config.json")
     prediction = str(scheduler.get("prediction_type", "epsilon"))
@@ -105,7 +129,9 @@ def _read(root: Path) -> Package:
         trained=_trained(scheduler, root),
         sampler=_sampler(scheduler),
         schedule=_schedule(scheduler),
-        inpaints=taken != channels,
+        inpaints=taken == 2 * channels + 1,
+        guidance="instruction" if instructed else "embedded" if width else "pair",
+        guidance_width=width,
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
         latent_shift=float(vae.get("shift_factor") or 0.0),

@@ -16,7 +16,6 @@ from partway.dials import Part
 from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
-from partway.guidance import guided
 from partway.levels import NoiseLevel
 from partway.networks import Networks, Posterior
 from partway.noise import GENERATORS, turned
@@ -28,6 +27,7 @@ from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.settings import Options, Settings
 from partway.tokens import Tokenizer
+from partway.views import GUIDED
 
 Array = NDArray[np.float32]
 
@@ -86,6 +86,13 @@ class Pipeline:
         margins = outpaint.Margins(left, top, right, bottom)
         return self.stream(prompt, outpaint.edit(images.read(image), margins, feather), **settings).result()
 
+    def instruct(self, image: images.Source, instruction: str, **settings: Unpack[Options]) -> Result:
+        """A picture changed as told, like "make it snowy", by a model that follows instructions (InstructPix2Pix).
+
+        ``guidance_scale`` is how far it goes, ``image_guidance_scale`` how much it keeps; strength has no part in it.
+        """
+        return self.stream(instruction, image, instruct=True, **settings).result()
+
     def upscale(
         self, image: images.Source, prompt: str = "", *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Result:
@@ -108,7 +115,7 @@ class Pipeline:
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
         """What a run with these settings would do; ``image`` False for text-to-image."""
-        return self._plan(Settings(**settings), image=image)[0]
+        return self._plan(self.package.settings(settings), image=image)[0]
 
     def stream(
         self,
@@ -117,13 +124,15 @@ class Pipeline:
         *,
         width: int | None = None,
         height: int | None = None,
+        instruct: bool = False,
         **settings: Unpack[Options],
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step.
 
-        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`.
+        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`. With ``instruct`` the prompt says
+        what to change in it.
         """
-        chosen = Settings(**settings)
+        chosen = self.package.settings(settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None
@@ -135,6 +144,12 @@ class Pipeline:
                 raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
             picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
             size = picture.original.size
+        if not instruct and self.package.guidance == "instruction":
+            raise InputError("this model follows instructions (InstructPix2Pix); use instruct, on a picture")
+        if instruct and self.package.guidance != "instruction":
+            raise InputError("this model does not follow instructions; use img2img, or load an InstructPix2Pix model")
+        if instruct and (picture is None or edit is not None):
+            raise InputError("an instruction needs a picture, and takes no mask")
         if self.package.inpaints and edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
@@ -184,6 +199,8 @@ class Pipeline:
         if picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
             posterior = self._posterior(networks, pixels)
+            if self.package.guidance == "instruction":
+                posterior = posterior.mode
             known = sampled(posterior)
             colours = previews.fit(known[0], pixels[0])
         noise = normal()
@@ -191,7 +208,9 @@ class Pipeline:
             other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
             noise = turned(noise, other, settings.variation_strength)
         x = part.image * known + part.noise * noise
-        if edit is None:
+        if self.package.guidance == "instruction":
+            denoise = _denoiser(networks, context, settings, np.repeat(posterior.mean, len(streams), axis=0))
+        elif edit is None:
             denoise = _denoiser(networks, context, settings)
         else:
             weights = edit.padded(self.package.multiple)
@@ -221,11 +240,14 @@ class Pipeline:
 
     def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
         own = self.package
-        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask)
+        return make_plan(
+            settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, guidance=own.guidance
+        )
 
     def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
-        """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""
-        texts = [settings.negative_prompt, prompt] if settings.guided else [prompt]
+        """Text embeddings (V * B, 77, D): those of the prompt or the negative prompt, for each of V views."""
+        views = GUIDED[self.package.guidance].seen(settings)
+        texts = [prompt if view.prompt else settings.negative_prompt for view in views]
 
         def encode(text: str) -> Array:
             return self.texts.get(text, lambda: networks.encode_text(self.tokenizer([text])))
@@ -239,18 +261,18 @@ class Pipeline:
 
 def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Array | None = None) -> Denoiser:
     """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
-    prediction = PREDICTIONS[networks.package.prediction]
+    prediction, way = PREDICTIONS[networks.package.prediction], GUIDED[networks.package.guidance]
+    if shown is not None:
+        shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in way.seen(settings)])
 
     def denoise(x: Array, level: NoiseLevel) -> Array:
-        scaled = x * prediction.scale(level.sigma)
+        views = way.seen_at(settings, level.sigma)
+        inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
         if shown is not None:
-            scaled = np.concatenate([scaled, shown], axis=1)
-        if settings.guided_at(level.sigma):
-            both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
-            unconditional, conditional = np.split(both, 2)
-            output = guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
-        else:
-            output = networks.predict(scaled, level.timestep, context[-len(x) :])
+            inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
+        output = networks.predict(inputs, level.timestep, context[-len(inputs) :], settings.guidance_scale)
+        if len(views) > 1:
+            output = way.combine(np.split(output, len(views)), settings)
         return prediction.denoised(x, output, level)
 
     return denoise

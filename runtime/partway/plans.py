@@ -11,6 +11,7 @@ from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
 from partway.schedules import Spacing, spacing_of
 from partway.settings import Settings
+from partway.views import GUIDED, Guided
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Plan:
 
     levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
     network_calls  UNet evaluations for one picture, each tile's; a guidance pair counts as one
-    guided_calls   how many of them are guidance pairs, which cost two
+    guided_calls   how many of them make more than one prediction
+    predictions    how many those make: 2 for a guidance pair, 3 with an instruction
     calls          calls of each network, were each to take the whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
@@ -33,6 +35,7 @@ class Plan:
     levels: tuple[NoiseLevel, ...]
     network_calls: int
     guided_calls: int
+    predictions: int
     calls: dict[str, int]
     noise_share: float
     reads_image: bool
@@ -83,7 +86,8 @@ class Plan:
         if not self.reads_image:
             share += ": the source picture plays no part"
         calls = ", ".join(f"{count} x {network}" for network, count in self.calls.items() if count)
-        calls += f" ({self.guided_calls} of them guidance pairs)" if 0 < self.guided_calls < self.network_calls else ""
+        if 0 < self.guided_calls < self.network_calls or self.predictions > 2:
+            calls += f" ({self.guided_calls} of them guidance {'triples' if self.predictions > 2 else 'pairs'})"
         rows = [
             f"{index:>6}  {now.sigma:>9.4f}  {now.timestep:>8.2f}  ->  {to.sigma:.4f}"
             for index, (now, to) in enumerate(zip(self.levels, self.levels[1:], strict=False), 1)
@@ -100,20 +104,23 @@ def make_plan(
     *,
     image: bool,
     mask: bool = False,
+    guidance: str = "pair",
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
     ``sampler`` and ``schedule`` are the model's own, for settings that name none. Without an ``image`` the run
     is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
-    With a ``mask`` the picture has a part in the result at every strength.
+    With a ``mask`` the picture has a part in the result at every strength. ``guidance`` is the model's row of
+    `GUIDED`; one that follows an "instruction" sees the picture and starts from pure noise.
     """
     sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
-    if not image:
+    instructed = guidance == "instruction"
+    if not image or instructed:
         settings = replace(settings, strength=1.0, dial="continuous")
     part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
-    evaluations, guided = _evaluations(settings, part, sampler, trained)
+    evaluations, guided = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
     runs = part.schedule.steps > 0
-    reads = part.image != 0 or mask
+    reads = part.image != 0 or mask or instructed
     plan = Plan(
         dial=settings.dial,
         strength=settings.strength,
@@ -123,8 +130,9 @@ def make_plan(
         levels=tuple(part.schedule.levels) if runs else (),
         network_calls=evaluations,
         guided_calls=guided,
+        predictions=len(GUIDED[guidance].views),
         calls={
-            "text_encoder": (1 + settings.guided) * runs,
+            "text_encoder": len({view.prompt for view in GUIDED[guidance].seen(settings)}) * runs,
             "vae_encoder": int(runs and reads),
             "unet": evaluations,
             "vae_decoder": int(runs),
@@ -135,14 +143,14 @@ def make_plan(
     return plan, part
 
 
-def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained) -> tuple[int, int]:
-    """Network evaluations and those with guidance, counted by running the sampler itself on one number."""
+def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided) -> tuple[int, int]:
+    """Network evaluations and those of several predictions, counted by running the sampler itself on one number."""
     count = guided = 0
 
     def denoise(x: Array, level: NoiseLevel) -> Array:
         nonlocal count, guided
         count += 1
-        guided += settings.guided_at(level.sigma)
+        guided += len(guidance.seen_at(settings, level.sigma)) > 1
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)

@@ -91,11 +91,20 @@ def lcm(trained: Trained, steps: int) -> Schedule:
 
     With more steps than that grid has (50), the same as `trailing`.
     """
-    origin = np.arange(len(trained.sigmas) - 1, 0, -(len(trained.sigmas) // 50))
+    origin = lcm_grid(trained)
     if steps > len(origin):
         return trailing(trained, steps)
-    chosen = np.floor(np.linspace(0, len(origin), steps, endpoint=False)).astype(int)
-    return _on_grid(trained, steps, origin[chosen][::-1])
+    return _on_grid(trained, steps, thinned(origin, steps)[::-1])
+
+
+def lcm_grid(trained: Trained) -> NDArray[np.int64]:
+    """The 50 timesteps, noisiest first, that latent consistency models were distilled on."""
+    return np.arange(len(trained.sigmas) - 1, 0, -(len(trained.sigmas) // 50))
+
+
+def thinned(grid: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    """``steps`` of a grid's timesteps, evenly spread from its first on."""
+    return grid[np.floor(np.linspace(0, len(grid), steps, endpoint=False)).astype(int)]
 
 
 def karras(trained: Trained, steps: int, *, rho: float = 7.0) -> Schedule:

@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     steps: int
     guidance_scale: float
     guidance_rescale: float
+    image_guidance_scale: float
     guidance_min_sigma: float
     guidance_max_sigma: float | None
     negative_prompt: str
@@ -50,8 +51,11 @@ class Settings:
 
     strength           0 .. 1, how far back the picture goes towards noise; what the number means is the dial's
     steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
-    guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect
+    guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect;
+                       models distilled with guidance take it as an input, and no negative prompt at all
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
+    image_guidance_scale  0 .. 1000, how much a model that follows instructions keeps to the picture (Brooks et al.
+                       2023, arXiv 2211.09800); it counts where guidance_scale is above 1
     guidance_min_sigma, guidance_max_sigma  guidance at noise levels above the one, up to the other, and no second
                        prediction outside (Kynkaanniemi et al. 2024, arXiv 2404.07724); None is no limit
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
@@ -69,6 +73,7 @@ class Settings:
     steps: int = 20
     guidance_scale: float = 7.5
     guidance_rescale: float = 0.0
+    image_guidance_scale: float = 1.5
     guidance_min_sigma: float = 0.0
     guidance_max_sigma: float | None = None
     negative_prompt: str = ""
@@ -88,6 +93,7 @@ class Settings:
         keep("strength", number("strength", self.strength, 0, 1))
         keep("guidance_scale", number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
         keep("guidance_rescale", number("guidance_rescale", self.guidance_rescale, 0, 1))
+        keep("image_guidance_scale", number("image_guidance_scale", self.image_guidance_scale, 0, MAX_GUIDANCE))
         keep("guidance_min_sigma", number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
         if self.guidance_max_sigma is not None:
             keep("guidance_max_sigma", number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))

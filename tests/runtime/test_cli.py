@@ -88,10 +88,10 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "tile": 32,
         "tile_overlap": 8,
     }
-    assert set(given) == set(partway.Options.__annotations__)
+    assert {*given, "image_guidance_scale"} == set(partway.Options.__annotations__)  # that one is for instruct
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]
     assert run(capsys, "img2img", "room.png", "a cat", "-m", model, "-o", "out.png", *flags)[0] == 0
-    assert metadata.read_parameters("out.png")["settings"] == given
+    assert metadata.read_parameters("out.png")["settings"] == given | {"image_guidance_scale": 1.5}
     expected = partway.load(model).img2img("room.png", "a cat", **given).image
     np.testing.assert_array_equal(pixels("out.png"), np.asarray(expected))
 

@@ -278,7 +278,7 @@ def edit(path, **changes):
         (lambda f: (f / "model_index.json").write_text("{"), "model_index.json cannot be read"),
         (lambda f: (f / "model_index.json").write_text("[]"), "does not hold a JSON object"),
         (lambda f: edit(f / "model_index.json", _class_name="FluxPipeline"), "holds a FluxPipeline"),
-        (lambda f: edit(f / "unet/config.json", in_channels=8), "8 input channels"),
+        (lambda f: edit(f / "unet/config.json", in_channels=7), "7 input channels"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", prediction_type="score"), "predicts 'score'"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", beta_schedule="sigmoid"), "beta_schedule 'sigmoid'"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", beta_start="low"), "could not convert"),

@@ -32,8 +32,8 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
-def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> None:
-    """Add one argument for each field of `Settings`; without ``strength`` for text-to-image."""
+def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, instruction: bool = False) -> None:
+    """Add one argument for each field of `Settings`: ``strength`` and ``instruction`` say whether theirs are there."""
     group = parser.add_argument_group("what to make")
     default = Settings()
 
@@ -47,6 +47,8 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
         add("strength", float, "S", "0 keeps the picture, 1 ignores it")
     add("steps", int, "N", "steps of the whole schedule; strength says how many of them run")
     add("guidance_scale", float, "G", "how much the prompt counts; 1 needs half the work")
+    if instruction:
+        add("image_guidance_scale", float, "G", "how much the picture counts")
     add("negative_prompt", str, "TEXT", "what the picture should not show")
     add("seed", int, "N", "the same seed gives the same picture")
     add("variation_seed", int, "N", "another seed, to turn the start noise towards")
@@ -67,7 +69,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model and the arguments of `partway.load`."""
     group = parser.add_argument_group("what to run it on")
-    text = "a folder made by partway export or by optimum, or a Hub id (default: rooms, built in)"
+    text = "a folder made by partway export or by optimum, a Hub id, or one of: partway models (default: rooms)"
     group.add_argument("--model", "-m", metavar="MODEL", help=text)
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_engine(group)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partway.catalog import suited
 from partway.cli.arguments import Commands
 from partway.hub import locate
 from partway.package import Package, open_package
@@ -20,13 +21,17 @@ def add(commands: Commands) -> None:
 
 def info(options: argparse.Namespace) -> int:
     """Print the description of a folder; no network is loaded."""
-    package = open_package(locate(options.model, revision=options.revision))
+    package = suited(open_package(locate(options.model, revision=options.revision)), options.model)
     for name, value in _facts(package).items():
         print(f"{name:<12} {value}")
     for network, file in package.networks.items():
         print(f"{network:<12} {_megabytes(_size(file)):>10}  {file.relative_to(package.root)}")
     print(f"{'in all':<12} {_megabytes(sum(map(_size, package.networks.values()))):>10}")
     return 0
+
+
+def _suited(package: Package) -> str:
+    return "".join(f", {name} {value}" for name, value in package.defaults.items())
 
 
 def _facts(package: Package) -> dict[str, object]:
@@ -42,7 +47,7 @@ def _facts(package: Package) -> dict[str, object]:
         "weights": manifest.get("weights") or unstated,
         "size": f"{width}x{height}; pictures are padded to a multiple of {package.multiple}",
         "predicts": package.prediction,
-        "starts with": f"{package.sampler} sampler, {package.schedule} schedule",
+        "starts with": f"{package.sampler} sampler, {package.schedule} schedule{_suited(package)}",
         "source": f"{source} at {revision}" if revision else source,
         "licence": manifest.get("licence") or unstated,
     }

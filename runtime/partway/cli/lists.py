@@ -1,4 +1,4 @@
-"""``partway samplers``, ``partway schedules`` and ``partway dials``: the names there are."""
+"""``partway samplers``, ``schedules``, ``dials`` and ``models``: the names there are."""
 
 import argparse
 import inspect
@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import partway
+from partway.catalog import entries
 from partway.cli.arguments import Commands
+from partway.hub import BUILT_IN
 from partway.names import A1111_SAMPLERS, SAMPLER_ALIASES
+from partway.package import runs
 
 
 def add(commands: Commands) -> None:
-    """Add the three commands."""
+    """Add the commands."""
     for name, help_, run in (
         ("samplers", "the samplers there are", samplers),
         ("schedules", "the schedules of noise levels there are", _described(partway.SCHEDULES)),
         ("dials", "the meanings of strength there are", _described(partway.DIALS)),
+        ("models", "well-known models, to export by name", models),
     ):
         parser = commands.add_parser(name, help=help_)
         parser.set_defaults(command=run)
@@ -29,6 +33,19 @@ def samplers(options: argparse.Namespace) -> int:
         random, label = "yes" if method.stochastic else "no", A1111_SAMPLERS.get(name)
         others = ", ".join([*([label] if label else []), *SAMPLER_ALIASES.get(name, ())])
         print(f"{name:<14} {method.order:>5} {method.calls:>5}  {random:<7} {eta:<6} {others}".rstrip())
+    return 0
+
+
+def models(options: argparse.Namespace) -> int:
+    """Print each model: its name, what to do for it, size and licence, what it is; then settings that suit it."""
+    print(f"{'name':<21} {'to run it':<10} {'GB':>5}  {'licence':<22} what")
+    print(f"{BUILT_IN:<21} {'built in':<10} {'':>5}  {'':<22} living rooms, 256 x 256")
+    for entry in entries().values():
+        way = "not yet" if not runs(entry.family) else "ready" if entry.package else "export"
+        size = "" if entry.gigabytes is None else f"{entry.gigabytes:.1f}"
+        print(f"{entry.name:<21} {way:<10} {size:>5}  {entry.licence or 'see its model card':<22} {entry.title}")
+        if entry.defaults:
+            print(f"{'':<21} {', '.join(f'{name} {value}' for name, value in entry.defaults.items())}")
     return 0
 
 

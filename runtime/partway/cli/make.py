@@ -1,4 +1,4 @@
-"""``partway img2img``, ``inpaint``, ``outpaint``, ``upscale`` and ``txt2img``."""
+"""``partway img2img``, ``instruct``, ``inpaint``, ``outpaint``, ``upscale`` and ``txt2img``."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from partway.cli.progress import did, finish, timing
 from partway.cli.request import Request, load, record_of, request, warn_if_other_source
 from partway.errors import InputError
 from partway.masks import PADDING
+from partway.metadata import NO_STRENGTH
 from partway.outpaint import FEATHER, Margins
 from partway.outpaint import edit as canvas
 from partway.records import source_hashes
@@ -25,6 +26,12 @@ def add(commands: Commands) -> None:
     _add_input(parser)
     _add_common(parser)
     parser.set_defaults(command=img2img)
+
+    text = "change a picture as told, with an InstructPix2Pix model"
+    parser = commands.add_parser("instruct", help=text, description=f"{text.capitalize()}.")
+    _add_input(parser)
+    _add_common(parser, strength=False, instruction=True)
+    parser.set_defaults(command=instruct)
 
     text = "change a picture where a mask is white, and no byte where it is black"
     parser = commands.add_parser(
@@ -66,6 +73,13 @@ def add(commands: Commands) -> None:
 def img2img(options: argparse.Namespace) -> int:
     """Restyle a picture, once for each of --count seeds."""
     return _from_picture(options, "img2img", lambda pipe, picture, edit: partial(pipe.stream, image=picture.original))
+
+
+def instruct(options: argparse.Namespace) -> int:
+    """Change a picture as told, once for each of --count seeds."""
+    return _from_picture(
+        options, "instruct", lambda pipe, picture, edit: partial(pipe.stream, image=picture.original, instruct=True)
+    )
 
 
 def inpaint(options: argparse.Namespace) -> int:
@@ -141,8 +155,10 @@ def _add_pixels(group: Any, name: str, what: str) -> None:
     group.add_argument(flag, type=int, metavar="N", default=argparse.SUPPRESS, help=f"pixels {what}")
 
 
-def _add_common(parser: argparse.ArgumentParser, *, strength: bool = True) -> None:
-    parser.add_argument("prompt", metavar="PROMPT", nargs="?", help="what the picture should show, in quotes")
+def _add_common(parser: argparse.ArgumentParser, *, strength: bool = True, instruction: bool = False) -> None:
+    text = 'what to change, as in "make it snowy"' if instruction else "what the picture should show, in quotes"
+    metavar = "INSTRUCTION" if instruction else "PROMPT"
+    parser.add_argument("prompt", metavar=metavar, nargs="?", help=text)
     parser.add_argument(
         "-o",
         "--output",
@@ -156,7 +172,7 @@ def _add_common(parser: argparse.ArgumentParser, *, strength: bool = True) -> No
         help="repeat the settings inside a picture partway made; flags given here win",
     )
     add_quiet(parser)
-    add_settings(parser, strength=strength)
+    add_settings(parser, strength=strength, instruction=instruction)
     add_model(parser)
 
 
@@ -185,4 +201,4 @@ def _make(
     path = outputs.save(result.image, made)
     print(f"{path}  {result.image.width}x{result.image.height}, seed {result.seeds[0]}")
     if not quiet:
-        print(f"{did(result.plan, image=source is not None)}; {timing(result.seconds)}")
+        print(f"{did(result.plan, strength=task not in NO_STRENGTH)}; {timing(result.seconds)}")

@@ -17,11 +17,11 @@ def finish(run: Run, *, label: str = "", quiet: bool = False) -> Result:
     return run.result()
 
 
-def did(plan: Plan, *, image: bool = True) -> str:
-    """Say in a few words which part of the schedule ran; ``image`` False for text-to-image."""
+def did(plan: Plan, *, strength: bool = True) -> str:
+    """Say in a few words which part of the schedule ran; ``strength`` False for tasks in which it has no part."""
     if not plan.levels:
         return f"strength {plan.strength:g}: nothing to run, this is the input"
-    head = f"strength {plan.strength:g}: " if image else ""
+    head = f"strength {plan.strength:g}: " if strength else ""
     return (
         f"{head}{plan.steps_run} of {plan.steps} steps of {plan.sampler} ({plan.schedule}), "
         f"from sigma {plan.start_sigma:.2f} ({100 * plan.noise_share:.0f} % noise)"

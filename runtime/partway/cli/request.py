@@ -71,7 +71,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
 def load(wanted: Request) -> partway.Pipeline:
     """Load the model; say on stderr which end of a prompt it does not read."""
     pipe = partway.load(wanted.model, **wanted.load)
-    settings = partway.Settings(**wanted.settings)
+    settings = pipe.package.settings(wanted.settings)
     texts = {"prompt": wanted.prompt} | ({"negative prompt": settings.negative_prompt} if settings.guided else {})
     for name, text in texts.items():
         unread = pipe.tokenizer.truncated(text)
