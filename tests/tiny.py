@@ -169,7 +169,7 @@ def _vae(torch: Any, kind: str) -> Any:
         layers_per_block=1,
         norm_num_groups=4,
         latent_channels=4,
-        scaling_factor=0.18215 if kind.startswith("sd1") or kind.startswith("sd2") else 0.13025,
+        scaling_factor=0.18215 if kind.startswith(("sd1", "sd2")) else 0.13025,
     ).eval()
     gain = 1 / vae.config.scaling_factor
     moments = vae.encode(torch.rand(2, 3, 64, 64) * 2 - 1).latent_dist.parameters

@@ -52,7 +52,12 @@ def load(folder: Path, to: str) -> dict[str, Traceable]:
     import torch
 
     index = read_index(folder)
-    unused = {"safety_checker": None, "feature_extractor": None, "image_encoder": None, "requires_safety_checker": False}
+    unused = {
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    }
     try:
         pipe = getattr(diffusers, str(index["_class_name"])).from_pretrained(
             folder,

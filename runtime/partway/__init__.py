@@ -16,8 +16,9 @@ from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
+from partway.latents import Latents
 from partway.levels import NoiseLevel, Trained, trained
-from partway.package import open_package
+from partway.package import TOKENIZERS, open_package
 from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
 from partway.results import Result, Run, Step
@@ -35,6 +36,7 @@ __all__ = [
     "Given",
     "ImageError",
     "InputError",
+    "Latents",
     "NetworkError",
     "NoiseLevel",
     "Options",
@@ -75,8 +77,8 @@ def load(
     """
     options = EngineOptions(device, threads, precision, cache_dir, static, batch)
     package = open_package(locate(model, revision=revision))
-    tokenizer = load_tokenizer(package.root / "tokenizer")
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizer)
+    tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers)
 
 
 def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unpack[Options]) -> Plan:

@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import images, masks, outpaint, previews
+from partway import images, masks, outpaint, previews, sizes
 from partway.brownian import paths
 from partway.caching import Recent
 from partway.dials import Part
@@ -17,8 +17,10 @@ from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
 from partway.guidance import guided
+from partway.latents import Latents
+from partway.latents import check as check_hand_over
 from partway.levels import NoiseLevel
-from partway.networks import Networks, Posterior
+from partway.networks import Context, Networks, Posterior, Text
 from partway.noise import GENERATORS, turned
 from partway.package import Package
 from partway.plans import Plan, make_plan
@@ -38,13 +40,14 @@ class Pipeline:
 
     package: Package
     engine: Engine
-    tokenizer: Tokenizer
-    texts: Recent[str, Array] = field(default_factory=lambda: Recent(32))
+    tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
+    texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 
-    def img2img(self, image: images.Source, prompt: str, **settings: Unpack[Options]) -> Result:
+    def img2img(self, image: images.Source | Latents, prompt: str, **settings: Unpack[Options]) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
+        Or go on from the `Latents` of a run that ended at its ``denoising_end``, as SDXL's refiner does.
         Raises a `partway.PartwayError` that says what was wrong and what to do.
         """
         return self.stream(prompt, image, **settings).result()
@@ -113,7 +116,7 @@ class Pipeline:
     def stream(
         self,
         prompt: str,
-        image: images.Source | masks.Edit | None = None,
+        image: images.Source | masks.Edit | Latents | None = None,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -121,37 +124,46 @@ class Pipeline:
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step.
 
-        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`.
+        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`, or the latents of another run.
         """
         chosen = Settings(**settings)
+        sizes.check(self.package.size_conditions, chosen)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None
+        latents = image if isinstance(image, Latents) else None
         picture: images.Picture | None = None
         if image is None:
             size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
         else:
             if width is not None or height is not None:
                 raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
-            picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
-            size = picture.original.size
+            if isinstance(image, Latents):
+                size = image.size
+            else:
+                picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
+                size = picture.original.size
         if self.package.inpaints and edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
             raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
         kept = edit is not None and not self.package.inpaints
+        if edit is not None and (chosen.denoising_start or chosen.denoising_end):
+            raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
         plan, part = self._plan(chosen, image=image is not None, mask=kept)
+        check_hand_over(latents, chosen, plan, self.package.latent_shape(*size))
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
                 plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*size)[2:]))
-        return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
+        return Run(plan, chosen, self._work(prompt, picture, edit, latents, size, chosen, plan, part))
 
     def _work(
         self,
         prompt: str,
         picture: images.Picture | None,
         edit: masks.Edit | None,
+        latents: Latents | None,
         size: tuple[int, int],
         settings: Settings,
         plan: Plan,
@@ -176,7 +188,7 @@ class Pipeline:
         def sampled(posterior: Posterior) -> Array:
             return networks.to_latents(posterior, normal() if posterior.std is not None else posterior.mean)
 
-        context = self._context(networks, prompt, settings)
+        context = self._context(networks, prompt, settings, shape)
         colours = previews.STABLE_DIFFUSION
         known = np.zeros((len(streams), *shape[1:]), np.float32)
         if picture is not None:
@@ -186,11 +198,14 @@ class Pipeline:
             posterior = self._posterior(networks, pixels)
             known = sampled(posterior)
             colours = previews.fit(known[0], pixels[0])
-        noise = normal()
-        if settings.variation_strength:
-            other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
-            noise = turned(noise, other, settings.variation_strength)
-        x = part.image * known + part.noise * noise
+        if latents is not None:
+            x = latents.x  # with the noise that the other run left
+        else:
+            noise = normal()
+            if settings.variation_strength:
+                other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
+                noise = turned(noise, other, settings.variation_strength)
+            x = part.image * known + part.noise * noise
         if edit is None:
             denoise = _denoiser(networks, context, settings)
         else:
@@ -211,6 +226,10 @@ class Pipeline:
             yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
 
+        if settings.denoising_end is not None:
+            handed = Latents(state.x, plan.levels[-1].sigma, size)
+            yield Result([], plan, settings, _seconds(timed, begun), handed)
+            return
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
         finished = images.to_pil(networks.decode_image(state.x * final), size)
         if edit is not None:
@@ -221,23 +240,38 @@ class Pipeline:
 
     def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
         own = self.package
-        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask)
+        texts = dict.fromkeys(own.text_encoders, 1 + (settings.guided and not self._unprompted(settings)))
+        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, texts=texts)
 
-    def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
-        """Text embeddings (B, 77, D) of the prompt, or (2B, 77, D) behind the negative prompt's when guided."""
-        texts = [settings.negative_prompt, prompt] if settings.guided else [prompt]
+    def _unprompted(self, settings: Settings) -> bool:
+        """Whether guidance leads away from no text at all, not from the embedding of an empty one."""
+        return self.package.zeros_for_empty and not settings.negative_prompt
 
-        def encode(text: str) -> Array:
-            return self.texts.get(text, lambda: networks.encode_text(self.tokenizer([text])))
+    def _context(self, networks: Networks, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Context:
+        """What the UNet is told: B rows for the prompt, behind B for the negative prompt when guided."""
 
-        return np.concatenate([np.repeat(encode(text), len(settings.seeds), axis=0) for text in texts])
+        def encode(text: str) -> Text:
+            def make() -> Text:
+                return networks.encode_text([tokenizer([text]) for tokenizer in self.tokenizers])
+
+            return self.texts.get(text, make)
+
+        tiling, cell = networks.tiling("unet"), self.package.pixels_per_latent
+        height, width = shape[2:] if tiling is None else tiling.seen(*shape[2:])
+        told = sizes.told(self.package.size_conditions, settings, (width * cell, height * cell)) or (None, None)
+        text = encode(prompt)
+        rows = [(text, told[0])]
+        if settings.guided:
+            away = text.nothing() if self._unprompted(settings) else encode(settings.negative_prompt)
+            rows.insert(0, (away, told[1]))
+        return Context.of(rows, len(settings.seeds))
 
     def _posterior(self, networks: Networks, pixels: Array) -> Posterior:
         key = (pixels.shape, sha256(pixels.tobytes()).digest())
         return self.pictures.get(key, lambda: networks.encode_image(pixels))
 
 
-def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Array | None = None) -> Denoiser:
+def _denoiser(networks: Networks, context: Context, settings: Settings, shown: Array | None = None) -> Denoiser:
     """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
     prediction = PREDICTIONS[networks.package.prediction]
 
@@ -250,7 +284,7 @@ def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Arr
             unconditional, conditional = np.split(both, 2)
             output = guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
         else:
-            output = networks.predict(scaled, level.timestep, context[-len(x) :])
+            output = networks.predict(scaled, level.timestep, context.last(len(x)))
         return prediction.denoised(x, output, level)
 
     return denoise
