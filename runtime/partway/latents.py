@@ -1,10 +1,11 @@
 """Latents on their way from one run to another, which may be another model's: no picture in between, so no loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partway import images
 from partway.errors import InputError
 from partway.plans import Plan
 from partway.settings import Settings
@@ -25,11 +26,15 @@ class Latents:
     sigma: float
     size: tuple[int, int]
 
+    def padded(self, multiple: int) -> "Latents":
+        """The latents extended, as pictures are, to a multiple of so many: models differ in what they need."""
+        return replace(self, x=images.pad(self.x, multiple))
 
-def check(latents: Latents | None, settings: Settings, plan: Plan, shape: tuple[int, ...]) -> None:
+
+def check(latents: Latents | None, settings: Settings, plan: Plan, channels: int) -> None:
     """Raise `InputError` unless a run with this plan goes on exactly where the latents, if any, were left.
 
-    shape: (1, C, h, w), that of one picture's latents in the model that goes on.
+    channels: of latents in the model that goes on.
     """
     if latents is None:
         if settings.denoising_start is not None:
@@ -37,18 +42,13 @@ def check(latents: Latents | None, settings: Settings, plan: Plan, shape: tuple[
         return
     if settings.denoising_start is None:
         raise InputError("latents still have noise in them; give the denoising_end they have as denoising_start")
-    wanted = (len(settings.seeds), *shape[1:])
-    if latents.x.shape != wanted:
-        raise InputError(
-            f"these latents are {_by(latents.x.shape)}, and {_by(wanted)} are due; give as many seeds as there are "
-            "pictures in them, and a model with latents of the same kind"
-        )
+    count, found = latents.x.shape[:2]
+    if count != len(settings.seeds):
+        raise InputError(f"these are the latents of {count} pictures; give as many seeds, not {len(settings.seeds)}")
+    if found != channels:
+        raise InputError(f"these latents have {found} channels and this model's {channels}; use models of one family")
     if not np.isclose(latents.sigma, plan.start_sigma, rtol=1e-3):
         raise InputError(
             f"these latents were left at sigma {latents.sigma:.4f} and this run starts at {plan.start_sigma:.4f}; "
             "use the same steps and schedule, and that run's denoising_end as denoising_start"
         )
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

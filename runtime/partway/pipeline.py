@@ -131,18 +131,18 @@ class Pipeline:
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None
-        latents = image if isinstance(image, Latents) else None
+        latents: Latents | None = None
         picture: images.Picture | None = None
+        if image is not None and (width is not None or height is not None):
+            raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
         if image is None:
             size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
+        elif isinstance(image, Latents):
+            latents = image.padded(self.package.multiple // self.package.pixels_per_latent)
+            size = image.size
         else:
-            if width is not None or height is not None:
-                raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
-            if isinstance(image, Latents):
-                size = image.size
-            else:
-                picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
-                size = picture.original.size
+            picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
+            size = picture.original.size
         if self.package.inpaints and edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
@@ -151,11 +151,11 @@ class Pipeline:
         if edit is not None and (chosen.denoising_start or chosen.denoising_end):
             raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
         plan, part = self._plan(chosen, image=image is not None, mask=kept)
-        check_hand_over(latents, chosen, plan, self.package.latent_shape(*size))
+        check_hand_over(latents, chosen, plan, self.package.latent_channels)
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
-                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*size)[2:]))
+                plan = plan.in_tiles(tiling.needed(*self._shape(latents, size)[2:]))
         return Run(plan, chosen, self._work(prompt, picture, edit, latents, size, chosen, plan, part))
 
     def _work(
@@ -179,7 +179,7 @@ class Pipeline:
             yield Result(pictures, plan, settings, _seconds(timed, begun))
             return
 
-        shape = self.package.latent_shape(*size)
+        shape = self._shape(latents, size)
         streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
 
         def normal() -> Array:
@@ -242,6 +242,10 @@ class Pipeline:
         own = self.package
         texts = dict.fromkeys(own.text_encoders, 1 + (settings.guided and not self._unprompted(settings)))
         return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, texts=texts)
+
+    def _shape(self, latents: Latents | None, size: tuple[int, int]) -> tuple[int, ...]:
+        """Shape (1, C, h, w) of one picture's latents."""
+        return self.package.latent_shape(*size) if latents is None else (1, *latents.x.shape[1:])
 
     def _unprompted(self, settings: Settings) -> bool:
         """Whether guidance leads away from no text at all, not from the embedding of an empty one."""

@@ -71,7 +71,10 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
 
 def _pair(text: str) -> list[int]:
     """Two whole numbers with an x or a comma between them; `Settings` says what else they must be."""
-    return [int(part) for part in text.lower().replace("x", ",").split(",")]
+    try:
+        return [int(part) for part in text.lower().replace("x", ",").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"two whole numbers are needed, like 1024x768, not {text!r}") from None
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
