@@ -104,6 +104,7 @@ def test_optimum_draws_the_same_picture_from_it_as_diffusers(made, tiny_model, n
     assert decibels(*pictures) > 80
 
 
+@pytest.mark.filterwarnings("ignore")  # optimum's tracing warns a lot; ours is kept quiet
 @pytest.mark.parametrize(("kind", "task"), [("sdxl", "text-to-image"), ("sdxl-refiner", "image-to-image")])
 def test_a_folder_that_optimum_exported_runs_as_it_is(tiny_model, tmp_path, kind, task):
     from diffusers import StableDiffusionXLImg2ImgPipeline
