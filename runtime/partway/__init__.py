@@ -20,7 +20,7 @@ from partway.latents import Latents
 from partway.levels import NoiseLevel, Trained, trained
 from partway.package import TOKENIZERS, open_package
 from partway.pipeline import Pipeline
-from partway.plans import Plan, make_plan
+from partway.plans import Plan, make_plan, plan_of
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
@@ -86,7 +86,10 @@ def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unp
 
     ``image`` False plans text-to-image. Raises as `load` does.
     """
-    return make_plan(Settings(**settings), *_defaults(model), image=image)[0]
+    chosen = Settings(**settings)
+    if model is None:
+        return make_plan(chosen, *_defaults(None), image=image)[0]
+    return plan_of(open_package(locate(model)), chosen, image=image)[0]
 
 
 def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:

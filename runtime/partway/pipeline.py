@@ -23,7 +23,7 @@ from partway.levels import NoiseLevel
 from partway.networks import Context, Networks, Posterior, Text
 from partway.noise import GENERATORS, turned
 from partway.package import Package
-from partway.plans import Plan, make_plan
+from partway.plans import Plan, plan_of, unprompted
 from partway.predictions import PREDICTIONS
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
@@ -111,7 +111,7 @@ class Pipeline:
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
         """What a run with these settings would do; ``image`` False for text-to-image."""
-        return self._plan(Settings(**settings), image=image)[0]
+        return plan_of(self.package, Settings(**settings), image=image)[0]
 
     def stream(
         self,
@@ -127,7 +127,6 @@ class Pipeline:
         ``image`` is a picture, or a picture with its mask from `partway.masks.edit`, or the latents of another run.
         """
         chosen = Settings(**settings)
-        sizes.check(self.package.size_conditions, chosen)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None
@@ -150,7 +149,7 @@ class Pipeline:
         kept = edit is not None and not self.package.inpaints
         if edit is not None and (chosen.denoising_start or chosen.denoising_end):
             raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
-        plan, part = self._plan(chosen, image=image is not None, mask=kept)
+        plan, part = plan_of(self.package, chosen, image=image is not None, mask=kept)
         check_hand_over(latents, chosen, plan, self.package.latent_channels)
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
@@ -238,18 +237,9 @@ class Pipeline:
             finished = [images.finish(one, picture) for one in finished]
         yield Result(finished, plan, settings, _seconds(timed, begun))
 
-    def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
-        own = self.package
-        texts = dict.fromkeys(own.text_encoders, 1 + (settings.guided and not self._unprompted(settings)))
-        return make_plan(settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, texts=texts)
-
     def _shape(self, latents: Latents | None, size: tuple[int, int]) -> tuple[int, ...]:
         """Shape (1, C, h, w) of one picture's latents."""
         return self.package.latent_shape(*size) if latents is None else (1, *latents.x.shape[1:])
-
-    def _unprompted(self, settings: Settings) -> bool:
-        """Whether guidance leads away from no text at all, not from the embedding of an empty one."""
-        return self.package.zeros_for_empty and not settings.negative_prompt
 
     def _context(self, networks: Networks, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Context:
         """What the UNet is told: B rows for the prompt, behind B for the negative prompt when guided."""
@@ -266,7 +256,7 @@ class Pipeline:
         text = encode(prompt)
         rows = [(text, told[0])]
         if settings.guided:
-            away = text.nothing() if self._unprompted(settings) else encode(settings.negative_prompt)
+            away = text.nothing() if unprompted(self.package, settings) else encode(settings.negative_prompt)
             rows.insert(0, (away, told[1]))
         return Context.of(rows, len(settings.seeds))
 

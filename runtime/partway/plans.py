@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from partway import sizes
 from partway.dials import DIALS, Part, ending, going_on
 from partway.errors import InputError
 from partway.levels import NoiseLevel, Trained
-from partway.package import TOKENIZERS
+from partway.package import TOKENIZERS, Package
 from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
 from partway.schedules import Spacing, spacing_of
@@ -155,6 +156,19 @@ def make_plan(
         denoising_end=end,
     )
     return plan, part
+
+
+def plan_of(package: Package, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
+    """The plan of a run on a model, as `make_plan`; raises `InputError` for a setting that is not for its kind."""
+    sizes.check(package.size_conditions, settings)
+    texts = dict.fromkeys(package.text_encoders, 2 if settings.guided and not unprompted(package, settings) else 1)
+    own = (package.trained, package.sampler, package.schedule)
+    return make_plan(settings, *own, image=image, mask=mask, texts=texts)
+
+
+def unprompted(package: Package, settings: Settings) -> bool:
+    """Whether guidance leads away from no text at all, not from the embedding of an empty one."""
+    return package.zeros_for_empty and not settings.negative_prompt
 
 
 def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained) -> tuple[int, int]:

@@ -199,6 +199,7 @@ def test_a_plan_counts_both_text_encoders(made):
         settings = {"negative_prompt": negative, "guidance_scale": guidance_scale, "steps": 2}
         plan = pipe.plan(image=False, **settings)
         assert plan.calls["text_encoder"] == plan.calls["text_encoder_2"] == calls
+        assert plan == partway.plan(made("sdxl onnx fp32"), image=False, **settings)
         assert plan.in_tiles(3).calls["text_encoder_2"] == calls
 
 
