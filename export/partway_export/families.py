@@ -1,5 +1,6 @@
 """What can be exported: one row per pipeline class."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -9,8 +10,16 @@ class Family(NamedTuple):
     networks: tuple[str, ...]
     tokenizers: tuple[str, ...] = ("tokenizer",)
 
+    def without(self, absent: Collection[str]) -> "Family":
+        """The family of a model that lacks some of its parts, as SDXL's refiner lacks the first text encoder."""
+        networks, tokenizers = (tuple(part for part in parts if part not in absent) for parts in self)
+        return Family(networks, tokenizers)
+
 
 STABLE_DIFFUSION = Family(("text_encoder", "vae_encoder", "unet", "vae_decoder"))
+STABLE_DIFFUSION_XL = Family(
+    ("text_encoder", "text_encoder_2", "vae_encoder", "unet", "vae_decoder"), ("tokenizer", "tokenizer_2")
+)
 
 FAMILIES = {
     "StableDiffusionPipeline": STABLE_DIFFUSION,
@@ -19,6 +28,9 @@ FAMILIES = {
     "StableDiffusionInstructPix2PixPipeline": STABLE_DIFFUSION,
     "LatentConsistencyModelPipeline": STABLE_DIFFUSION,
     "LatentConsistencyModelImg2ImgPipeline": STABLE_DIFFUSION,
+    "StableDiffusionXLPipeline": STABLE_DIFFUSION_XL,
+    "StableDiffusionXLImg2ImgPipeline": STABLE_DIFFUSION_XL,
+    "StableDiffusionXLInpaintPipeline": STABLE_DIFFUSION_XL,
 }
 
 FORMATS = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}

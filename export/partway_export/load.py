@@ -36,10 +36,11 @@ def read_index(folder: Path) -> Mapping[str, Any]:
 
 def family_of(folder: Path) -> Family:
     """Return the family of a diffusers folder; raise PackageError for a pipeline that cannot be exported."""
-    name = str(read_index(folder).get("_class_name"))
+    index = read_index(folder)
+    name = str(index.get("_class_name"))
     if name not in FAMILIES:
         raise PackageError(f"{folder} holds a {name}, which cannot be exported; known: {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+    return FAMILIES[name].without([part for part, entry in index.items() if entry == [None, None]])
 
 
 def load(folder: Path, to: str) -> dict[str, Traceable]:
@@ -47,18 +48,23 @@ def load(folder: Path, to: str) -> dict[str, Traceable]:
 
     ``to``: "onnx" or "openvino". Raises PackageError when weights are missing or do not fit their configs.
     """
+    import diffusers
     import torch
-    from diffusers import StableDiffusionPipeline
 
-    unused = ("safety_checker", "feature_extractor", "image_encoder")
+    index = read_index(folder)
+    unused = {
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    }
     try:
-        pipe = StableDiffusionPipeline.from_pretrained(
+        pipe = getattr(diffusers, str(index["_class_name"])).from_pretrained(
             folder,
             torch_dtype=torch.float32,
             variant=variant(folder),
             local_files_only=True,
-            requires_safety_checker=False,
-            **dict.fromkeys(unused),
+            **{name: value for name, value in unused.items() if name in index},
         )
     except (ImportError, MemoryError):
         raise
@@ -72,8 +78,10 @@ def networks(pipe: Any, to: str) -> dict[str, Traceable]:
     from optimum.exporters.utils import get_diffusion_models_for_export
 
     importlib.import_module(f"optimum.exporters.{to}.model_configs")  # registers the settings with optimum
-    # The hidden states cost nothing more to compute, and skipping CLIP layers needs them.
-    pipe.text_encoder.config.output_hidden_states = True
+    # The hidden states cost nothing more to compute, and skipping CLIP layers and SDXL need them.
+    for part in ("text_encoder", "text_encoder_2"):
+        if (encoder := getattr(pipe, part, None)) is not None:
+            encoder.config.output_hidden_states = True
     models = get_diffusion_models_for_export(pipe, int_dtype="int64", float_dtype="fp32", exporter=to)
     return {name: Traceable(module.eval(), config) for name, (module, config) in models.items()}
 

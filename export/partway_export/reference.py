@@ -10,6 +10,7 @@ from partway.guidance import embedding
 from partway_export.load import Traceable
 
 Arrays = dict[str, NDArray[Any]]
+HIDDEN = "hidden_states"  # optimum's name of a text encoder's layers, with ".0" and so on behind it
 
 
 class Reference(NamedTuple):
@@ -35,11 +36,21 @@ def references(networks: Mapping[str, Traceable], order: tuple[str, ...]) -> dic
         if config.inputs.get("timestep") == {}:  # traced as a scalar, not as one number per picture
             inputs["timestep"] = inputs["timestep"].reshape(())
         with torch.no_grad():
-            result = module(**{key: torch.from_numpy(np.array(value)) for key, value in inputs.items()})
+            result = module(**_arguments({key: torch.from_numpy(np.array(value)) for key, value in inputs.items()}))
         values = [value for value in result.values() if isinstance(value, torch.Tensor)]
-        names = [key for key in config.outputs if not key.startswith("hidden_states")]
-        made[name] = Reference(inputs, {key: value.numpy() for key, value in zip(names, values, strict=True)})
+        names = [key for key in config.outputs if not key.startswith(HIDDEN)]
+        outputs = dict(zip(names, values, strict=True))
+        if "hidden_states" in result:
+            last = len(result["hidden_states"]) - 1
+            outputs[f"{HIDDEN}.{last - 1}"] = result["hidden_states"][-2]  # the one that SDXL's UNet is given
+        made[name] = Reference(inputs, {key: value.numpy() for key, value in outputs.items()})
     return made
+
+
+def _arguments(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a graph as arguments of its torch module: SDXL's UNet takes two of them in a dictionary."""
+    added = {key: inputs.pop(key) for key in ("text_embeds", "time_ids") if key in inputs}
+    return inputs | ({"added_cond_kwargs": added} if added else {})
 
 
 def _text(config: Any, made: Mapping[str, Reference]) -> Arrays:
@@ -59,12 +70,25 @@ def _picture(config: Any, made: Mapping[str, Reference]) -> Arrays:
 
 def _noisy_latents(config: Any, made: Mapping[str, Reference]) -> Arrays:
     rng = np.random.default_rng(4)
-    told = {"timestep_cond": embedding(7.5, config.time_cond_proj_dim)} if config.time_cond_proj_dim else {}
-    return told | {
+    texts = [made[name].outputs for name in ("text_encoder", "text_encoder_2") if name in made]
+    inputs = {
         "sample": rng.normal(size=(1, config.in_channels, 16, 24)).astype(np.float32),
         "timestep": np.array([321.5], np.float32),
-        "encoder_hidden_states": made["text_encoder"].outputs["last_hidden_state"],
+        "encoder_hidden_states": texts[0]["last_hidden_state"],
     }
+    if config.time_cond_proj_dim:
+        inputs["timestep_cond"] = embedding(7.5, config.time_cond_proj_dim)
+    if config.addition_embed_type == "text_time":
+        inputs["encoder_hidden_states"] = np.concatenate([_penultimate(text) for text in texts], axis=-1)
+        pooled = inputs["text_embeds"] = texts[-1]["text_embeds"]
+        told = (config.projection_class_embeddings_input_dim - pooled.shape[-1]) // config.addition_time_embed_dim
+        tail = [6.0] if told == 5 else [128.0, 192.0]  # an aesthetic score, or the target size
+        inputs["time_ids"] = np.array([[150.0, 200.0, 8.0, 4.0, *tail]], np.float32)
+    return inputs
+
+
+def _penultimate(text: Arrays) -> NDArray[Any]:
+    return next(array for name, array in text.items() if name.startswith(HIDDEN))
 
 
 def _latents(config: Any, made: Mapping[str, Reference]) -> Arrays:
@@ -73,6 +97,7 @@ def _latents(config: Any, made: Mapping[str, Reference]) -> Arrays:
 
 INPUTS: dict[str, Callable[[Any, Mapping[str, Reference]], Arrays]] = {
     "text_encoder": _text,
+    "text_encoder_2": _text,
     "vae_encoder": _picture,
     "unet": _noisy_latents,
     "vae_decoder": _latents,

@@ -17,10 +17,11 @@ from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
+from partway.latents import Latents
 from partway.levels import NoiseLevel, trained
-from partway.package import open_package
+from partway.package import TOKENIZERS, open_package
 from partway.pipeline import Pipeline
-from partway.plans import Plan, make_plan
+from partway.plans import Plan, make_plan, plan_of
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
@@ -36,6 +37,7 @@ __all__ = [
     "Given",
     "ImageError",
     "InputError",
+    "Latents",
     "NetworkError",
     "NoiseLevel",
     "Options",
@@ -76,8 +78,8 @@ def load(
     """
     options = EngineOptions(device, threads, precision, cache_dir, static, batch)
     package = suited(open_package(locate(model, revision=revision)), model)
-    tokenizer = load_tokenizer(package.root / "tokenizer")
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizer)
+    tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers)
 
 
 def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
@@ -88,8 +90,7 @@ def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unp
     if model is None:
         return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
     own = suited(open_package(locate(model)), model)
-    chosen = own.settings(settings)
-    return make_plan(chosen, own.trained, own.sampler, own.schedule, image=image, guidance=own.guidance)[0]
+    return plan_of(own, own.settings(settings), image=image)[0]
 
 
 def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:

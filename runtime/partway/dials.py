@@ -126,6 +126,27 @@ def matching(sigma: float, steps: int, spacing: Spacing, trained: Trained) -> fl
     return float(whole + (here - low) / (high - low)) / steps
 
 
+def going_on(share: float, steps: int, spacing: Spacing, trained: Trained) -> Part:
+    """What is left to do for a run that goes on where another one ended (`ending`), whatever the strength."""
+    full = spacing(trained, steps)
+    return _noised(full.last(int(np.count_nonzero(full.timesteps[:-1] < _cut(share, trained)))))
+
+
+def ending(part: Part, share: float, trained: Trained) -> Part:
+    """The part without the steps that begin below a share of the trained timesteps, counted from the noisiest.
+
+    Where diffusers' ``denoising_end`` cuts, so that several models share one schedule (arXiv 2307.01952, section 2.5).
+    """
+    begun = int(np.count_nonzero(part.schedule.timesteps[:-1] >= _cut(share, trained)))
+    return part._replace(schedule=part.schedule.first(begun))
+
+
+def _cut(share: float, trained: Trained) -> int:
+    """The timestep below which a step belongs to the run that goes on; rounded as diffusers does."""
+    count = len(trained.sigmas)
+    return round(count - share * count)
+
+
 def pure_noise(schedule: Schedule) -> float:
     """The factor that gives pure noise the variance the network expects at the schedule's first level."""
     return hypot(1.0, float(schedule.sigmas[0]))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from partway.catalog import entries, near
 from partway.errors import PackageError
-from partway.package import NETWORKS
+from partway.package import NETWORKS, TOKENIZERS
 
 _EXPORTED = ("config.json", "model.onnx*", "openvino_model.*", "weights.pb")  # the last holds large ONNX weights
 PATTERNS = [
@@ -12,8 +12,7 @@ PATTERNS = [
     "partway.json",
     "goldens/*",
     "scheduler/*.json",
-    "tokenizer/*.json",
-    "tokenizer/*.txt",
+    *(f"{tokenizer}/*.{suffix}" for tokenizer in TOKENIZERS.values() for suffix in ("json", "txt")),
     "vae/config.json",
     *(f"{network}/{name}" for network in NETWORKS for name in _EXPORTED),
 ]

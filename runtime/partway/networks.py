@@ -1,6 +1,6 @@
 """A model's networks as functions of arrays: the only place that knows the names of their tensors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +28,39 @@ class Posterior(NamedTuple):
         return Posterior(self.mean, None)
 
 
+class Text(NamedTuple):
+    """What the text encoders say of prompts, one row each."""
+
+    tokens: Array  # (B, 77, D), of each token
+    whole: Array | None  # (B, P), of the whole prompt; None for models that take no such thing
+
+    def nothing(self) -> "Text":
+        """Zeros in its place, which SDXL takes for no prompt at all."""
+        return Text(np.zeros_like(self.tokens), None if self.whole is None else np.zeros_like(self.whole))
+
+
+class Context(NamedTuple):
+    """What the UNet is told beside latents and noise level, one row a picture; each (B, ...) or None."""
+
+    tokens: Array
+    whole: Array | None = None
+    sizes: Array | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[Text, Array | None]], repeats: int) -> "Context":
+        """Texts and sizes as they come, each ``repeats`` times."""
+        tokens, whole, sizes = (
+            [array.repeat(repeats, axis=0) for array in column if array is not None]
+            for column in zip(*((text.tokens, text.whole, told) for text, told in rows), strict=True)
+        )
+        return cls(np.concatenate(tokens), *(np.concatenate(some) if some else None for some in (whole, sizes)))
+
+    def last(self, count: int) -> "Context":
+        """The last ``count`` rows."""
+        rest = (None if array is None else array[-count:] for array in (self.whole, self.sizes))
+        return Context(self.tokens[-count:], *rest)
+
+
 @dataclass(frozen=True)
 class Networks:
     """The networks of one package on one engine; each call raises `NetworkError` if it fails or is not finite."""
@@ -53,9 +86,20 @@ class Networks:
         side = self.tile // cell
         return Tiling(side, side, side // 4 if self.overlap is None else self.overlap // cell)
 
-    def encode_text(self, tokens: NDArray[np.int64]) -> Array:
-        """Token ids (B, 77) -> hidden states (B, 77, D)."""
-        return self._first("text_encoder", {self._input("text_encoder", 0): tokens})
+    def encode_text(self, tokens: Sequence[NDArray[np.int64]]) -> Text:
+        """Token ids (B, 77), one array for each text encoder -> what they say.
+
+        SDXL takes the layer before the last of each, side by side, and the second one's view of the whole prompt.
+        """
+        names = self.package.text_encoders
+        inputs = [{self._input(name, 0): ids} for name, ids in zip(names, tokens, strict=True)]
+        if not self.package.size_conditions:
+            return Text(self._first(names[0], inputs[0]), None)
+        outputs = [self.engine.run(name, given) for name, given in zip(names, inputs, strict=True)]
+        layers = [_layer_before_last(name, output) for name, output in zip(names, outputs, strict=True)]
+        if "text_embeds" not in outputs[-1]:
+            raise NetworkError(f"{names[-1]} gives no text_embeds; export the model again")
+        return Text(np.concatenate(layers, axis=-1), _finite(names[-1], outputs[-1]["text_embeds"]))
 
     def encode_image(self, pixels: Array) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
@@ -75,18 +119,23 @@ class Networks:
         z = posterior.mean if posterior.std is None else posterior.mean + posterior.std * normal
         return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
 
-    def predict(self, x: Array, timestep: float, context: Array, guidance_scale: float = 1.0) -> Array:
-        """The UNet's output for inputs (B, C, h, w) and text (B, 77, D), tile by tile where it needs tiles.
+    def predict(self, x: Array, timestep: float, context: Context, guidance_scale: float = 1.0) -> Array:
+        """The UNet's output for inputs (B, C, h, w) and as many rows of context, tile by tile where it needs tiles.
 
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input.
         """
         return self._tiled("unet", x, lambda part: self._predict(part, timestep, context, guidance_scale))
 
-    def _predict(self, x: Array, timestep: float, context: Array, guidance_scale: float) -> Array:
+    def _predict(self, x: Array, timestep: float, context: Context, guidance_scale: float) -> Array:
         """One tile, in as many calls as its batch needs."""
-        names = {name.split(".")[-1]: name for name in self.engine.signature("unet").inputs}
+        ports = self.engine.signature("unet").inputs
+        names = {name.split(".")[-1]: name for name in ports}
+        given = {"sample": x, "encoder_hidden_states": context.tokens}
+        given |= {} if context.whole is None else {"text_embeds": context.whole}
+        given |= {} if context.sizes is None else {"time_ids": context.sizes}
         try:
-            sample, time, text = (names.pop(key) for key in ("sample", "timestep", "encoder_hidden_states"))
+            time = names.pop("timestep")
+            rows = {names.pop(key): array for key, array in given.items()}
         except KeyError as missing:
             raise NetworkError(f"the unet has no input {missing}; export the model again") from None
         scale = names.pop("timestep_cond", None)
@@ -96,22 +145,19 @@ class Networks:
             )
         if names:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
-        ports = self.engine.signature("unet").inputs
         times = np.full([size or 1 for size in ports[time].shape], timestep)
-        fixed = ports[sample].shape[0]
+        fixed = next(ports[name].shape[0] for name in rows)
         batch = fixed or self.engine.batch or len(x)
         short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
-        x, context = (np.concatenate([a, *[a[-1:]] * short]) if short else a for a in (x, context))
-        inputs = {sample: x, text: context}
         if scale:
-            told = embedding(guidance_scale, self.package.guidance_width)
-            inputs[scale] = np.repeat(told, len(x), axis=0)
+            rows[scale] = np.repeat(embedding(guidance_scale, self.package.guidance_width), len(x), axis=0)
+        rows = {name: np.concatenate([a, *[a[-1:]] * short]) if short else a for name, a in rows.items()}
         outputs = [
-            self._first("unet", {time: times} | {name: a[i : i + batch] for name, a in inputs.items()})
-            for i in range(0, len(x), batch)
+            self._first("unet", {time: times, **{name: a[i : i + batch] for name, a in rows.items()}})
+            for i in range(0, len(x) + short, batch)
         ]
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        return _shaped("unet", output, (len(x), self.package.latent_channels, *x.shape[2:]))[: len(x) - short]
+        return _shaped("unet", output, (len(x) + short, self.package.latent_channels, *x.shape[2:]))[: len(x)]
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
@@ -140,12 +186,23 @@ class Networks:
 
     def _first(self, network: str, inputs: dict[str, NDArray[Any]]) -> Array:
         """The first output, which must be finite."""
-        output: Array = next(iter(self.engine.run(network, inputs).values()))
-        if not np.isfinite(output).all():
-            raise NetworkError(
-                f"{network} returned values that are not finite; try precision fp32, or check the model: partway doctor"
-            )
-        return output
+        return _finite(network, next(iter(self.engine.run(network, inputs).values())))
+
+
+def _finite(network: str, output: Array) -> Array:
+    if not np.isfinite(output).all():
+        raise NetworkError(
+            f"{network} returned values that are not finite; try precision fp32, or check the model: partway doctor"
+        )
+    return output
+
+
+def _layer_before_last(network: str, outputs: dict[str, Array]) -> Array:
+    """The hidden state (B, 77, D) before the last, by optimum's names of them: hidden_states.0 and so on."""
+    layers = {int(name.split(".")[-1]): name for name in outputs if name.startswith("hidden_states.")}
+    if len(layers) < 2:
+        raise NetworkError(f"{network} gives no hidden states, which SDXL needs; export the model again")
+    return _finite(network, outputs[layers[sorted(layers)[-2]]])
 
 
 def _shaped(network: str, output: Array, shape: tuple[int, ...]) -> Array:

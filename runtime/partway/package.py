@@ -2,30 +2,36 @@
 
 The layout is the one that optimum's exports have: ``model_index.json`` beside ``unet/``, ``vae_encoder/``,
 ``vae_decoder/``, ``text_encoder/``, ``tokenizer/`` and ``scheduler/``, with ``model.onnx`` or ``openvino_model.xml``
-inside. What this project's own export adds is in ``partway.json`` and is optional.
+inside; SDXL adds ``text_encoder_2/`` and ``tokenizer_2/``, and its refiner has no others. What this project's own
+export adds is in ``partway.json`` and is optional.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from partway import names
+from partway import names, sizes
 from partway.errors import InputError, PackageError
 from partway.levels import Trained, trained
 from partway.predictions import PREDICTIONS
 from partway.settings import Settings
 
-NETWORKS = ("text_encoder", "unet", "vae_encoder", "vae_decoder")
+TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
+"""The folder of the tokenizer that each text encoder has."""
+
+NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
+_XL = ("StableDiffusionXLPipeline", "StableDiffusionXLImg2Img", "StableDiffusionXLInpaint")
 _FAMILIES = (
     "StableDiffusionPipeline",
     "StableDiffusionImg2Img",
     "StableDiffusionInpaint",
     "StableDiffusionInstructPix2Pix",
     "LatentConsistencyModel",
+    *_XL,
 )
 _SPACINGS = ("leading", "trailing", "linspace")
 
@@ -34,7 +40,7 @@ _SPACINGS = ("leading", "trailing", "linspace")
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each of `NETWORKS`
+    networks        the file of each of `NETWORKS` that the model has
     family          diffusers' pipeline class, as ``model_index.json`` has it
     prediction      a key of `partway.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
@@ -43,6 +49,8 @@ class Package:
     guidance        a row of `partway.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
                     channels for 4), "embedded" if it takes the guidance scale, else "pair"
     guidance_width  of the input that takes the guidance scale, 0 where there is none
+    size_conditions  the settings, besides text and noise level, that the UNet is told, in its order (`partway.sizes`)
+    zeros_for_empty  whether an empty negative prompt is no text at all, zeros in place of its embedding
     latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
     multiple        pictures are padded to a multiple of this many pixels
     size            (width, height) the model was trained for, in pixels
@@ -61,6 +69,8 @@ class Package:
     inpaints: bool
     guidance: str
     guidance_width: int
+    size_conditions: tuple[str, ...]
+    zeros_for_empty: bool
     latent_channels: int
     latent_scale: float
     latent_shift: float
@@ -75,6 +85,11 @@ class Package:
         chosen: dict[str, Any] = {**self.defaults, **given}
         return Settings(**chosen)
 
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        """The networks that read the prompt, in the order in which the UNet takes what they say."""
+        return tuple(name for name in TOKENIZERS if name in self.networks)
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
         h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
@@ -83,7 +98,12 @@ class Package:
 
 def runs(family: str) -> bool:
     """Whether partway runs the models of a pipeline class, be it diffusers', optimum's for ONNX, or for OpenVINO."""
-    return family.removeprefix("ORT").removeprefix("OV").startswith(_FAMILIES)
+    return _plain(family).startswith(_FAMILIES)
+
+
+def _plain(family: str) -> str:
+    """diffusers' name of a pipeline class."""
+    return family.removeprefix("ORT").removeprefix("OV")
 
 
 def open_package(path: str | Path) -> Package:
@@ -103,8 +123,9 @@ def _read(root: Path) -> Package:
     index = _json(root / "model_index.json")
     family = str(index.get("_class_name", "unknown"))
     if not runs(family):
-        raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x and 2.x pipelines")
-    format_, networks = _networks(root)
+        raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x, 2.x and XL pipelines")
+    xl = _plain(family).startswith(_XL)
+    format_, networks = _networks(root, _needed(index, xl=xl))
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)
     channels = int(vae.get("latent_channels", 4))
     taken = int(unet.get("in_channels", channels))
@@ -114,6 +135,8 @@ def _read(root: Path) -> Package:
             f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; it runs "
             f"those of {channels}, of {2 * channels} for instructions, and of {2 * channels + 1} for inpainting"
         )
+    if vae.get("latents_mean") is not None:
+        raise PackageError(f"{root} has latents with a mean and spread of their own, which partway does not run")
     scheduler = _json(root / "scheduler/scheduler_config.json")
     prediction = str(scheduler.get("prediction_type", "epsilon"))
     if prediction not in PREDICTIONS:
@@ -132,6 +155,8 @@ def _read(root: Path) -> Package:
         inpaints=taken == 2 * channels + 1,
         guidance="instruction" if instructed else "embedded" if width else "pair",
         guidance_width=width,
+        size_conditions=_size_conditions(index, unet),
+        zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", xl)),
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
         latent_shift=float(vae.get("shift_factor") or 0.0),
@@ -142,16 +167,28 @@ def _read(root: Path) -> Package:
     )
 
 
-def _networks(root: Path) -> tuple[str, dict[str, Path]]:
+def _needed(index: Mapping[str, Any], *, xl: bool) -> list[str]:
+    """The networks that a model has: SDXL has a second text encoder, and its refiner says that it lacks the first."""
+    absent = [name for name in TOKENIZERS if index.get(name) == [None, None]] if xl else ["text_encoder_2"]
+    return [name for name in NETWORKS if name not in absent]
+
+
+def _size_conditions(index: Mapping[str, Any], unet: Mapping[str, Any]) -> tuple[str, ...]:
+    if unet.get("addition_embed_type") != "text_time":
+        return ()
+    return sizes.REFINER if index.get("requires_aesthetics_score") else sizes.BASE
+
+
+def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
     """The folder's format and the file of each network."""
     for format_, name in _FILES.items():
-        files = {network: root / network / name for network in NETWORKS}
+        files = {network: root / network / name for network in needed}
         present = [network for network, file in files.items() if file.is_file()]
         if not present:
             continue
         for file in files.values():
-            needed = [file, file.with_suffix(".bin")] if format_ == "openvino" else [file]
-            for part in needed:
+            parts = [file, file.with_suffix(".bin")] if format_ == "openvino" else [file]
+            for part in parts:
                 if not part.is_file() or part.stat().st_size == 0:
                     raise PackageError(f"{part} is missing or empty; export or download the model again")
         return format_, files

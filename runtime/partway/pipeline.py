@@ -9,25 +9,27 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import images, masks, outpaint, previews
+from partway import images, masks, outpaint, previews, sizes
 from partway.brownian import paths
 from partway.caching import Recent
 from partway.dials import Part
 from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
+from partway.latents import Latents
+from partway.latents import check as check_hand_over
 from partway.levels import NoiseLevel
-from partway.networks import Networks, Posterior
+from partway.networks import Context, Networks, Posterior, Text
 from partway.noise import GENERATORS, turned
 from partway.package import Package
-from partway.plans import Plan, make_plan
+from partway.plans import Plan, plan_of, unprompted
 from partway.predictions import PREDICTIONS
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.settings import Options, Settings
 from partway.tokens import Tokenizer
-from partway.views import GUIDED
+from partway.views import GUIDED, View
 
 Array = NDArray[np.float32]
 
@@ -38,13 +40,14 @@ class Pipeline:
 
     package: Package
     engine: Engine
-    tokenizer: Tokenizer
-    texts: Recent[str, Array] = field(default_factory=lambda: Recent(32))
+    tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
+    texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 
-    def img2img(self, image: images.Source, prompt: str, **settings: Unpack[Options]) -> Result:
+    def img2img(self, image: images.Source | Latents, prompt: str, **settings: Unpack[Options]) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
+        Or go on from the `Latents` of a run that ended at its ``denoising_end``, as SDXL's refiner does.
         Raises a `partway.PartwayError` that says what was wrong and what to do.
         """
         return self.stream(prompt, image, **settings).result()
@@ -115,12 +118,12 @@ class Pipeline:
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
         """What a run with these settings would do; ``image`` False for text-to-image."""
-        return self._plan(self.package.settings(settings), image=image)[0]
+        return plan_of(self.package, self.package.settings(settings), image=image)[0]
 
     def stream(
         self,
         prompt: str,
-        image: images.Source | masks.Edit | None = None,
+        image: images.Source | masks.Edit | Latents | None = None,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -129,19 +132,23 @@ class Pipeline:
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step.
 
-        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`. With ``instruct`` the prompt says
-        what to change in it.
+        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`, or the latents of another run.
+        With ``instruct`` the prompt says what to change in it.
         """
         chosen = self.package.settings(settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         edit = image if isinstance(image, masks.Edit) else None
+        latents: Latents | None = None
         picture: images.Picture | None = None
+        if image is not None and (width is not None or height is not None):
+            raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
         if image is None:
             size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
+        elif isinstance(image, Latents):
+            latents = image.padded(self.package.multiple // self.package.pixels_per_latent)
+            size = image.size
         else:
-            if width is not None or height is not None:
-                raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
             picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
             size = picture.original.size
         if not instruct and self.package.guidance == "instruction":
@@ -155,18 +162,22 @@ class Pipeline:
         if chosen.tile is not None and chosen.tile % self.package.multiple:
             raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
         kept = edit is not None and not self.package.inpaints
-        plan, part = self._plan(chosen, image=image is not None, mask=kept)
+        if edit is not None and (chosen.denoising_start or chosen.denoising_end):
+            raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
+        plan, part = plan_of(self.package, chosen, image=image is not None, mask=kept)
+        check_hand_over(latents, chosen, plan, self.package.latent_channels)
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
-                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*size)[2:]))
-        return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
+                plan = plan.in_tiles(tiling.needed(*self._shape(latents, size)[2:]))
+        return Run(plan, chosen, self._work(prompt, picture, edit, latents, size, chosen, plan, part))
 
     def _work(
         self,
         prompt: str,
         picture: images.Picture | None,
         edit: masks.Edit | None,
+        latents: Latents | None,
         size: tuple[int, int],
         settings: Settings,
         plan: Plan,
@@ -182,7 +193,7 @@ class Pipeline:
             yield Result(pictures, plan, settings, _seconds(timed, begun))
             return
 
-        shape = self.package.latent_shape(*size)
+        shape = self._shape(latents, size)
         streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
 
         def normal() -> Array:
@@ -191,7 +202,7 @@ class Pipeline:
         def sampled(posterior: Posterior) -> Array:
             return networks.to_latents(posterior, normal() if posterior.std is not None else posterior.mean)
 
-        context = self._context(networks, prompt, settings)
+        context = self._context(networks, prompt, settings, shape)
         colours = previews.STABLE_DIFFUSION
         known = np.zeros((len(streams), *shape[1:]), np.float32)
         if picture is not None:
@@ -203,11 +214,14 @@ class Pipeline:
                 posterior = posterior.mode
             known = sampled(posterior)
             colours = previews.fit(known[0], pixels[0])
-        noise = normal()
-        if settings.variation_strength:
-            other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
-            noise = turned(noise, other, settings.variation_strength)
-        x = part.image * known + part.noise * noise
+        if latents is not None:
+            x = latents.x  # with the noise that the other run left
+        else:
+            noise = normal()
+            if settings.variation_strength:
+                other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
+                noise = turned(noise, other, settings.variation_strength)
+            x = part.image * known + part.noise * noise
         if self.package.guidance == "instruction":
             denoise = _denoiser(networks, context, settings, np.repeat(posterior.mean, len(streams), axis=0))
         elif edit is None:
@@ -230,6 +244,10 @@ class Pipeline:
             yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
 
+        if settings.denoising_end is not None:
+            handed = Latents(state.x, plan.levels[-1].sigma, size)
+            yield Result([], plan, settings, _seconds(timed, begun), handed)
+            return
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
         finished = images.to_pil(networks.decode_image(state.x * final), size)
         if edit is not None:
@@ -238,28 +256,37 @@ class Pipeline:
             finished = [images.finish(one, picture) for one in finished]
         yield Result(finished, plan, settings, _seconds(timed, begun))
 
-    def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
-        own = self.package
-        return make_plan(
-            settings, own.trained, own.sampler, own.schedule, image=image, mask=mask, guidance=own.guidance
-        )
+    def _shape(self, latents: Latents | None, size: tuple[int, int]) -> tuple[int, ...]:
+        """Shape (1, C, h, w) of one picture's latents."""
+        return self.package.latent_shape(*size) if latents is None else (1, *latents.x.shape[1:])
 
-    def _context(self, networks: Networks, prompt: str, settings: Settings) -> Array:
-        """Text embeddings (V * B, 77, D): those of the prompt or the negative prompt, for each of V views."""
-        views = GUIDED[self.package.guidance].seen(settings)
-        texts = [prompt if view.prompt else settings.negative_prompt for view in views]
+    def _context(self, networks: Networks, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Context:
+        """What the UNet is told: B rows for each of its views, with the prompt or the negative prompt."""
 
-        def encode(text: str) -> Array:
-            return self.texts.get(text, lambda: networks.encode_text(self.tokenizer([text])))
+        def encode(text: str) -> Text:
+            def make() -> Text:
+                return networks.encode_text([tokenizer([text]) for tokenizer in self.tokenizers])
 
-        return np.concatenate([np.repeat(encode(text), len(settings.seeds), axis=0) for text in texts])
+            return self.texts.get(text, make)
+
+        tiling, cell = networks.tiling("unet"), self.package.pixels_per_latent
+        height, width = shape[2:] if tiling is None else tiling.seen(*shape[2:])
+        told = sizes.told(self.package.size_conditions, settings, (width * cell, height * cell)) or (None, None)
+
+        def seen(view: View) -> tuple[Text, Array | None]:
+            if view.prompt:
+                return encode(prompt), told[0]
+            none = unprompted(self.package, settings)
+            return encode(prompt).nothing() if none else encode(settings.negative_prompt), told[1]
+
+        return Context.of([seen(view) for view in GUIDED[self.package.guidance].seen(settings)], len(settings.seeds))
 
     def _posterior(self, networks: Networks, pixels: Array) -> Posterior:
         key = (pixels.shape, sha256(pixels.tobytes()).digest())
         return self.pictures.get(key, lambda: networks.encode_image(pixels))
 
 
-def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Array | None = None) -> Denoiser:
+def _denoiser(networks: Networks, context: Context, settings: Settings, shown: Array | None = None) -> Denoiser:
     """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
     prediction, way = PREDICTIONS[networks.package.prediction], GUIDED[networks.package.guidance]
     if shown is not None:
@@ -270,7 +297,7 @@ def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Arr
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
         if shown is not None:
             inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
-        output = networks.predict(inputs, level.timestep, context[-len(inputs) :], settings.guidance_scale)
+        output = networks.predict(inputs, level.timestep, context.last(len(inputs)), settings.guidance_scale)
         if len(views) > 1:
             output = way.combine(np.split(output, len(views)), settings)
         return prediction.denoised(x, output, level)

@@ -1,12 +1,16 @@
 """What a run will do, said before it does anything."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from partway.dials import DIALS, Part
+from partway import sizes
+from partway.dials import DIALS, Part, ending, going_on
+from partway.errors import InputError
 from partway.levels import NoiseLevel, Trained
+from partway.package import TOKENIZERS, Package
 from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
 from partway.schedules import Spacing, spacing_of
@@ -25,6 +29,7 @@ class Plan:
     calls          calls of each network, were each to take the whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
+    denoising_start, denoising_end  the shares of the noise levels between which the run stays, None for no limit
     """
 
     dial: str
@@ -39,6 +44,8 @@ class Plan:
     calls: dict[str, int]
     noise_share: float
     reads_image: bool
+    denoising_start: float | None = None
+    denoising_end: float | None = None
 
     @property
     def start_sigma(self) -> float:
@@ -57,7 +64,7 @@ class Plan:
 
     def in_tiles(self, tiles: int) -> "Plan":
         """The plan for a picture of so many tiles, which the UNet and the VAE see one by one."""
-        pictures = {name: count * (1 if name == "text_encoder" else tiles) for name, count in self.calls.items()}
+        pictures = {name: count * (1 if name in TOKENIZERS else tiles) for name, count in self.calls.items()}
         return replace(
             self,
             network_calls=self.network_calls * tiles,
@@ -75,10 +82,13 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        head = (
-            f"{self.sampler}, {self.schedule} schedule, {self.steps} steps, "
-            f"strength {self.strength:g} on the {self.dial} dial"
-        )
+        head = f"{self.sampler}, {self.schedule} schedule, {self.steps} steps, "
+        if self.denoising_start is None:
+            head += f"strength {self.strength:g} on the {self.dial} dial"
+        else:
+            head += f"going on at denoising_start {self.denoising_start:g}"
+        if self.denoising_end is not None:
+            head += f", to denoising_end {self.denoising_end:g}"
         if not self.levels:
             return f"{head}\nnothing runs: the picture is returned as it is"
         start = f"starts at sigma {self.start_sigma:.3f} (timestep {self.start_timestep:.1f})"
@@ -105,22 +115,34 @@ def make_plan(
     image: bool,
     mask: bool = False,
     guidance: str = "pair",
+    texts: Mapping[str, int] | None = None,
 ) -> tuple[Plan, Part]:
     """The plan of a run and the part of the schedule it describes.
 
     ``sampler`` and ``schedule`` are the model's own, for settings that name none. Without an ``image`` the run
     is text-to-image: the whole schedule from pure noise, which is what strength 1 means on the continuous dial.
     With a ``mask`` the picture has a part in the result at every strength. ``guidance`` is the model's row of
-    `GUIDED`; one that follows an "instruction" sees the picture and starts from pure noise.
+    `GUIDED`; one that follows an "instruction" sees the picture and starts from pure noise. ``texts``: calls of each
+    text encoder, if not those of a model with one. Raises `InputError` when nothing is left between denoising_start
+    and -end.
     """
+    start, end = settings.denoising_start, settings.denoising_end
     sampler, schedule = settings.sampler or sampler, settings.schedule or schedule
     instructed = guidance == "instruction"
     if not image or instructed:
         settings = replace(settings, strength=1.0, dial="continuous")
-    part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
+    if start is None:
+        part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
+    else:
+        part = going_on(start, settings.steps, spacing_of(schedule), trained)
+    if end is not None:
+        part = ending(part, end, trained)
+    if part.schedule.steps == 0 and (start is not None or end is not None):
+        raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
     evaluations, guided = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
     runs = part.schedule.steps > 0
     reads = part.image != 0 or mask or instructed
+    texts = {"text_encoder": len(GUIDED[guidance].texts(settings))} if texts is None else texts
     plan = Plan(
         dial=settings.dial,
         strength=settings.strength,
@@ -132,15 +154,31 @@ def make_plan(
         guided_calls=guided,
         predictions=len(GUIDED[guidance].views),
         calls={
-            "text_encoder": len({view.prompt for view in GUIDED[guidance].seen(settings)}) * runs,
-            "vae_encoder": int(runs and reads),
+            **{name: count * runs for name, count in texts.items()},
+            "vae_encoder": int(runs and reads and start is None),
             "unet": evaluations,
-            "vae_decoder": int(runs),
+            "vae_decoder": int(runs and end is None),
         },
         noise_share=part.noise_share,
         reads_image=reads,
+        denoising_start=start,
+        denoising_end=end,
     )
     return plan, part
+
+
+def plan_of(package: Package, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
+    """The plan of a run on a model, as `make_plan`; raises `InputError` for a setting that is not for its kind."""
+    sizes.check(package.size_conditions, settings)
+    asked = GUIDED[package.guidance].texts(settings)
+    texts = dict.fromkeys(package.text_encoders, len(asked) - (False in asked and unprompted(package, settings)))
+    own = (package.trained, package.sampler, package.schedule)
+    return make_plan(settings, *own, image=image, mask=mask, guidance=package.guidance, texts=texts)
+
+
+def unprompted(package: Package, settings: Settings) -> bool:
+    """Whether guidance leads away from no text at all, not from the embedding of an empty one."""
+    return package.zeros_for_empty and not settings.negative_prompt
 
 
 def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided) -> tuple[int, int]:

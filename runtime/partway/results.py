@@ -9,6 +9,7 @@ from PIL import Image
 
 from partway import images, previews
 from partway.errors import InputError
+from partway.latents import Latents
 from partway.levels import NoiseLevel
 from partway.plans import Plan
 from partway.settings import Settings
@@ -36,16 +37,20 @@ class Result:
     """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
 
     The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
+    A run that ended at ``denoising_end`` made no pictures, but ``latents``.
     """
 
     images: list[Image.Image]
     plan: Plan
     settings: Settings
     seconds: dict[str, float]
+    latents: Latents | None = None
 
     @property
     def image(self) -> Image.Image:
-        """The first picture."""
+        """The first picture; raises `InputError` if the run ended before there was one."""
+        if not self.images:
+            raise InputError("this run ended at its denoising_end; give its latents to a run with that denoising_start")
         return self.images[0]
 
     @property

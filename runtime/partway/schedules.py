@@ -52,6 +52,10 @@ class Schedule:
         start = self.steps - steps
         return Schedule(self.sigmas[start:], self.timesteps[start:])
 
+    def first(self, steps: int) -> "Schedule":
+        """The first ``steps`` steps (0 .. n) of this schedule."""
+        return Schedule(self.sigmas[: steps + 1], self.timesteps[: steps + 1])
+
 
 Spacing = Callable[[Trained, int], Schedule]
 

@@ -18,6 +18,7 @@ MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
 MAX_SIGMA = 1e6
 MAX_TILE = 16384
+MAX_SIZE = 16384
 
 
 class Options(TypedDict, total=False):
@@ -41,6 +42,13 @@ class Options(TypedDict, total=False):
     rng: str
     tile: int | None
     tile_overlap: int | None
+    original_size: tuple[int, int] | None
+    crop: tuple[int, int] | None
+    target_size: tuple[int, int] | None
+    aesthetic_score: float | None
+    negative_aesthetic_score: float | None
+    denoising_start: float | None
+    denoising_end: float | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,12 @@ class Settings:
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
     tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
                        not grow with it; None for whole pictures, and for a quarter of a tile
+    original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
+    crop               (left, top) that SDXL is told, how far the picture was cut; None for (0, 0)
+    aesthetic_score, negative_aesthetic_score  0 .. 10, told to SDXL's refiner; None for 6 and 2.5
+    denoising_end      above 0, below 1: the run ends where this share of the noise levels is behind it, and gives
+                       `Latents` instead of pictures; None for the end
+    denoising_start    the same for a run that goes on from such latents; strength has no part in it
     """
 
     strength: float = 0.6
@@ -87,6 +101,13 @@ class Settings:
     rng: str = "torch-cpu"
     tile: int | None = None
     tile_overlap: int | None = None
+    original_size: tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    target_size: tuple[int, int] | None = None
+    aesthetic_score: float | None = None
+    negative_aesthetic_score: float | None = None
+    denoising_start: float | None = None
+    denoising_end: float | None = None
 
     def __post_init__(self) -> None:
         keep = partial(object.__setattr__, self)  # the one way to set a field of a frozen record
@@ -124,6 +145,21 @@ class Settings:
             keep("tile_overlap", int(number("tile_overlap", self.tile_overlap, 0, limit)))
         if self.tile is not None:
             keep("tile", int(number("tile", self.tile, 8, MAX_TILE)))
+        for name in ("original_size", "crop", "target_size"):
+            if (pair := getattr(self, name)) is not None:
+                keep(name, _pair(name, pair, 0 if name == "crop" else 1))
+        for name in ("aesthetic_score", "negative_aesthetic_score"):
+            if (score := getattr(self, name)) is not None:
+                keep(name, number(name, score, 0, 10))
+        for name in ("denoising_start", "denoising_end"):
+            if (share := getattr(self, name)) is not None:
+                keep(name, number(name, share, 0, 1))
+                if share in (0, 1):
+                    raise InputError(f"{name} must be above 0 and below 1, not {share!r}; leave it out for all steps")
+        if self.denoising_start is not None and self.denoising_start >= (self.denoising_end or 1):
+            raise InputError(
+                f"denoising_start must be below denoising_end, not {self.denoising_start!r} and {self.denoising_end!r}"
+            )
         choose("dial", self.dial, DIALS)
         choose("rng", self.rng, GENERATORS)
 
@@ -147,6 +183,14 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InputError(f"{name} must be text, not {value!r}")
     return value
+
+
+def _pair(name: str, value: Any, least: int) -> tuple[int, int]:
+    pair = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    whole = (isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in pair)
+    if len(pair) != 2 or not all(whole) or not all(least <= one <= MAX_SIZE for one in pair):
+        raise InputError(f"{name} must be two whole numbers of pixels between {least} and {MAX_SIZE}, not {value!r}")
+    return int(pair[0]), int(pair[1])
 
 
 def _seed(value: Any) -> int:

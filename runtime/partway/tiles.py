@@ -25,6 +25,10 @@ class Tiling(NamedTuple):
     overlap: int
     exact: bool = False
 
+    def seen(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width, in latents, that the network is shown of latents of this size."""
+        return (self.height, self.width) if self.exact else (min(height, self.height), min(width, self.width))
+
     def needed(self, height: int, width: int) -> int:
         """How many tiles cover latents of this size."""
         return len(starts(height, self.height, self.overlap)) * len(starts(width, self.width, self.overlap))

@@ -29,6 +29,10 @@ class Guided(NamedTuple):
         """The views that a run with these settings needs at some level."""
         return self.views if settings.guided else self.views[-1:]
 
+    def texts(self, settings: Settings) -> set[bool]:
+        """Whether it needs the prompt (True), the negative one (False), or both."""
+        return {view.prompt for view in self.seen(settings)}
+
     def seen_at(self, settings: Settings, sigma: float) -> tuple[View, ...]:
         """The views that it needs at this one: the last of those above."""
         return self.views if settings.guided_at(sigma) else self.views[-1:]

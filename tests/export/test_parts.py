@@ -44,6 +44,13 @@ def test_wanted_files_of_a_usual_repository():
     ]
 
 
+def test_wanted_files_of_sdxl():
+    second = ["text_encoder_2/config.json", "text_encoder_2/model.safetensors", "tokenizer_2/vocab.json"]
+    left = ["vae_1_0/config.json", "vae_1_0/diffusion_pytorch_model.safetensors", "sd_xl_base_1.0.safetensors"]
+    left += ["text_encoder_2/model.onnx", "text_encoder_2/model.onnx_data", "vae_encoder/model.onnx"]
+    assert sorted(fetch.wanted([*second, *left])) == second
+
+
 @pytest.mark.parametrize(
     ("weights", "chosen"),
     [

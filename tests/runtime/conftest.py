@@ -23,7 +23,7 @@ def pipe(toy_folder):
 def counted(pipe):
     """A fresh pipeline, nothing remembered, and the engine that counts its calls."""
     engine = Timed(pipe.engine)
-    return replace(partway.Pipeline(pipe.package, engine, pipe.tokenizer)), engine
+    return replace(partway.Pipeline(pipe.package, engine, pipe.tokenizers)), engine
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,6 @@ from partway.catalog import entries, near, suited
 from partway.hub import BUILT_IN, locate
 from partway.package import open_package, runs
 
-XL = ("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline")
-
 
 @pytest.mark.parametrize("entry", entries().values(), ids=list(entries()))
 def test_every_entry_is_well_formed(entry):
@@ -24,7 +22,7 @@ def test_every_entry_is_well_formed(entry):
     assert entry.title and entry.revision
     for id_ in (entry.source, entry.package or entry.source):
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", id_)
-    assert runs(entry.family) or entry.family in XL
+    assert runs(entry.family)
     assert entry.licence is None or re.fullmatch(r"[a-z0-9.+-]+", entry.licence)
     assert entry.gigabytes is None or 1 < entry.gigabytes < 30
     Settings(**entry.defaults)  # known fields, values in range

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import partway
 import toy
-from partway import metadata
+from partway import metadata, sizes
 from partway.cli import main
 from partway.engines import onnxruntime as engine
 
@@ -88,10 +88,12 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "tile": 32,
         "tile_overlap": 8,
     }
-    assert {*given, "image_guidance_scale"} == set(partway.Options.__annotations__)  # that one is for instruct
+    others = {name: None for name in (*sizes.BASE, *sizes.REFINER, "denoising_start", "denoising_end")}
+    others["image_guidance_scale"] = 1.5  # for instruct alone
+    assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]
     assert run(capsys, "img2img", "room.png", "a cat", "-m", model, "-o", "out.png", *flags)[0] == 0
-    assert metadata.read_parameters("out.png")["settings"] == given | {"image_guidance_scale": 1.5}
+    assert metadata.read_parameters("out.png")["settings"] == given | others
     expected = partway.load(model).img2img("room.png", "a cat", **given).image
     np.testing.assert_array_equal(pixels("out.png"), np.asarray(expected))
 

@@ -36,10 +36,11 @@ def test_only_the_files_of_a_run_are_fetched():
     def wanted(name):
         return any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS)
 
-    for network in ("unet", "vae_encoder", "vae_decoder", "text_encoder"):
+    for network in ("unet", "vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2"):
         assert wanted(f"{network}/model.onnx") and wanted(f"{network}/model.onnx_data")
         assert wanted(f"{network}/openvino_model.xml") and wanted(f"{network}/openvino_model.bin")
         assert wanted(f"{network}/config.json")
+    assert wanted("tokenizer_2/vocab.json") and wanted("tokenizer_2/merges.txt")
     assert wanted("tokenizer/merges.txt") and wanted("tokenizer/vocab.json") and wanted("partway.json")
     for other in (
         "unet/diffusion_pytorch_model.bin",

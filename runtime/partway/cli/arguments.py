@@ -64,6 +64,19 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
+    add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
+    add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")
+    add("target_size", _pair, "WxH", "told to SDXL: the size that the picture should have")
+    add("aesthetic_score", float, "A", "told to SDXL's refiner: how good the picture should be, 0 to 10")
+    add("negative_aesthetic_score", float, "A", "and how good what it should not be is")
+
+
+def _pair(text: str) -> list[int]:
+    """Two whole numbers with an x or a comma between them; `Settings` says what else they must be."""
+    try:
+        return [int(part) for part in text.lower().replace("x", ",").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"two whole numbers are needed, like 1024x768, not {text!r}") from None
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,10 @@ _MACHINE = ("threads", "cache_dir")
 # How a task treats the picture it starts from.
 _EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
-_TYPES: dict[str, type] = {
+_TYPES: dict[str, Any] = {
+    "original_size": list | None,
+    "crop": list | None,
+    "target_size": list | None,
     "negative_prompt": str,
     "seed": int,
     "engine": str,
@@ -74,7 +77,7 @@ def load(wanted: Request) -> partway.Pipeline:
     settings = pipe.package.settings(wanted.settings)
     texts = {"prompt": wanted.prompt} | ({"negative prompt": settings.negative_prompt} if settings.guided else {})
     for name, text in texts.items():
-        unread = pipe.tokenizer.truncated(text)
+        unread = pipe.tokenizers[0].truncated(text)  # all split text alike
         if unread:
             _warn(f"the {name} is too long for this model, which does not read {unread!r}")
     return pipe
