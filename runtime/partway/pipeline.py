@@ -241,14 +241,14 @@ def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Arr
     """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
     prediction = PREDICTIONS[networks.package.prediction]
 
-    def denoise(x: Array, level: NoiseLevel) -> Array:
+    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         scaled = x * prediction.scale(level.sigma)
         if shown is not None:
             scaled = np.concatenate([scaled, shown], axis=1)
         if settings.guided_at(level.sigma):
             both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
             unconditional, conditional = np.split(both, 2)
-            output = guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
+            output = guided(unconditional, conditional, boost * settings.guidance_scale, settings.guidance_rescale)
         else:
             output = networks.predict(scaled, level.timestep, context[-len(x) :])
         return prediction.denoised(x, output, level)

@@ -139,7 +139,7 @@ def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained)
     """Network evaluations and those with guidance, counted by running the sampler itself on one number."""
     count = guided = 0
 
-    def denoise(x: Array, level: NoiseLevel) -> Array:
+    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         nonlocal count, guided
         count += 1
         guided += settings.guided_at(level.sigma)
