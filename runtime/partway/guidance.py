@@ -1,19 +1,63 @@
-"""Classifier-free guidance: functions of the unconditional and the conditional output, each (B, C, h, w)."""
+"""Guidance: functions of the unconditional and the conditional output of a network, each (B, C, h, w)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.settings import Settings
+
 Array = NDArray[np.float32]
 
 
-def guided(unconditional: Array, conditional: Array, scale: float, rescale: float = 0.0) -> Array:
-    """Ho & Salimans 2022 (arXiv 2207.12598), then the rescaling of Lin et al. 2023 (arXiv 2305.08891, section 3.4).
-
-    ``rescale`` in [0, 1] moves each picture's standard deviation towards the conditional output's.
-    """
-    output = unconditional + scale * (conditional - unconditional)
-    if rescale:
-        axes = tuple(range(1, output.ndim))
-        ratio = conditional.std(axis=axes, keepdims=True) / output.std(axis=axes, keepdims=True)
-        output = output * (rescale * ratio + (1 - rescale))
+def combined(unconditional: Array, conditional: Array, settings: Settings, boost: float = 1.0) -> Array:
+    """One output of both, as ``settings`` ask; ``boost`` multiplies the guidance scale."""
+    if settings.guidance_zero_star:
+        unconditional = zero_star(unconditional, conditional)
+    output = guided(unconditional, conditional, boost * settings.guidance_scale)
+    if settings.guidance_mimic is not None:
+        output = mimicking(output, guided(unconditional, conditional, boost * settings.guidance_mimic))
+    if settings.guidance_rescale:
+        output = rescaled(output, conditional, settings.guidance_rescale)
     return output
+
+
+def guided(unconditional: Array, conditional: Array, scale: float) -> Array:
+    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598)."""
+    return unconditional + scale * (conditional - unconditional)
+
+
+def zero_star(unconditional: Array, conditional: Array) -> Array:
+    """The multiple of each unconditional output that is nearest to the conditional one: CFG-Zero*'s first half.
+
+    Fan et al. 2025 (arXiv 2503.18886). The second, steps that do nothing at the start, is for models that
+    were trained to flow and start from pure noise.
+    """
+    dot = np.sum(conditional * unconditional, axis=_picture(unconditional), keepdims=True)
+    square = np.sum(np.square(unconditional), axis=_picture(unconditional), keepdims=True)
+    return unconditional * (dot / (square + np.float32(1e-8)))
+
+
+def mimicking(output: Array, like: Array) -> Array:
+    """Output whose channels spread, about their own means, as far as those of ``like``: Imagen's dynamic thresholding.
+
+    Where theirs (Saharia et al. 2022, arXiv 2205.11487, section 2.3) holds pixels in [-1, 1], latents have no such
+    range; the range here is that of a lower guidance scale, as web UIs do it. Nothing is clipped and nothing widened.
+    """
+    mean = output.mean(axis=(2, 3), keepdims=True)
+    away = output - mean
+    reach = np.abs(away).max(axis=(2, 3), keepdims=True)
+    wanted = np.abs(like - like.mean(axis=(2, 3), keepdims=True)).max(axis=(2, 3), keepdims=True)
+    return mean + away * np.minimum(1, wanted / np.maximum(reach, np.float32(1e-8)))
+
+
+def rescaled(output: Array, conditional: Array, share: float) -> Array:
+    """Output whose standard deviation is moved towards the conditional one's, by ``share`` in [0, 1], in each picture.
+
+    Lin et al. 2023 (arXiv 2305.08891, section 3.4).
+    """
+    ratio = conditional.std(axis=_picture(output), keepdims=True) / output.std(axis=_picture(output), keepdims=True)
+    return output * (share * ratio + (1 - share))
+
+
+def _picture(batch: Array) -> tuple[int, ...]:
+    """The axes of one picture."""
+    return tuple(range(1, batch.ndim))

@@ -16,7 +16,7 @@ from partway.dials import Part
 from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
-from partway.guidance import guided
+from partway.guidance import combined
 from partway.levels import NoiseLevel
 from partway.networks import Networks, Posterior
 from partway.noise import GENERATORS, turned
@@ -248,7 +248,7 @@ def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Arr
         if settings.guided_at(level.sigma):
             both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
             unconditional, conditional = np.split(both, 2)
-            output = guided(unconditional, conditional, boost * settings.guidance_scale, settings.guidance_rescale)
+            output = combined(unconditional, conditional, settings, boost)
         else:
             output = networks.predict(scaled, level.timestep, context[-len(x) :])
         return prediction.denoised(x, output, level)

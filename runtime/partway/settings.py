@@ -27,6 +27,8 @@ class Options(TypedDict, total=False):
     steps: int
     guidance_scale: float
     guidance_rescale: float
+    guidance_zero_star: bool
+    guidance_mimic: float | None
     guidance_min_sigma: float
     guidance_max_sigma: float | None
     negative_prompt: str
@@ -52,6 +54,10 @@ class Settings:
     steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
     guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
+    guidance_zero_star  whether the unconditional prediction is first scaled to fit the conditional one, as in
+                       CFG-Zero* (Fan et al. 2025, arXiv 2503.18886)
+    guidance_mimic     0 .. 1000, the lower guidance_scale whose range of values a high one keeps to (dynamic
+                       thresholding); None is its own
     guidance_min_sigma, guidance_max_sigma  guidance at noise levels above the one, up to the other, and no second
                        prediction outside (Kynkaanniemi et al. 2024, arXiv 2404.07724); None is no limit
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
@@ -69,6 +75,8 @@ class Settings:
     steps: int = 20
     guidance_scale: float = 7.5
     guidance_rescale: float = 0.0
+    guidance_zero_star: bool = False
+    guidance_mimic: float | None = None
     guidance_min_sigma: float = 0.0
     guidance_max_sigma: float | None = None
     negative_prompt: str = ""
@@ -88,6 +96,10 @@ class Settings:
         keep("strength", number("strength", self.strength, 0, 1))
         keep("guidance_scale", number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
         keep("guidance_rescale", number("guidance_rescale", self.guidance_rescale, 0, 1))
+        if not isinstance(self.guidance_zero_star, bool):
+            raise InputError(f"guidance_zero_star must be True or False, not {self.guidance_zero_star!r}")
+        if self.guidance_mimic is not None:
+            keep("guidance_mimic", number("guidance_mimic", self.guidance_mimic, 0, MAX_GUIDANCE))
         keep("guidance_min_sigma", number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
         if self.guidance_max_sigma is not None:
             keep("guidance_max_sigma", number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))

@@ -74,6 +74,8 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "steps": 6,
         "guidance_scale": 3.5,
         "guidance_rescale": 0.25,
+        "guidance_zero_star": True,
+        "guidance_mimic": 2.5,
         "negative_prompt": "dog",
         "guidance_min_sigma": 0.2,
         "guidance_max_sigma": 9.0,
@@ -90,6 +92,7 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
     }
     assert set(given) == set(partway.Options.__annotations__)
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]
+    flags.remove(True)  # a switch has no value
     assert run(capsys, "img2img", "room.png", "a cat", "-m", model, "-o", "out.png", *flags)[0] == 0
     assert metadata.read_parameters("out.png")["settings"] == given
     expected = partway.load(model).img2img("room.png", "a cat", **given).image

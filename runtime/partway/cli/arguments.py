@@ -56,6 +56,9 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True) -> N
     if strength:
         add("dial", str, "NAME", "what strength means, see: partway dials")
     add("guidance_rescale", float, "R", "0 to 1, against washed-out colours at high guidance")
+    text = "scale the unconditional prediction to fit the other first (CFG-Zero*)"
+    group.add_argument("--guidance-zero-star", action="store_true", default=argparse.SUPPRESS, help=text)
+    add("guidance_mimic", float, "G", "keep to the range of values of this lower scale, against burnt colours")
     add("guidance_min_sigma", float, "S", "no guidance at noise levels up to this one, which halves their cost")
     add("guidance_max_sigma", float, "S", "no guidance at noise levels above this one")
     add("eta", float, "E", "0 to 1, share of fresh noise in samplers that take it")
