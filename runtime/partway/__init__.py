@@ -12,6 +12,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from partway.colours import Drift
 from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
@@ -20,7 +21,7 @@ from partway.levels import NoiseLevel, Trained, trained
 from partway.package import open_package
 from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
-from partway.results import Result, Run, Step
+from partway.results import Latents, Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
 from partway.settings import Options, Settings
@@ -30,11 +31,13 @@ __all__ = [
     "DIALS",
     "SAMPLERS",
     "SCHEDULES",
+    "Drift",
     "EngineError",
     "EngineOptions",
     "Given",
     "ImageError",
     "InputError",
+    "Latents",
     "NetworkError",
     "NoiseLevel",
     "Options",

@@ -1,23 +1,30 @@
 """Guidance: functions of the unconditional and the conditional output of a network, each (B, C, h, w)."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-
-from partway.settings import Settings
 
 Array = NDArray[np.float32]
 
 
-def combined(unconditional: Array, conditional: Array, settings: Settings, boost: float = 1.0) -> Array:
-    """One output of both, as ``settings`` ask; ``boost`` multiplies the guidance scale."""
-    if settings.guidance_zero_star:
+class Guidance(NamedTuple):
+    """How both outputs become one: the ``guidance_`` settings of `partway.Settings`."""
+
+    scale: float
+    rescale: float = 0.0
+    zero_star: bool = False
+    mimic: float | None = None
+
+
+def combined(unconditional: Array, conditional: Array, by: Guidance, boost: float = 1.0) -> Array:
+    """One output of both; ``boost`` multiplies the scales."""
+    if by.zero_star:
         unconditional = zero_star(unconditional, conditional)
-    output = guided(unconditional, conditional, boost * settings.guidance_scale)
-    if settings.guidance_mimic is not None:
-        output = mimicking(output, guided(unconditional, conditional, boost * settings.guidance_mimic))
-    if settings.guidance_rescale:
-        output = rescaled(output, conditional, settings.guidance_rescale)
-    return output
+    output = guided(unconditional, conditional, boost * by.scale)
+    if by.mimic is not None:
+        output = mimicking(output, guided(unconditional, conditional, boost * by.mimic))
+    return rescaled(output, conditional, by.rescale) if by.rescale else output
 
 
 def guided(unconditional: Array, conditional: Array, scale: float) -> Array:

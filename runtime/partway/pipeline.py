@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import images, masks, outpaint, previews
+from partway import images, masks, outpaint, previews, starts
 from partway.brownian import paths
 from partway.caching import Recent
 from partway.dials import Part
@@ -23,10 +23,11 @@ from partway.noise import GENERATORS, turned
 from partway.package import Package
 from partway.plans import Plan, make_plan
 from partway.predictions import PREDICTIONS
-from partway.results import Result, Run, Step
+from partway.results import Latents, Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.settings import Options, Settings
+from partway.starts import Start
 from partway.tokens import Tokenizer
 
 Array = NDArray[np.float32]
@@ -42,12 +43,16 @@ class Pipeline:
     texts: Recent[str, Array] = field(default_factory=lambda: Recent(32))
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 
-    def img2img(self, image: images.Source, prompt: str, **settings: Unpack[Options]) -> Result:
+    def img2img(
+        self, image: images.Source | Result, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
+    ) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
+        Given an earlier result it goes on from its latents, which lose nothing on the way through pixels; with
+        ``decode`` False it makes no picture, only what the next call needs.
         Raises a `partway.PartwayError` that says what was wrong and what to do.
         """
-        return self.stream(prompt, image, **settings).result()
+        return self.stream(prompt, image, decode=decode, **settings).result()
 
     def inpaint(
         self,
@@ -101,10 +106,16 @@ class Pipeline:
         return self.stream(prompt, images.enlarged(images.read(image), scale), **chosen)
 
     def txt2img(
-        self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
+        self,
+        prompt: str,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        decode: bool = True,
+        **settings: Unpack[Options],
     ) -> Result:
         """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
-        return self.stream(prompt, width=width, height=height, **settings).result()
+        return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
         """What a run with these settings would do; ``image`` False for text-to-image."""
@@ -113,61 +124,58 @@ class Pipeline:
     def stream(
         self,
         prompt: str,
-        image: images.Source | masks.Edit | None = None,
+        image: starts.Given = None,
         *,
         width: int | None = None,
         height: int | None = None,
+        decode: bool = True,
         **settings: Unpack[Options],
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step.
 
-        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`.
+        ``image`` is a picture, a picture with its mask from `partway.masks.edit`, or an earlier `Result`.
         """
         chosen = Settings(**settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
-        edit = image if isinstance(image, masks.Edit) else None
-        picture: images.Picture | None = None
-        if image is None:
-            size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
-        else:
-            if width is not None or height is not None:
-                raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
-            picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
-            size = picture.original.size
-        if self.package.inpaints and edit is None:
+        start = starts.start(image, width, height, self.package.size)
+        start.check(self.package, len(chosen.seeds))
+        if self.package.inpaints and start.edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
             raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
-        kept = edit is not None and not self.package.inpaints
-        plan, part = self._plan(chosen, image=image is not None, mask=kept)
+        if not decode and start.edit is not None:
+            raise InputError("what a mask keeps are pixels, so such a run is always decoded; leave decode=False out")
+        kept = start.edit is not None and not self.package.inpaints
+        plan, part = self._plan(chosen, image=start.given, mask=kept)
+        if start.latents is not None:
+            plan = plan.with_calls(vae_encoder=0, vae_decoder=int(bool(plan.levels) or not start.untouched))
+        if not decode:
+            plan = plan.with_calls(vae_decoder=0)
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
-                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*size)[2:]))
-        return Run(plan, chosen, self._work(prompt, picture, edit, size, chosen, plan, part))
+                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*start.size)[2:]))
+        return Run(plan, chosen, self._work(prompt, start, chosen, plan, part, decode))
 
     def _work(
-        self,
-        prompt: str,
-        picture: images.Picture | None,
-        edit: masks.Edit | None,
-        size: tuple[int, int],
-        settings: Settings,
-        plan: Plan,
-        part: Part,
+        self, prompt: str, start: Start, settings: Settings, plan: Plan, part: Part, decode: bool
     ) -> Iterator[Step | Result]:
         """The straight line."""
         begun = perf_counter()
         timed = Timed(self.engine)
         networks = Networks(timed, self.package, settings.tile, settings.tile_overlap)
-        if picture is not None and not plan.levels:
-            untouched = edit.whole if edit else picture
-            pictures = [untouched.original.copy() for _ in settings.seeds]
-            yield Result(pictures, plan, settings, _seconds(timed, begun))
+        edit, picture = start.edit, start.picture
+        if start.given and not plan.levels:
+            latents = start.latents and start.latents.repeated(len(settings.seeds))
+            if decode and latents is not None and not start.untouched:
+                pictures, drift = start.finish(networks.decode_image(latents.values), settings.colour_match)
+            else:
+                pictures, drift = start.copies(len(settings.seeds)), ()
+            yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
             return
 
-        shape = self.package.latent_shape(*size)
+        shape = self.package.latent_shape(*start.size)
         streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
 
         def normal() -> Array:
@@ -181,7 +189,9 @@ class Pipeline:
         known = np.zeros((len(streams), *shape[1:]), np.float32)
         if picture is not None:
             pixels = images.pad(picture.pixels, self.package.multiple)
-        if picture is not None and plan.reads_image:
+        if start.latents is not None:
+            known = start.latents.repeated(len(streams)).values
+        elif picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
             posterior = self._posterior(networks, pixels)
             known = sampled(posterior)
@@ -212,12 +222,13 @@ class Pipeline:
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
 
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
-        finished = images.to_pil(networks.decode_image(state.x * final), size)
-        if edit is not None:
-            finished = [edit.finish(one) for one in finished]
-        elif picture is not None:
-            finished = [images.finish(one, picture) for one in finished]
-        yield Result(finished, plan, settings, _seconds(timed, begun))
+        made = state.x * final
+        if decode:
+            pictures, drift = start.finish(networks.decode_image(made), settings.colour_match, seen=plan.reads_image)
+        else:
+            pictures, drift = [], ()
+        latents = Latents(made, self.package.latent_scale, start.size, picture) if edit is None else None
+        yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
 
     def _plan(self, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
         own = self.package
@@ -248,19 +259,12 @@ def _denoiser(networks: Networks, context: Array, settings: Settings, shown: Arr
         if settings.guided_at(level.sigma):
             both = networks.predict(np.concatenate([scaled, scaled]), level.timestep, context)
             unconditional, conditional = np.split(both, 2)
-            output = combined(unconditional, conditional, settings, boost)
+            output = combined(unconditional, conditional, settings.guidance, boost)
         else:
             output = networks.predict(scaled, level.timestep, context[-len(x) :])
         return prediction.denoised(x, output, level)
 
     return denoise
-
-
-def _side(name: str, value: int | None, default: int) -> int:
-    side = default if value is None else value
-    if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or not 8 <= side <= images.MAX_SIDE:
-        raise InputError(f"{name} must be a whole number of pixels between 8 and {images.MAX_SIDE}, not {side!r}")
-    return int(side)
 
 
 def _seconds(timed: Timed, begun: float) -> dict[str, float]:

@@ -52,6 +52,10 @@ class Plan:
         """How many sampler steps run."""
         return max(len(self.levels) - 1, 0)
 
+    def with_calls(self, **calls: int) -> "Plan":
+        """The plan with other numbers of calls of some networks."""
+        return replace(self, calls=self.calls | calls)
+
     def in_tiles(self, tiles: int) -> "Plan":
         """The plan for a picture of so many tiles, which the UNet and the VAE see one by one."""
         pictures = {name: count * (1 if name == "text_encoder" else tiles) for name, count in self.calls.items()}

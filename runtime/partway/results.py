@@ -1,13 +1,14 @@
 """What a run gives: its steps as they happen, and the pictures at its end."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from partway import images, previews
+from partway.colours import Drift
 from partway.errors import InputError
 from partway.levels import NoiseLevel
 from partway.plans import Plan
@@ -31,21 +32,46 @@ class Step:
         return images.to_pil(previews.apply(self.denoised, self.colours))
 
 
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """Where a run ended before it was decoded, so that another can go on from there.
+
+    values   (B, C, h, w), scaled by ``scale``, the model's own factor
+    size     width and height of the picture they stand for
+    source   the picture that the chain of runs began with; None if that was a prompt
+    """
+
+    values: Array
+    scale: float
+    size: tuple[int, int]
+    source: images.Picture | None
+
+    def repeated(self, pictures: int) -> "Latents":
+        """The same for so many pictures: one for all of them, or one each as they are."""
+        return replace(self, values=np.repeat(self.values, pictures // len(self.values), axis=0))
+
+
 @dataclass(frozen=True)
 class Result:
     """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
 
     The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
+    ``latents`` is what the next run takes when it is given this result; None where the picture says more.
+    ``drift`` is how far each picture's colours are from the source's; empty where the source has no part in them.
     """
 
     images: list[Image.Image]
     plan: Plan
     settings: Settings
     seconds: dict[str, float]
+    latents: Latents | None = None
+    drift: tuple[Drift, ...] = ()
 
     @property
     def image(self) -> Image.Image:
-        """The first picture."""
+        """The first picture; `InputError` if none was decoded."""
+        if not self.images:
+            raise InputError("no picture was decoded; leave decode=False out, or hand this on with strength=0")
         return self.images[0]
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from partway import names
 from partway.dials import DIALS
 from partway.errors import InputError, choose, number
+from partway.guidance import Guidance
 from partway.noise import GENERATORS
 from partway.samplers import SAMPLERS
 from partway.schedules import Given, Spacing, spacing_of
@@ -40,6 +41,7 @@ class Options(TypedDict, total=False):
     dial: str
     eta: float | None
     rng: str
+    colour_match: float
     tile: int | None
     tile_overlap: int | None
 
@@ -67,6 +69,7 @@ class Settings:
                        `partway.Given` levels, which then say how many steps there are
     eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
+    colour_match       0 .. 1, how far the result's mean colour and contrast are pulled back to the source's
     tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
                        not grow with it; None for whole pictures, and for a quarter of a tile
     """
@@ -88,6 +91,7 @@ class Settings:
     dial: str = "continuous"
     eta: float | None = None
     rng: str = "torch-cpu"
+    colour_match: float = 0.0
     tile: int | None = None
     tile_overlap: int | None = None
 
@@ -112,6 +116,7 @@ class Settings:
         keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
         keep("variation_seed", _seed(self.variation_seed))
         keep("variation_strength", number("variation_strength", self.variation_strength, 0, 1))
+        keep("colour_match", number("colour_match", self.colour_match, 0, 1))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:
@@ -137,6 +142,11 @@ class Settings:
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
         return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+
+    @property
+    def guidance(self) -> Guidance:
+        """What is made of both predictions where there are two."""
+        return Guidance(self.guidance_scale, self.guidance_rescale, self.guidance_zero_star, self.guidance_mimic)
 
     @property
     def guided(self) -> bool:

@@ -5,8 +5,7 @@ import pytest
 import torch
 from diffusers.guiders import ClassifierFreeGuidance, ClassifierFreeZeroStarGuidance
 
-from partway.guidance import combined
-from partway.settings import Settings
+from partway.guidance import Guidance, combined
 
 
 @pytest.mark.parametrize("scale", [1.5, 7.5, 20.0])
@@ -21,7 +20,6 @@ def test_same_output_as_diffusers(scale, rescale, zero_star):
     )
     theirs.set_state(step=5, num_inference_steps=10, timestep=torch.tensor(500))
     expected = theirs.forward(torch.from_numpy(conditional), torch.from_numpy(unconditional)).pred.numpy()
-    settings = Settings(guidance_scale=scale, guidance_rescale=rescale, guidance_zero_star=zero_star)
-    made = combined(unconditional, conditional, settings)
+    made = combined(unconditional, conditional, Guidance(scale, rescale, zero_star))
     # the ratio of deviations is the same with torch's divisor, one less
     np.testing.assert_allclose(made, expected, atol=2e-5 * scale)

@@ -87,6 +87,7 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "dial": "comfyui",
         "eta": 0.5,
         "rng": "torch-cuda",
+        "colour_match": 0.5,
         "tile": 32,
         "tile_overlap": 8,
     }

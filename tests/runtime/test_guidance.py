@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import partway
-from partway.guidance import combined, guided, mimicking, rescaled, zero_star
-from partway.settings import Settings
+from partway.guidance import Guidance, combined, guided, mimicking, rescaled, zero_star
 
 RNG = np.random.default_rng(0)
 U, C = (RNG.normal(size=(2, 4, 6, 5)).astype(np.float32) for _ in range(2))
@@ -46,15 +45,15 @@ def test_rescaled_has_the_conditional_s_spread():
     np.testing.assert_array_equal(rescaled(output, C, 0.0), output)
 
 
-def test_settings_combine_them_in_order():
-    settings = Settings(guidance_scale=9, guidance_zero_star=True, guidance_mimic=4, guidance_rescale=0.5)
+def test_they_combine_in_order():
+    guidance = Guidance(9, zero_star=True, mimic=4, rescale=0.5)
     fitted = zero_star(U, C)
     for boost in (1.0, 0.3):
         expected = mimicking(guided(fitted, C, boost * 9), guided(fitted, C, boost * 4))
-        made = combined(U, C, settings, boost)
+        made = combined(U, C, guidance, boost)
         np.testing.assert_allclose(made, rescaled(expected, C, 0.5), atol=1e-5)
-    np.testing.assert_array_equal(combined(U, C, Settings(guidance_scale=9)), guided(U, C, 9))
-    assert combined(U, C, settings).dtype == np.float32
+    np.testing.assert_array_equal(combined(U, C, Guidance(9)), guided(U, C, 9))
+    assert combined(U, C, guidance).dtype == np.float32
 
 
 def made(pipe, picture, **settings):
