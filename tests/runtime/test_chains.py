@@ -136,13 +136,13 @@ def test_colour_match_is_a_setting_and_drift_is_told(pipe, picture):
 
 
 def test_five_edits_through_latents_drift_less_than_through_pictures():
-    """On the built-in model: a room redrawn five times at strength 0.2, which should hardly change it."""
+    """On the built-in model: a room redrawn five times at strength 0.1, which should hardly change it."""
     pytest.importorskip("onnxruntime")
     loaded = partway.load()
     engine = Timed(loaded.engine)
     pipe = partway.Pipeline(loaded.package, engine, loaded.tokenizer)
     source, prompt = (room := partway_rooms.room(29)).picture, room.caption
-    same = {"strength": 0.2, "steps": 10}
+    same = {"strength": 0.1, "steps": 10, "guidance_scale": 1}
     far, colours = {}, {}
     for way in ("latents", "pictures"):
         engine.calls.clear()
@@ -153,9 +153,11 @@ def test_five_edits_through_latents_drift_less_than_through_pictures():
         made = np.asarray(at.image, float)
         far[way] = np.abs(made - np.asarray(source)).mean()
         colours[way] = np.abs((made - np.asarray(source)).mean(axis=(0, 1))).mean()
-        edits = {"latents": (0, 1), "pictures": (4, 5)}[way]  # the first encode of the second way is remembered
-        assert engine.calls["unet"] == 10
-        assert engine.calls["vae_encoder"] == edits[0] + (way == "latents")
-        assert engine.calls["vae_decoder"] == edits[1]
-    print(far, colours)
-    assert far["latents"] < 0.85 * far["pictures"], far  # levels: 15.7 against 21.1 when this was written
+        # the second way remembers the first one's encode of the source
+        encoded, decoded = {"latents": (1, 1), "pictures": (4, 5)}[way]
+        assert engine.calls == {"unet": 5, "vae_encoder": encoded, "vae_decoder": decoded} | (
+            {"text_encoder": 1} if way == "latents" else {}
+        )
+    # 8-bit levels when this was written: 15 against 24 of each pixel, 1.2 against 4.1 of the mean colour
+    assert far["latents"] < 0.75 * far["pictures"], far
+    assert colours["latents"] < 0.5 * colours["pictures"], colours

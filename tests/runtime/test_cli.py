@@ -222,6 +222,8 @@ def test_a_replay_on_another_picture_warns_in_one_line(capsys: Captured, model: 
         {"settings": {"negative_prompt": 3}},
         {"settings": {"steps": [1]}},
         {"settings": {"unheard_of": 1}},
+        {"edit": {"then": "b"}},
+        {"edit": {"then": [3]}},
         {"load": {"device": 3}},
         {"load": {"threads": 1.5}},
         {"load": {"batch": "2"}},
