@@ -54,7 +54,8 @@ class Settings:
 
     strength           0 .. 1, how far back the picture goes towards noise; what the number means is the dial's
     steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
-    guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect
+    guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect.
+                       Samplers with CFG++ divide it by 12.5 for the paper's lambda, which ComfyUI asks for as it is
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
     guidance_zero_star  whether the unconditional prediction is first scaled to fit the conditional one, as in
                        CFG-Zero* (Fan et al. 2025, arXiv 2503.18886)

@@ -199,3 +199,6 @@ def _make(
     print(f"{path}  {result.image.width}x{result.image.height}, seed {result.seeds[0]}")
     if not quiet:
         print(f"{did(result.plan, image=source is not None)}; {timing(result.seconds)}")
+        for drift in result.drift:
+            matched = f", {drift.before:.1f} before --colour-match" if drift.after != drift.before else ""
+            print(f"mean colour {drift.after:.1f} of 255 from the source's{matched}")
