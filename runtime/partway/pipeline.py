@@ -191,6 +191,9 @@ class Pipeline:
             pixels = images.pad(picture.pixels, self.package.multiple)
         if start.latents is not None:
             known = start.latents.repeated(len(streams)).values
+            if start.untouched:
+                seen = images.pad(images.read(start.untouched[0]).pixels, self.package.multiple)
+                colours = previews.fit(known[0], seen[0])
         elif picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
             posterior = self._posterior(networks, pixels)

@@ -97,6 +97,13 @@ def test_results_that_only_pixels_tell(pipe, picture):
         pipe.stream("a", partway.masks.edit(partway.images.read(picture), mask), decode=False)
 
 
+def test_previews_of_a_chain_have_the_picture_s_colours(pipe, picture):
+    first = pipe.img2img(picture, "a room", strength=0.2, steps=10, sampler="euler")
+    step = next(iter(pipe.stream("a room", first, strength=0.1, steps=10, sampler="euler")))
+    wanted = first.image.resize((5, 3), Image.Resampling.BOX)
+    assert np.abs(np.asarray(step.preview()[0].crop((0, 0, 5, 3)), float) - np.asarray(wanted, float)).mean() < 20
+
+
 def test_latents_of_another_model_are_refused(pipe, picture):
     first = pipe.img2img(picture, "a room", **EDIT)
     for change in ({"scale": 0.13025}, {"values": first.latents.values[:, :3]}):
