@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Unpack
 
 from partway.catalog import suited
+from partway.colours import Drift
 from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
@@ -32,6 +33,7 @@ __all__ = [
     "DIALS",
     "SAMPLERS",
     "SCHEDULES",
+    "Drift",
     "EngineError",
     "EngineOptions",
     "Given",

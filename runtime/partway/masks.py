@@ -142,11 +142,11 @@ def keeping(denoise: Denoiser, known: Array, noise: Array, weights: Array, part:
     left = [part.covered, *range(steps - 1, -1, -1)]
     whole = min(1.0, part.covered)
 
-    def masked(x: Array, level: NoiseLevel) -> Array:
+    def masked(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         here = float(np.interp(level.sigma, part.schedule.sigmas[::-1], left[::-1]))
         free = np.clip((weights * part.covered - here) / whole + 1, 0, 1).astype(np.float32)
         seen = np.where(free > 0, x, known + level.sigma * noise)
-        return known + free * (denoise(seen, level) - known)
+        return known + free * (denoise(seen, level, boost) - known)
 
     return masked
 

@@ -16,7 +16,9 @@ from partway.schedules import SCHEDULES, spacing_of
 A1111_SAMPLERS: Mapping[str, str] = {
     "euler": "Euler",
     "euler_a": "Euler a",
+    "euler_cfg_pp": "DDIM CFG++",
     "heun": "Heun",
+    "restart": "Restart",
     "ddim": "DDIM",
     "dpm2": "DPM2",
     "dpm2_a": "DPM2 a",
@@ -30,12 +32,26 @@ A1111_SAMPLERS: Mapping[str, str] = {
     "unipc": "UniPC",
     "lcm": "LCM",
 }
-A1111_SCHEDULES: Mapping[str, str] = {"linspace": "Uniform", "karras": "Karras", "exponential": "Exponential"}
+A1111_SCHEDULES: Mapping[str, str] = {
+    "linspace": "Uniform",
+    "karras": "Karras",
+    "exponential": "Exponential",
+    "polyexponential": "Polyexponential",
+    "sgm_uniform": "SGM Uniform",
+    "kl_optimal": "KL Optimal",
+    "ays": "Align Your Steps",
+    "simple": "Simple",
+    "ddim_uniform": "DDIM",
+    "beta": "Beta",
+}
 
 SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
     "euler": ("EulerDiscreteScheduler", "k_euler"),
     "euler_a": ("EulerAncestralDiscreteScheduler", "euler_ancestral", "k_euler_a"),
+    "euler_cfg_pp": ("ddim_cfg_pp",),
+    "euler_a_cfg_pp": ("euler_ancestral_cfg_pp",),
     "heun": ("HeunDiscreteScheduler",),
+    "heunpp2": ("Heun++ 2",),
     "ddim": ("DDIMScheduler",),
     "ddpm": ("DDPMScheduler",),
     "dpm2": ("KDPM2DiscreteScheduler",),
@@ -52,9 +68,11 @@ SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
     "tcd": ("TCDScheduler",),
 }
 SCHEDULE_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "leading": ("ddim_uniform", "DDIM"),
+    "ddim_uniform": ("DDIM",),
     "linspace": ("normal", "Uniform"),
-    "exponential": ("lu",),
+    "karras": ("use_karras_sigmas",),
+    "exponential": ("lu", "use_exponential_sigmas", "use_lu_lambdas"),
+    "beta": ("use_beta_sigmas",),
     "ays": ("Align Your Steps",),
 }
 

@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import images, masks, outpaint, previews, sizes
+from partway import images, masks, outpaint, previews, sizes, starts
 from partway.brownian import paths
 from partway.caching import Recent
 from partway.dials import Part
@@ -28,6 +28,7 @@ from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.settings import Options, Settings
+from partway.starts import Start
 from partway.tokens import Tokenizer
 from partway.views import GUIDED, View
 
@@ -44,13 +45,17 @@ class Pipeline:
     texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 
-    def img2img(self, image: images.Source | Latents, prompt: str, **settings: Unpack[Options]) -> Result:
+    def img2img(
+        self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
+    ) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
-        Or go on from the `Latents` of a run that ended at its ``denoising_end``, as SDXL's refiner does.
+        Given an earlier result, or its `Latents`, it goes on from those, which lose nothing on the way through pixels;
+        those of a run that ended at its ``denoising_end`` need that as ``denoising_start``, as for SDXL's refiner.
+        With ``decode`` False it makes no picture, only what the next call needs.
         Raises a `partway.PartwayError` that says what was wrong and what to do.
         """
-        return self.stream(prompt, image, **settings).result()
+        return self.stream(prompt, image, decode=decode, **settings).result()
 
     def inpaint(
         self,
@@ -111,10 +116,16 @@ class Pipeline:
         return self.stream(prompt, images.enlarged(images.read(image), scale), **chosen)
 
     def txt2img(
-        self, prompt: str, *, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
+        self,
+        prompt: str,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        decode: bool = True,
+        **settings: Unpack[Options],
     ) -> Result:
         """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
-        return self.stream(prompt, width=width, height=height, **settings).result()
+        return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
     def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
         """What a run with these settings would do; ``image`` False for text-to-image."""
@@ -123,77 +134,70 @@ class Pipeline:
     def stream(
         self,
         prompt: str,
-        image: images.Source | masks.Edit | Latents | None = None,
+        image: starts.Given = None,
         *,
         width: int | None = None,
         height: int | None = None,
         instruct: bool = False,
+        decode: bool = True,
         **settings: Unpack[Options],
     ) -> Run:
         """A run to iterate over; everything given is checked here, and the work starts with the first step.
 
-        ``image`` is a picture, or a picture with its mask from `partway.masks.edit`, or the latents of another run.
+        ``image`` is a picture, one with its mask from `partway.masks.edit`, or an earlier `Result` or its latents.
         With ``instruct`` the prompt says what to change in it.
         """
         chosen = self.package.settings(settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
-        edit = image if isinstance(image, masks.Edit) else None
-        latents: Latents | None = None
-        picture: images.Picture | None = None
-        if image is not None and (width is not None or height is not None):
-            raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
-        if image is None:
-            size = (_side("width", width, self.package.size[0]), _side("height", height, self.package.size[1]))
-        elif isinstance(image, Latents):
-            latents = image.padded(self.package.multiple // self.package.pixels_per_latent)
-            size = image.size
-        else:
-            picture = image.picture if isinstance(image, masks.Edit) else images.read(image)
-            size = picture.original.size
+        start = starts.start(image, width, height, self.package)
         if not instruct and self.package.guidance == "instruction":
             raise InputError("this model follows instructions (InstructPix2Pix); use instruct, on a picture")
         if instruct and self.package.guidance != "instruction":
             raise InputError("this model does not follow instructions; use img2img, or load an InstructPix2Pix model")
-        if instruct and (picture is None or edit is not None):
+        if instruct and (start.picture is None or start.edit is not None or start.latents is not None):
             raise InputError("an instruction needs a picture, and takes no mask")
-        if self.package.inpaints and edit is None:
+        if self.package.inpaints and start.edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
         if chosen.tile is not None and chosen.tile % self.package.multiple:
             raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
-        kept = edit is not None and not self.package.inpaints
-        if edit is not None and (chosen.denoising_start or chosen.denoising_end):
+        if start.edit is not None and (chosen.denoising_start or chosen.denoising_end):
             raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
-        plan, part = plan_of(self.package, chosen, image=image is not None, mask=kept)
-        check_hand_over(latents, chosen, plan, self.package.latent_channels)
+        if not decode and start.edit is not None:
+            raise InputError("what a mask keeps are pixels, so such a run is always decoded; leave decode=False out")
+        kept = start.edit is not None and not self.package.inpaints
+        plan, part = plan_of(self.package, chosen, image=start.given, mask=kept)
+        check_hand_over(start.latents, chosen, plan)
+        if start.latents is not None:
+            plan = plan.with_calls(vae_encoder=0)
+            if not plan.levels and not start.untouched:
+                plan = plan.with_calls(vae_decoder=1)
+        if not decode:
+            plan = plan.with_calls(vae_decoder=0)
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
-                plan = plan.in_tiles(tiling.needed(*self._shape(latents, size)[2:]))
-        return Run(plan, chosen, self._work(prompt, picture, edit, latents, size, chosen, plan, part))
+                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*start.size)[2:]))
+        return Run(plan, chosen, self._work(prompt, start, chosen, plan, part, decode))
 
     def _work(
-        self,
-        prompt: str,
-        picture: images.Picture | None,
-        edit: masks.Edit | None,
-        latents: Latents | None,
-        size: tuple[int, int],
-        settings: Settings,
-        plan: Plan,
-        part: Part,
+        self, prompt: str, start: Start, settings: Settings, plan: Plan, part: Part, decode: bool
     ) -> Iterator[Step | Result]:
         """The straight line."""
         begun = perf_counter()
         timed = Timed(self.engine)
         networks = Networks(timed, self.package, settings.tile, settings.tile_overlap)
-        if picture is not None and not plan.levels:
-            untouched = edit.whole if edit else picture
-            pictures = [untouched.original.copy() for _ in settings.seeds]
-            yield Result(pictures, plan, settings, _seconds(timed, begun))
+        edit, picture = start.edit, start.picture
+        if start.given and not plan.levels:
+            latents = start.latents and start.latents.repeated(len(settings.seeds))
+            if decode and latents is not None and not start.untouched:
+                pictures, drift = start.finish(networks.decode_image(latents.values), settings.colour_match)
+            else:
+                pictures, drift = start.copies(len(settings.seeds)), ()
+            yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
             return
 
-        shape = self._shape(latents, size)
+        shape = self.package.latent_shape(*start.size)
         streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
 
         def normal() -> Array:
@@ -207,15 +211,20 @@ class Pipeline:
         known = np.zeros((len(streams), *shape[1:]), np.float32)
         if picture is not None:
             pixels = images.pad(picture.pixels, self.package.multiple)
-        if picture is not None and plan.reads_image:
+        if start.latents is not None:
+            known = start.latents.repeated(len(streams)).values
+            if start.untouched:
+                seen = images.pad(images.read(start.untouched[0]).pixels, self.package.multiple)
+                colours = previews.fit(known[0], seen[0])
+        elif picture is not None and plan.reads_image:
             # The order of draws is diffusers': posterior, start noise, sampler noise.
             posterior = self._posterior(networks, pixels)
             if self.package.guidance == "instruction":
                 posterior = posterior.mode
             known = sampled(posterior)
             colours = previews.fit(known[0], pixels[0])
-        if latents is not None:
-            x = latents.x  # with the noise that the other run left
+        if start.latents is not None and start.latents.sigma:
+            x = known  # with the noise that the other run left
         else:
             noise = normal()
             if settings.variation_strength:
@@ -245,20 +254,17 @@ class Pipeline:
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
 
         if settings.denoising_end is not None:
-            handed = Latents(state.x, plan.levels[-1].sigma, size)
+            handed = Latents(state.x, self.package.latent_scale, start.size, picture, plan.levels[-1].sigma)
             yield Result([], plan, settings, _seconds(timed, begun), handed)
             return
         final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
-        finished = images.to_pil(networks.decode_image(state.x * final), size)
-        if edit is not None:
-            finished = [edit.finish(one) for one in finished]
-        elif picture is not None:
-            finished = [images.finish(one, picture) for one in finished]
-        yield Result(finished, plan, settings, _seconds(timed, begun))
-
-    def _shape(self, latents: Latents | None, size: tuple[int, int]) -> tuple[int, ...]:
-        """Shape (1, C, h, w) of one picture's latents."""
-        return self.package.latent_shape(*size) if latents is None else (1, *latents.x.shape[1:])
+        made = state.x * final
+        if decode:
+            pictures, drift = start.finish(networks.decode_image(made), settings.colour_match, seen=plan.reads_image)
+        else:
+            pictures, drift = [], ()
+        latents = Latents(made, self.package.latent_scale, start.size, picture) if edit is None else None
+        yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
 
     def _context(self, networks: Networks, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Context:
         """What the UNet is told: B rows for each of its views, with the prompt or the negative prompt."""
@@ -292,24 +298,17 @@ def _denoiser(networks: Networks, context: Context, settings: Settings, shown: A
     if shown is not None:
         shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in way.seen(settings)])
 
-    def denoise(x: Array, level: NoiseLevel) -> Array:
+    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         views = way.seen_at(settings, level.sigma)
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
         if shown is not None:
             inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
         output = networks.predict(inputs, level.timestep, context.last(len(inputs)), settings.guidance_scale)
         if len(views) > 1:
-            output = way.combine(np.split(output, len(views)), settings)
+            output = way.combine(np.split(output, len(views)), settings, boost)
         return prediction.denoised(x, output, level)
 
     return denoise
-
-
-def _side(name: str, value: int | None, default: int) -> int:
-    side = default if value is None else value
-    if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or not 8 <= side <= images.MAX_SIDE:
-        raise InputError(f"{name} must be a whole number of pixels between 8 and {images.MAX_SIDE}, not {side!r}")
-    return int(side)
 
 
 def _seconds(timed: Timed, begun: float) -> dict[str, float]:

@@ -62,6 +62,10 @@ class Plan:
         """How many sampler steps run."""
         return max(len(self.levels) - 1, 0)
 
+    def with_calls(self, **calls: int) -> "Plan":
+        """The plan with other numbers of calls of some networks."""
+        return replace(self, calls=self.calls | calls)
+
     def in_tiles(self, tiles: int) -> "Plan":
         """The plan for a picture of so many tiles, which the UNet and the VAE see one by one."""
         pictures = {name: count * (1 if name in TOKENIZERS else tiles) for name, count in self.calls.items()}
@@ -185,7 +189,7 @@ def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained,
     """Network evaluations and those of several predictions, counted by running the sampler itself on one number."""
     count = guided = 0
 
-    def denoise(x: Array, level: NoiseLevel) -> Array:
+    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         nonlocal count, guided
         count += 1
         guided += len(guidance.seen_at(settings, level.sigma)) > 1

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from partway import images, previews
+from partway.colours import Drift
 from partway.errors import InputError
 from partway.latents import Latents
 from partway.levels import NoiseLevel
@@ -37,7 +38,9 @@ class Result:
     """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
 
     The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
-    A run that ended at ``denoising_end`` made no pictures, but ``latents``.
+    ``latents`` is what the next run takes when it is given this result; None where the picture says more. A run that
+    ended at its ``denoising_end`` made no pictures, only these.
+    ``drift`` is how far each picture's colours are from the source's; empty where the source has no part in them.
     """
 
     images: list[Image.Image]
@@ -45,12 +48,15 @@ class Result:
     settings: Settings
     seconds: dict[str, float]
     latents: Latents | None = None
+    drift: tuple[Drift, ...] = ()
 
     @property
     def image(self) -> Image.Image:
-        """The first picture; raises `InputError` if the run ended before there was one."""
-        if not self.images:
+        """The first picture; `InputError` if none was decoded."""
+        if not self.images and self.settings.denoising_end is not None:
             raise InputError("this run ended at its denoising_end; give its latents to a run with that denoising_start")
+        if not self.images:
+            raise InputError("no picture was decoded; leave decode=False out, or hand this on with strength=0")
         return self.images[0]
 
     @property

@@ -4,7 +4,7 @@ A schedule is a function ``(trained, steps) -> Schedule``; adding one is adding 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -66,6 +66,14 @@ Spacing = Callable[[Trained, int], Schedule]
 def leading(trained: Trained, steps: int) -> Schedule:
     """Whole multiples of T // steps from the clean end, as diffusers' Euler and DDIM define "leading"."""
     return _on_grid(trained, steps, np.arange(steps) * (len(trained.sigmas) // steps) + trained.steps_offset)
+
+
+def ddim_uniform(trained: Trained, steps: int) -> Schedule:
+    """A1111's "DDIM" and ComfyUI's grid: whole multiples of T // steps, plus 1 whatever the model's own offset.
+
+    Theirs has a step more than was asked for where ``steps`` does not divide T; this one does not.
+    """
+    return leading(replace(trained, steps_offset=1), steps)
 
 
 def leading_dpm(trained: Trained, steps: int) -> Schedule:
@@ -260,6 +268,7 @@ def _at_timesteps(trained: Trained, timesteps: NDArray[Any]) -> Schedule:
 
 SCHEDULES: dict[str, Spacing] = {
     "leading": leading,
+    "ddim_uniform": ddim_uniform,
     "leading_dpm": leading_dpm,
     "trailing": trailing,
     "linspace": linspace,

@@ -10,6 +10,7 @@ import numpy as np
 from partway import names
 from partway.dials import DIALS
 from partway.errors import InputError, choose, number
+from partway.guidance import Guidance
 from partway.noise import GENERATORS
 from partway.samplers import SAMPLERS
 from partway.schedules import Given, Spacing, spacing_of
@@ -29,6 +30,8 @@ class Options(TypedDict, total=False):
     guidance_scale: float
     guidance_rescale: float
     image_guidance_scale: float
+    guidance_zero_star: bool
+    guidance_mimic: float | None
     guidance_min_sigma: float
     guidance_max_sigma: float | None
     negative_prompt: str
@@ -40,6 +43,7 @@ class Options(TypedDict, total=False):
     dial: str
     eta: float | None
     rng: str
+    colour_match: float
     tile: int | None
     tile_overlap: int | None
     original_size: tuple[int, int] | None
@@ -60,10 +64,15 @@ class Settings:
     strength           0 .. 1, how far back the picture goes towards noise; what the number means is the dial's
     steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
     guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect;
-                       models distilled with guidance take it as an input, and no negative prompt at all
+                       models distilled with guidance take it as an input, and no negative prompt at all. Samplers with
+                       CFG++ divide it by 12.5 for the paper's lambda, which ComfyUI asks for as it is
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
     image_guidance_scale  0 .. 1000, how much a model that follows instructions keeps to the picture (Brooks et al.
                        2023, arXiv 2211.09800); it counts where guidance_scale is above 1
+    guidance_zero_star  whether the unconditional prediction is first scaled to fit the conditional one, as in
+                       CFG-Zero* (Fan et al. 2025, arXiv 2503.18886); of two predictions, so not with instructions
+    guidance_mimic     0 .. 1000, the lower guidance_scale whose range of values a high one keeps to (dynamic
+                       thresholding); None is its own; of two predictions, so not with instructions
     guidance_min_sigma, guidance_max_sigma  guidance at noise levels above the one, up to the other, and no second
                        prediction outside (Kynkaanniemi et al. 2024, arXiv 2404.07724); None is no limit
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
@@ -73,6 +82,7 @@ class Settings:
                        `partway.Given` levels, which then say how many steps there are
     eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
+    colour_match       0 .. 1, how far the result's mean colour and contrast are pulled back to the source's
     tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
                        not grow with it; None for whole pictures, and for a quarter of a tile
     original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
@@ -88,6 +98,8 @@ class Settings:
     guidance_scale: float = 7.5
     guidance_rescale: float = 0.0
     image_guidance_scale: float = 1.5
+    guidance_zero_star: bool = False
+    guidance_mimic: float | None = None
     guidance_min_sigma: float = 0.0
     guidance_max_sigma: float | None = None
     negative_prompt: str = ""
@@ -99,6 +111,7 @@ class Settings:
     dial: str = "continuous"
     eta: float | None = None
     rng: str = "torch-cpu"
+    colour_match: float = 0.0
     tile: int | None = None
     tile_overlap: int | None = None
     original_size: tuple[int, int] | None = None
@@ -115,6 +128,10 @@ class Settings:
         keep("guidance_scale", number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
         keep("guidance_rescale", number("guidance_rescale", self.guidance_rescale, 0, 1))
         keep("image_guidance_scale", number("image_guidance_scale", self.image_guidance_scale, 0, MAX_GUIDANCE))
+        if not isinstance(self.guidance_zero_star, bool):
+            raise InputError(f"guidance_zero_star must be True or False, not {self.guidance_zero_star!r}")
+        if self.guidance_mimic is not None:
+            keep("guidance_mimic", number("guidance_mimic", self.guidance_mimic, 0, MAX_GUIDANCE))
         keep("guidance_min_sigma", number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
         if self.guidance_max_sigma is not None:
             keep("guidance_max_sigma", number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))
@@ -127,6 +144,7 @@ class Settings:
         keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
         keep("variation_seed", _seed(self.variation_seed))
         keep("variation_strength", number("variation_strength", self.variation_strength, 0, 1))
+        keep("colour_match", number("colour_match", self.colour_match, 0, 1))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:
@@ -167,6 +185,11 @@ class Settings:
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
         return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+
+    @property
+    def guidance(self) -> Guidance:
+        """What is made of both predictions where there are two."""
+        return Guidance(self.guidance_scale, self.guidance_rescale, self.guidance_zero_star, self.guidance_mimic)
 
     @property
     def guided(self) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.guidance import guided, instructed, rescaled
+from partway.guidance import combined, instructed, rescaled
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
@@ -20,10 +20,13 @@ class View(NamedTuple):
 
 
 class Guided(NamedTuple):
-    """A way of being guided: the predictions that a guided call makes, and what is made of them."""
+    """A way of being guided: the predictions that a guided call makes, and what is made of them.
+
+    combine: (outputs, settings, boost) -> output; ``boost`` multiplies the scales
+    """
 
     views: tuple[View, ...]
-    combine: Callable[[Sequence[Array], Settings], Array]
+    combine: Callable[[Sequence[Array], Settings, float], Array]
 
     def seen(self, settings: Settings) -> tuple[View, ...]:
         """The views that a run with these settings needs at some level."""
@@ -38,19 +41,20 @@ class Guided(NamedTuple):
         return self.views if settings.guided_at(sigma) else self.views[-1:]
 
 
-def _pair(outputs: Sequence[Array], settings: Settings) -> Array:
+def _pair(outputs: Sequence[Array], settings: Settings, boost: float) -> Array:
     unconditional, conditional = outputs
-    return guided(unconditional, conditional, settings.guidance_scale, settings.guidance_rescale)
+    return combined(unconditional, conditional, settings.guidance, boost)
 
 
-def _instruction(outputs: Sequence[Array], settings: Settings) -> Array:
+def _instruction(outputs: Sequence[Array], settings: Settings, boost: float) -> Array:
     blind, seeing, told = outputs
-    output = instructed(blind, seeing, told, settings.guidance_scale, settings.image_guidance_scale)
-    return rescaled(output, told, settings.guidance_rescale)
+    scales = (boost * settings.guidance_scale, boost * settings.image_guidance_scale)
+    return rescaled(instructed(blind, seeing, told, *scales), told, settings.guidance_rescale)
 
 
 GUIDED: dict[str, Guided] = {
     "pair": Guided((View(prompt=False), View(prompt=True)), _pair),
     "instruction": Guided((View(False, False), View(False, True), View(True, True)), _instruction),
-    "embedded": Guided((View(prompt=True),), lambda outputs, settings: outputs[-1]),  # the network does it by itself
+    # the network does it by itself
+    "embedded": Guided((View(prompt=True),), lambda outputs, settings, boost: outputs[-1]),
 }

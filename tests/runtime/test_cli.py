@@ -74,6 +74,8 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "steps": 6,
         "guidance_scale": 3.5,
         "guidance_rescale": 0.25,
+        "guidance_zero_star": True,
+        "guidance_mimic": 2.5,
         "negative_prompt": "dog",
         "guidance_min_sigma": 0.2,
         "guidance_max_sigma": 9.0,
@@ -85,6 +87,7 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "dial": "comfyui",
         "eta": 0.5,
         "rng": "torch-cuda",
+        "colour_match": 0.5,
         "tile": 32,
         "tile_overlap": 8,
     }
@@ -92,6 +95,7 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
     others["image_guidance_scale"] = 1.5  # for instruct alone
     assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]
+    flags.remove(True)  # a switch has no value
     assert run(capsys, "img2img", "room.png", "a cat", "-m", model, "-o", "out.png", *flags)[0] == 0
     assert metadata.read_parameters("out.png")["settings"] == given | others
     expected = partway.load(model).img2img("room.png", "a cat", **given).image
@@ -220,6 +224,8 @@ def test_a_replay_on_another_picture_warns_in_one_line(capsys: Captured, model: 
         {"settings": {"negative_prompt": 3}},
         {"settings": {"steps": [1]}},
         {"settings": {"unheard_of": 1}},
+        {"edit": {"then": "b"}},
+        {"edit": {"then": [3]}},
         {"load": {"device": 3}},
         {"load": {"threads": 1.5}},
         {"load": {"batch": "2"}},

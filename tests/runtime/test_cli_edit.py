@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import partway
 import toy
 from partway import metadata
 from partway.cli import main
@@ -31,6 +32,19 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pixels(name: str) -> np.ndarray:
     with Image.open(name) as image:
         return np.asarray(image)
+
+
+def test_a_chain_of_prompts_and_its_replay(model: str) -> None:
+    chosen = ["--strength", "0.5", "--steps", "6", "--seed", "3", "-m", model, "-q"]
+    assert main(["img2img", "room.png", "a", "--then", "b", "--then", "c", *chosen, "-o", "out.png"]) == 0
+    pipe = partway.load(model)
+    result: partway.Result | str = "room.png"
+    for prompt in "abc":
+        result = pipe.img2img(result, prompt, strength=0.5, steps=6, seed=3)
+    assert (pixels("out.png") == np.asarray(result.image)).all()
+    assert metadata.read_parameters(Path("out.png"))["edit"] == {"then": ["b", "c"]}
+    assert main(["img2img", "room.png", "--from-png", "out.png", "-o", "again.png", "-q"]) == 0
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
 
 
 def test_inpaint_and_its_replay(model: str) -> None:

@@ -12,7 +12,18 @@ import partway
 ROOT = Path(partway.__file__).parent
 HEAVY = ["torch", "diffusers", "transformers", "optimum", "partway_export", "onnxruntime", "openvino", "onnx"]
 LATE = ["tokenizers", "huggingface_hub", "tqdm", "argparse"]
-NUMERIC = ["levels", "schedules", "predictions", "samplers", "dials", "sampling", "noise", "brownian", "guidance"]
+NUMERIC = [
+    "levels",
+    "schedules",
+    "predictions",
+    "samplers",
+    "dials",
+    "sampling",
+    "noise",
+    "brownian",
+    "guidance",
+    "colours",
+]
 
 
 def test_import_loads_numpy_and_pillow_and_no_engine():

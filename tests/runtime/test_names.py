@@ -19,6 +19,13 @@ from partway.names import SAMPLER_ALIASES, SCHEDULE_ALIASES
         ("dpm_2", "dpm2", None),
         ("LMS Karras", "lms", "karras"),
         ("uni_pc_bh2", "unipc", None),
+        ("DDIM CFG++", "euler_cfg_pp", None),
+        ("euler_ancestral_cfg_pp", "euler_a_cfg_pp", None),
+        ("Restart Karras", "restart", "karras"),
+        ("Heun++ 2", "heunpp2", None),
+        ("DDIM ddim_uniform", "ddim", "ddim_uniform"),
+        ("Euler use_lu_lambdas", "euler", "exponential"),
+        ("Euler Normal", "euler", "linspace"),
         ("Euler SGM Uniform", "euler", "sgm_uniform"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from partway.levels import trained
-from partway.schedules import exponential, kl_optimal, polyexponential, sgm_uniform, simple
+from partway.schedules import ddim_uniform, exponential, kl_optimal, linspace, polyexponential, sgm_uniform, simple
 
 TRAINED = trained()
 
@@ -22,3 +22,14 @@ def test_formulas(steps):
     # ComfyUI: sigmas[-(1 + int(i * T / n))]
     theirs = [TRAINED.sigmas[-(1 + int(i * 1000 / steps))] for i in range(steps)]
     np.testing.assert_allclose(simple(TRAINED, steps).sigmas[:-1], theirs)
+    # ComfyUI "normal" is our linspace but for log sigma, which it interpolates where diffusers interpolates sigma
+    logs = np.interp(np.linspace(999, 0, steps), np.arange(1000), np.log(TRAINED.sigmas))
+    np.testing.assert_allclose(linspace(TRAINED, steps).sigmas[:-1], np.exp(logs), rtol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 10, 20, 50])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_ddim_uniform_counts_from_timestep_1_in_every_model(steps, offset):
+    theirs = TRAINED.sigmas[1 :: 1000 // steps][::-1]
+    ours = ddim_uniform(trained(steps_offset=offset), steps)
+    np.testing.assert_allclose(ours.sigmas, [*theirs, 0.0])

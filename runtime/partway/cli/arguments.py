@@ -58,9 +58,14 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     if strength:
         add("dial", str, "NAME", "what strength means, see: partway dials")
     add("guidance_rescale", float, "R", "0 to 1, against washed-out colours at high guidance")
+    text = "scale the unconditional prediction to fit the other first (CFG-Zero*)"
+    group.add_argument("--guidance-zero-star", action="store_true", default=argparse.SUPPRESS, help=text)
+    add("guidance_mimic", float, "G", "keep to the range of values of this lower scale, against burnt colours")
     add("guidance_min_sigma", float, "S", "no guidance at noise levels up to this one, which halves their cost")
     add("guidance_max_sigma", float, "S", "no guidance at noise levels above this one")
     add("eta", float, "E", "0 to 1, share of fresh noise in samplers that take it")
+    if strength:
+        add("colour_match", float, "C", "0 to 1, pulls mean colour and contrast back to the source's")
     add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")

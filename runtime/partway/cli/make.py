@@ -25,6 +25,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("img2img", help="restyle a picture", description="Restyle a picture by a prompt.")
     _add_input(parser)
     _add_common(parser)
+    text = "go on from the result with this prompt, without a way through pixels; can be repeated"
+    parser.add_argument("--then", action="append", metavar="PROMPT", default=argparse.SUPPRESS, help=text)
     parser.set_defaults(command=img2img)
 
     text = "change a picture as told, with an InstructPix2Pix model"
@@ -71,8 +73,19 @@ def add(commands: Commands) -> None:
 
 
 def img2img(options: argparse.Namespace) -> int:
-    """Restyle a picture, once for each of --count seeds."""
-    return _from_picture(options, "img2img", lambda pipe, picture, edit: partial(pipe.stream, image=picture.original))
+    """Restyle a picture, and the result once more for each --then; all of it once for each of --count seeds."""
+
+    def begin(pipe: partway.Pipeline, picture: images.Picture, edit: dict[str, Any]) -> Begin:
+        def start(prompt: str, **settings: Any) -> partway.Run:
+            at: images.Source | partway.Result = picture.original
+            for number, following in enumerate(edit.get("then", []), 1):
+                run = pipe.stream(prompt, at, decode=False, **settings)
+                at, prompt = finish(run, label=f"prompt {number}", quiet=options.quiet), following
+            return pipe.stream(prompt, at, **settings)
+
+        return start
+
+    return _from_picture(options, "img2img", begin)
 
 
 def instruct(options: argparse.Namespace) -> int:
@@ -202,3 +215,6 @@ def _make(
     print(f"{path}  {result.image.width}x{result.image.height}, seed {result.seeds[0]}")
     if not quiet:
         print(f"{did(result.plan, strength=task not in NO_STRENGTH)}; {timing(result.seconds)}")
+        for drift in result.drift:
+            matched = f", {drift.before:.1f} before --colour-match" if drift.after != drift.before else ""
+            print(f"mean colour {drift.after:.1f} of 255 from the source's{matched}")

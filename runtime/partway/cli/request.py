@@ -15,7 +15,7 @@ from partway.records import record
 # Arguments of `partway.load` that belong to the machine, not to the picture.
 _MACHINE = ("threads", "cache_dir")
 # How a task treats the picture it starts from.
-_EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale")
+_EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale", "then")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
 _TYPES: dict[str, Any] = {
     "original_size": list | None,
@@ -27,6 +27,7 @@ _TYPES: dict[str, Any] = {
     "device": str,
     "precision": str,
     "revision": str,
+    "then": list,
 }
 
 
@@ -75,7 +76,8 @@ def load(wanted: Request) -> partway.Pipeline:
     """Load the model; say on stderr which end of a prompt it does not read."""
     pipe = partway.load(wanted.model, **wanted.load)
     settings = pipe.package.settings(wanted.settings)
-    texts = {"prompt": wanted.prompt} | ({"negative prompt": settings.negative_prompt} if settings.guided else {})
+    texts = {"prompt": wanted.prompt} | {f"prompt {text[:20]!r}": text for text in wanted.edit.get("then", [])}
+    texts |= {"negative prompt": settings.negative_prompt} if settings.guided else {}
     for name, text in texts.items():
         unread = pipe.tokenizers[0].truncated(text)  # all split text alike
         if unread:
@@ -125,6 +127,7 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
     for key, value in part.items():
         if key not in keys:
             raise ImageError(f"the replayed picture sets {key}, unknown to this version; update partway")
-        if not isinstance(value, _TYPES.get(key, str | int | float | None)):
+        texts = not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {value!r}, which it cannot be")
     return part

@@ -1,7 +1,8 @@
 """Samplers: pure steps from one noise level to the next, in ``x = x0 + sigma * noise``.
 
 Each is a function ``(denoise, state, now, to, noise) -> state``; adding one is adding a function and a row of
-`SAMPLERS`. ``now.sigma`` > ``to.sigma`` >= 0. Scalars are Python floats, so float32 latents stay float32.
+`SAMPLERS`. ``now.sigma`` > ``to.sigma`` >= 0; ``state`` knows the levels before and
+after. Scalars are Python floats, so float32 latents stay float32.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,18 @@ from typing import NamedTuple
 from partway.errors import InputError
 from partway.levels import Trained
 from partway.samplers.multistep import deis, dpmpp_2m, dpmpp_2m_sde, dpmpp_3m, ipndm, lms, plms, unipc
-from partway.samplers.singlestep import dpm2, dpmpp_2s, dpmpp_sde, euler, heun, lcm, tcd
+from partway.samplers.singlestep import (
+    dpm2,
+    dpmpp_2s,
+    dpmpp_sde,
+    euler,
+    euler_cfg_pp,
+    heun,
+    heunpp2,
+    lcm,
+    restart,
+    tcd,
+)
 from partway.sampling import Sampler, State
 
 
@@ -23,7 +35,7 @@ class Method(NamedTuple):
     order       of convergence, as measured by the tests
     stochastic  whether it draws noise
     eta         its default, None where eta can not be chosen
-    calls       evaluations a step, but for the first and the last
+    calls       evaluations a step, but for the first and the last, and those of a restart
     path        whether its noise is that of one Brownian path (`partway.brownian`), as k-diffusion defines it
     """
 
@@ -54,7 +66,11 @@ class Method(NamedTuple):
 SAMPLERS: dict[str, Method] = {
     "euler": Method(euler, 1),
     "euler_a": Method(euler, 1, stochastic=True, eta=1.0),
+    "euler_cfg_pp": Method(euler_cfg_pp, 1),
+    "euler_a_cfg_pp": Method(euler_cfg_pp, 1, stochastic=True, eta=1.0),
     "heun": Method(heun, 2, calls=2),
+    "heunpp2": Method(heunpp2, 1, calls=3),
+    "restart": Method(restart, 2, stochastic=True, calls=2),
     "ddim": Method(euler, 1, eta=0.0),
     "ddpm": Method(partial(euler, eta=1.0), 1, stochastic=True),
     "dpm2": Method(dpm2, 2, calls=2),
