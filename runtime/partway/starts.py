@@ -78,7 +78,8 @@ def start(given: Given, width: int | None, height: int | None, package: Package)
         return Start(given.picture.original.size, given.picture, given, untouched=(given.whole.original,))
     untouched: tuple[Image.Image, ...] = ()
     if isinstance(given, Result):
-        given, untouched = given.latents or given.image, tuple(given.images)
+        untouched = tuple(given.images)
+        given = given.latents or given.image
     if isinstance(given, Latents):
         return Start(given.size, given.source, latents=given.fitting(package), untouched=untouched)
     picture = images.read(given)
