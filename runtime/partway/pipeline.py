@@ -151,29 +151,11 @@ class Pipeline:
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         start = starts.start(image, width, height, self.package)
-        if not instruct and self.package.guidance == "instruction":
-            raise InputError("this model follows instructions (InstructPix2Pix); use instruct, on a picture")
-        if instruct and self.package.guidance != "instruction":
-            raise InputError("this model does not follow instructions; use img2img, or load an InstructPix2Pix model")
-        if instruct and (start.picture is None or start.edit is not None or start.latents is not None):
-            raise InputError("an instruction needs a picture, and takes no mask")
-        if self.package.inpaints and start.edit is None:
-            raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
-        if chosen.tile is not None and chosen.tile % self.package.multiple:
-            raise InputError(f"tile must be a multiple of {self.package.multiple} for this model, not {chosen.tile}")
-        if start.edit is not None and (chosen.denoising_start or chosen.denoising_end):
-            raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
-        if not decode and start.edit is not None:
-            raise InputError("what a mask keeps are pixels, so such a run is always decoded; leave decode=False out")
+        start.check(self.package, chosen, instruct=instruct, decode=decode)
         kept = start.edit is not None and not self.package.inpaints
         plan, part = plan_of(self.package, chosen, image=start.given, mask=kept)
         check_hand_over(start.latents, chosen, plan)
-        if start.latents is not None:
-            plan = plan.with_calls(vae_encoder=0)
-            if not plan.levels and not start.untouched:
-                plan = plan.with_calls(vae_decoder=1)
-        if not decode:
-            plan = plan.with_calls(vae_decoder=0)
+        plan = start.of(plan, decode=decode)
         if plan.levels:  # only then the network is loaded, to see what it takes
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:

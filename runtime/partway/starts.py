@@ -11,7 +11,9 @@ from partway.colours import Drift
 from partway.errors import InputError
 from partway.latents import Latents
 from partway.package import Package
+from partway.plans import Plan
 from partway.results import Result
+from partway.settings import Settings
 
 Array = NDArray[np.float32]
 Given = images.Source | masks.Edit | Result | Latents | None
@@ -38,6 +40,31 @@ class Start:
     def given(self) -> bool:
         """Whether there is anything but a size: not in text-to-image."""
         return self.picture is not None or self.latents is not None
+
+    def check(self, package: Package, settings: Settings, *, instruct: bool, decode: bool) -> None:
+        """Raise `InputError` for a start that the model, or the settings, can not do with."""
+        if not instruct and package.guidance == "instruction":
+            raise InputError("this model follows instructions (InstructPix2Pix); use instruct, on a picture")
+        if instruct and package.guidance != "instruction":
+            raise InputError("this model does not follow instructions; use img2img, or load an InstructPix2Pix model")
+        if instruct and (self.picture is None or self.edit is not None or self.latents is not None):
+            raise InputError("an instruction needs a picture, and takes no mask")
+        if package.inpaints and self.edit is None:
+            raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
+        if settings.tile is not None and settings.tile % package.multiple:
+            raise InputError(f"tile must be a multiple of {package.multiple} for this model, not {settings.tile}")
+        if self.edit is not None and (settings.denoising_start or settings.denoising_end):
+            raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
+        if self.edit is not None and not decode:
+            raise InputError("what a mask keeps are pixels, so such a run is always decoded; leave decode=False out")
+
+    def of(self, plan: Plan, *, decode: bool) -> Plan:
+        """The plan with the VAE's calls as this start needs them: latents are not encoded again."""
+        if self.latents is not None:
+            plan = plan.with_calls(vae_encoder=0)
+            if not plan.levels and not self.untouched:
+                plan = plan.with_calls(vae_decoder=1)
+        return plan if decode else plan.with_calls(vae_decoder=0)
 
     def copies(self, pictures: int) -> list[Image.Image]:
         """What strength 0 returns: so many copies of one untouched picture, or of one each."""
