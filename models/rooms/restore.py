@@ -24,6 +24,7 @@ from partway_export.load import Traceable, networks
 from partway_export.onnx_file import read
 from partway_export.optimise import optimise
 from partway_export.package import CONFIG_OF
+from partway_export.quiet import quiet
 from partway_export.trace import trace
 
 from . import training
@@ -55,7 +56,7 @@ def parameters_by_name(name: str, network: Traceable) -> dict[str, tuple[str, bo
     with torch.no_grad():
         for parameter in network.module.parameters():
             torch.nn.init.normal_(parameter)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quiet():
         model = optimise(read(trace(name, network, Path(folder), "onnx")))
         places = {numpy_helper.to_array(t).tobytes(): t.name for t in model.graph.initializer}
     found = {}
@@ -72,7 +73,7 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
     """Autoencoder, UNet and text encoder with a package's weights; SystemExit where one is missing or does not fit."""
     vae, unet, text_encoder = make_vae(), make_unet(), make_text_encoder(len(tokenizer))
     pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(),
+        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()

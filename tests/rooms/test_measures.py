@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("torch")
 
 from models.rooms import evaluate, report
-from models.rooms.probe import NAMES, true_labels, true_map
+from models.rooms.probe import NAMES, true_labels
+from models.rooms.renders import true_map
 from models.rooms.tokenizer import captions
 from partway_rooms.renderer import sample_look
 

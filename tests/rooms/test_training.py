@@ -9,9 +9,11 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
-from models.rooms import assemble, distill, latents, probe, renders, train_unet, train_vae, training  # noqa: E402
+from models.rooms import assemble, distill, latents, probe, renders, restore, structure, train_unet, train_vae, training  # noqa: E402
 from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
+from partway.doctor import psnr  # noqa: E402
+from partway_rooms import FOLDER  # noqa: E402
 
 ROOMS = 64
 
@@ -130,10 +132,65 @@ def test_the_networks_train_resume_and_assemble(run, monkeypatch):
 
 def test_the_autoencoder_resumes(run, monkeypatch):
     pixels = np.random.default_rng(1).integers(0, 255, (512, 256, 256, 3), np.uint8)
+    maps = np.random.default_rng(2).integers(0, 10, (512, 64, 64), np.uint8)
     monkeypatch.setattr(train_vae, "open_shard", lambda run, index: pixels)
+    monkeypatch.setattr(train_vae, "shard_maps", lambda run, index: maps)
+    monkeypatch.setattr(train_vae, "STAGES", ((2, 64, 2), (1, 128, 1), (1, 256, 1)))
     monkeypatch.setattr(train_vae, "round_trip_psnr", lambda vae, count: {})
-    small = ("--small", "3", "--report", "1")
-    resumed_equals_whole(train_vae, run, monkeypatch, "vae.pt", lambda s: s["averaged"], *small)
+    resumed_equals_whole(train_vae, run, monkeypatch, "vae.pt", lambda s: s["averaged"], "--report", "1")
+    assert [train_vae.stage_at(step) for step in (1, 2, 3, 99)] == [(64, 2), (128, 1), (256, 1), (256, 1)]
+
+
+def test_crops_and_their_objects_are_of_one_place(run, monkeypatch):
+    maps = np.random.default_rng(2).integers(0, 200, (512, 64, 64), np.uint8)
+    pixels = maps.repeat(4, axis=1).repeat(4, axis=2)[..., None].repeat(3, axis=3)
+    monkeypatch.setattr(train_vae, "open_shard", lambda run, index: pixels)
+    monkeypatch.setattr(train_vae, "shard_maps", lambda run, index: maps)
+    seen, objects = train_vae.batch_at(run, 0, 1)
+    shown = ((seen[:, 0, ::4, ::4] + 1) * 127.5).round().long()
+    assert objects.shape == (16, 16, 16) and torch.equal(shown, objects)
+
+
+def test_a_package_s_weights_come_back(tmp_path, monkeypatch):
+    """Networks restored from the shipped package compute what the trained ones did, which its goldens keep."""
+    monkeypatch.setattr(sys, "argv", ["restore", str(FOLDER), "--run", str(tmp_path)])
+    restore.main()
+    unet, text_encoder = assemble.trained(tmp_path)
+    vae = diffusers.AutoencoderKL.from_pretrained(tmp_path / "vae")
+    assert training.load(tmp_path / "vae.pt")["step"] == restore.CROPS
+
+    def golden(name):
+        arrays = np.load(FOLDER / "goldens" / f"{name}.npz")
+        return [{k.split("/")[1]: torch.from_numpy(arrays[k]) for k in arrays if k.startswith(p)} for p in "io"]
+
+    for name, run_it in (
+        ("text_encoder", lambda given: text_encoder(**given)[0]),
+        ("unet", lambda given: unet(**given).sample),
+        ("vae_encoder", lambda given: vae.encode(given["sample"]).latent_dist.parameters),
+        ("vae_decoder", lambda given: vae.decode(given["latent_sample"]).sample),
+    ):
+        given, said = golden(name)
+        with torch.no_grad():
+            assert psnr(next(iter(said.values())).numpy(), run_it(given).numpy()) > 35
+
+
+def test_objects_are_learnt_through_noise():
+    """The reader's loss falls on latents that say what is there, and not on latents that do not."""
+    noise = training.generator(0, 0)
+    objects = torch.randint(0, 4, (4, 8, 8), generator=noise).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    telling = torch.nn.functional.one_hot(objects[:, ::2, ::2], 4).permute(0, 3, 1, 2).float()
+    losses = []
+    for latents_ in (telling, torch.randn(telling.shape, generator=noise)):
+        torch.manual_seed(0)
+        reader = structure.Reader()
+        optimiser = torch.optim.Adam(reader.parameters(), 3e-3)
+        for step in range(60):
+            loss = structure.structure_loss(reader, latents_, objects, training.generator(1, step))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] < 0.8 * losses[1]
 
 
 def test_pictures_are_drawn_and_encoded_in_shards(run, tmp_path, monkeypatch):
@@ -163,4 +220,4 @@ def test_the_probe_reads_a_picture():
     maps, labels = probe.read(probe.Probe().eval(), pixels)
     assert maps.shape == (2, 64, 64)
     assert labels.shape == (2, 3)
-    assert probe.true_map(1).shape == (64, 64)
+    assert renders.true_map(1).shape == (64, 64)
