@@ -64,6 +64,7 @@ SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
     "lms": ("LMSDiscreteScheduler",),
     "plms": ("PNDMScheduler", "pndm"),
     "ipndm": ("IPNDMScheduler",),
+    "gradient_estimation": ("euler_ge",),
     "lcm": ("LCMScheduler",),
     "tcd": ("TCDScheduler",),
 }

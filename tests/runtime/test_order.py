@@ -5,13 +5,14 @@ carries x from sigma to sigma' as x * sqrt((d^2 + sigma'^2) / (d^2 + sigma^2)).
 """
 
 from functools import partial
+from itertools import pairwise
 from math import log, sqrt
 
 import numpy as np
 import pytest
 
 from partway.levels import NoiseLevel, trained
-from partway.samplers import SAMPLERS, dpmpp_2m_sde, euler_cfg_pp, heunpp2, restart
+from partway.samplers import SAMPLERS, dpmpp_2m_sde, euler_cfg_pp, gradient_estimation, heunpp2, restart
 from partway.sampling import State, trajectory
 from partway.schedules import Schedule
 
@@ -51,6 +52,21 @@ def test_sde_without_noise_is_the_ode():
 def test_sde_of_three_evaluations_without_noise_is_the_ode():
     without = partial(SAMPLERS["dpmpp_3m_sde"].step, eta=0.0)
     assert error(without, 40) == pytest.approx(error(SAMPLERS["dpmpp_3m"].step, 40), rel=1e-9)
+
+
+def test_gradient_estimation_is_its_published_steps():
+    """Euler's step along the slope and, again, along how far it turned since the last; the last step is Euler's."""
+    sigmas = [9.0, 4.0, 1.0, 0.0]
+    x, old = 3.0, None
+    for now, to in pairwise(sigmas):
+        turned = (x - np.sin(x + now)) / now
+        step = turned if old is None or to == 0 else turned + (turned - old)
+        x, old = x + (to - now) * step, turned
+    schedule = Schedule(np.array(sigmas), np.zeros(4))
+    *_, last = trajectory(
+        lambda x, level, boost=1.0: np.sin(x + level.sigma), gradient_estimation, schedule, np.full(1, 3.0), None
+    )
+    assert last.x[0] == pytest.approx(x)
 
 
 def test_cfg_pp_is_its_two_estimates_in_one():

@@ -12,7 +12,17 @@ from typing import NamedTuple
 
 from partway.errors import InputError
 from partway.levels import Trained
-from partway.samplers.multistep import deis, dpmpp_2m, dpmpp_2m_sde, dpmpp_3m, ipndm, lms, plms, unipc
+from partway.samplers.multistep import (
+    deis,
+    dpmpp_2m,
+    dpmpp_2m_sde,
+    dpmpp_3m,
+    gradient_estimation,
+    ipndm,
+    lms,
+    plms,
+    unipc,
+)
 from partway.samplers.singlestep import (
     dpm2,
     dpmpp_2s,
@@ -88,6 +98,7 @@ SAMPLERS: dict[str, Method] = {
     "lms": Method(lms, 3),
     "plms": Method(plms, 2),
     "ipndm": Method(ipndm, 2),
+    "gradient_estimation": Method(gradient_estimation, 1),
     "lcm": Method(lcm, 1, stochastic=True),
     "tcd": Method(tcd, 1, stochastic=True, eta=0.3),
 }

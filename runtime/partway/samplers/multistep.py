@@ -102,6 +102,15 @@ def ipndm(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, nois
     return _adams(state, Evaluation(now, state.x, denoise(state.x, now)), to)
 
 
+def gradient_estimation(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """Gradient estimation (Permenter & Yuan 2023, arXiv 2306.04848, gamma 2): Euler, leaning as the slope turned."""
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    if not state.past or to.sigma == 0:
+        return state.advanced(slide(evaluation, to.sigma), evaluation)
+    direction = 2 * slope(evaluation) - slope(state.past[-1])
+    return state.advanced(state.x + (to.sigma - now.sigma) * direction, evaluation)
+
+
 def lms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
     """Linear multistep of up to four evaluations: the slopes' polynomial in sigma, integrated (k-diffusion)."""
     return _integrated(state, Evaluation(now, state.x, denoise(state.x, now)), to, back=3)
