@@ -73,7 +73,8 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
     """Autoencoder, UNet and text encoder with a package's weights; SystemExit where one is missing or does not fit."""
     vae, unet, text_encoder = make_vae(), make_unet(), make_text_encoder(len(tokenizer))
     pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
+        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet,
+        scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()
