@@ -119,5 +119,4 @@ def _unknown(
 ) -> str:
     known = sorted(table)
     near = get_close_matches(name, [*known, *labels.values(), *chain.from_iterable(aliases.values())], 1, 0.7)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"unknown {what} {name!r}; {hint}choose one of: {', '.join(known)}"
+    return f"unknown {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}")
