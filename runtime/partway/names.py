@@ -118,5 +118,5 @@ def _unknown(
     what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Mapping[str, str]
 ) -> str:
     known = sorted(table)
-    near = get_close_matches(name, [*known, *labels.values(), *chain.from_iterable(aliases.values())], 1, 0.7)
+    near = get_close_matches(name, [*known, *labels.values(), *chain.from_iterable(aliases.values())], 1, 0.8)
     return f"unknown {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}")

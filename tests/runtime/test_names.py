@@ -53,11 +53,8 @@ def test_unknown_samplers_are_refused_with_what_is_near(name):
     if name == "dpmpp_2m_":
         assert partway.Settings(sampler=name).sampler == "dpmpp_2m"
         return
-    with pytest.raises(partway.InputError, match="choose one of"):
+    with pytest.raises(partway.InputError, match="did you mean .*[?]$" if len(name) > 2 else "choose one of: ddim, "):
         partway.Settings(sampler=name)
-    if len(name) > 2:
-        with pytest.raises(partway.InputError, match="did you mean"):
-            partway.Settings(sampler=name)
 
 
 def test_levels_of_one_s_own():
