@@ -88,7 +88,9 @@ def sampler(name: str) -> tuple[str, str | None]:
         both = _find(plain[:cut], SAMPLERS, SAMPLER_ALIASES), _find(plain[cut:], SCHEDULES, SCHEDULE_ALIASES)
         if all(both):
             return both[0] or "", both[1]
-    raise InputError(_unknown("sampler", name, SAMPLERS, SAMPLER_ALIASES, A1111_SAMPLERS))
+    schedules = ("", *A1111_SCHEDULES.values())
+    labels = [f"{first} {second}".strip() for first in A1111_SAMPLERS.values() for second in schedules]
+    raise InputError(_unknown("sampler", name, SAMPLERS, SAMPLER_ALIASES, labels))
 
 
 def schedule(name: str) -> str:
@@ -98,7 +100,7 @@ def schedule(name: str) -> str:
         return name
     found = _find(name, SCHEDULES, SCHEDULE_ALIASES)
     if not found:
-        raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES, A1111_SCHEDULES))
+        raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES, A1111_SCHEDULES.values()))
     return found
 
 
@@ -115,8 +117,8 @@ def _plain(name: str) -> str:
 
 
 def _unknown(
-    what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Mapping[str, str]
+    what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Iterable[str]
 ) -> str:
     known = sorted(table)
-    near = get_close_matches(name, [*known, *labels.values(), *chain.from_iterable(aliases.values())], 1, 0.8)
+    near = get_close_matches(name, [*known, *labels, *chain.from_iterable(aliases.values())], 1, 0.8)
     return f"unknown {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}")
