@@ -1,8 +1,8 @@
 """Samplers: pure steps from one noise level to the next, in ``x = x0 + sigma * noise``.
 
 Each is a function ``(denoise, state, now, to, noise) -> state``; adding one is adding a function and a row of
-`SAMPLERS`. ``now.sigma`` > ``to.sigma`` >= 0; ``state`` knows the levels before and
-after. Scalars are Python floats, so float32 latents stay float32.
+`SAMPLERS`. ``now.sigma`` > ``to.sigma`` >= 0; ``state`` knows the levels before and after. Scalars are Python floats,
+so float32 latents stay float32.
 """
 
 from collections.abc import Callable
