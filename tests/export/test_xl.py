@@ -179,7 +179,7 @@ def test_latents_are_extended_to_what_the_refiner_needs(made):
     base, refiner = (partway.load(made(name)) for name in ("sdxl onnx fp32", "sdxl-refiner onnx int8"))
     settings = {"steps": 4, "sampler": "euler", "schedule": "trailing"}
     first = base.txt2img(PROMPT, width=90, height=64, denoising_end=0.5, **settings)
-    assert (first.latents.x.shape, first.latents.size) == ((1, 4, 8, 12), (90, 64))
+    assert (first.latents.values.shape, first.latents.size) == ((1, 4, 8, 12), (90, 64))
     assert refiner.img2img(first.latents, PROMPT, denoising_start=0.5, **settings).image.size == (90, 64)
 
 
