@@ -10,7 +10,6 @@ from partway.catalog import entries
 from partway.cli.arguments import Commands
 from partway.hub import BUILT_IN
 from partway.names import A1111_SAMPLERS, SAMPLER_ALIASES
-from partway.package import runs
 
 
 def add(commands: Commands) -> None:
@@ -41,7 +40,7 @@ def models(options: argparse.Namespace) -> int:
     print(f"{'name':<21} {'to run it':<10} {'GB':>5}  {'licence':<22} what")
     print(f"{BUILT_IN:<21} {'built in':<10} {'':>5}  {'':<22} living rooms, 256 x 256")
     for entry in entries().values():
-        way = "not yet" if not runs(entry.family) else "ready" if entry.package else "export"
+        way = "ready" if entry.package else "export"
         size = "" if entry.gigabytes is None else f"{entry.gigabytes:.1f}"
         print(f"{entry.name:<21} {way:<10} {size:>5}  {entry.licence or 'see its model card':<22} {entry.title}")
         if entry.defaults:
