@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 WIDTH = 8  # of the text embedding
 LATENTS = 4
+DEEP = "deep_features"
 CHARACTERS = [chr(c) for c in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
 
 
@@ -26,10 +27,12 @@ def build(
     batch: int | str = "batch",
     instruct: bool = False,
     guidance_width: int = 0,
+    shallow: bool = False,
 ) -> Path:
     """Write the folder; ``timestep`` is the type of that input, ``batch`` the UNet's batch (a number fixes it).
 
-    With ``instruct`` the UNet takes the picture's latents too, with ``guidance_width`` the guidance scale.
+    With ``instruct`` the UNet takes the picture's latents too, with ``guidance_width`` the guidance scale. With
+    ``shallow`` there is a graph without the convolution and the prompt, which takes what those gave before.
     """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +55,7 @@ def build(
     _json(folder / "vae_decoder/config.json", {"latent_channels": LATENTS, "block_out_channels": [8] * 4})
     _tokenizer(folder / "tokenizer")
     _text_encoder(folder / "text_encoder", rng)
-    _unet(folder / "unet", rng, timestep, batch, channels, guidance_width)
+    _unet(folder / "unet", rng, timestep, batch, channels, guidance_width, shallow)
     _vae(folder)
     return folder
 
@@ -78,7 +81,13 @@ def _text_encoder(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _unet(
-    folder: Path, rng: np.random.Generator, timestep: str, batch: int | str, channels: int, guidance_width: int
+    folder: Path,
+    rng: np.random.Generator,
+    timestep: str,
+    batch: int | str,
+    channels: int,
+    guidance_width: int,
+    shallow: bool,
 ) -> None:
     kind = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}[timestep]
     make = helper.make_node
@@ -96,20 +105,28 @@ def _unet(
         make("Add", ["projected", "told"], ["both"]) if guidance_width else make("Identity", ["projected"], ["both"]),
         make("Reshape", ["both", "as_picture"], ["bias"]),
         make("Add", ["convolved", "bias"], ["mixed"]),
-        make("Tanh", ["mixed"], ["bent"]),
-        make("Mul", ["bent", "little"], ["small"]),
+        make("Tanh", ["mixed"], [DEEP]),
+        make("Mul", [DEEP, "little"], ["small"]),
         make("Add", ["gaussian", "small"], ["out_sample"]),
     ]
+    inputs = [
+        _floats("sample", [batch, channels, "height", "width"]),
+        helper.make_tensor_value_info("timestep", kind, [1]),
+        _floats("encoder_hidden_states", [batch, 77, WIDTH]),
+        *([_floats("timestep_cond", [batch, guidance_width])] if guidance_width else []),
+    ]
+    output, deep = (_floats(name, [batch, LATENTS, "height", "width"]) for name in ("out_sample", DEEP))
+    if shallow:
+        numbers = {"rate": [-0.005], "one": [1.0], "little": [0.1]}
+        limits = {"first": [0], "last": [LATENTS], "axis": [1]}
+        weights = {name: np.array(value, np.float32) for name, value in numbers.items()}
+        weights |= {name: np.array(value, np.int64) for name, value in limits.items()}
+        _save(folder, [*nodes[:6], *nodes[-2:]], [*inputs, deep], [output], weights, "shallow.onnx")
     _save(
         folder,
         nodes,
-        [
-            _floats("sample", [batch, channels, "height", "width"]),
-            helper.make_tensor_value_info("timestep", kind, [1]),
-            _floats("encoder_hidden_states", [batch, 77, WIDTH]),
-            *([_floats("timestep_cond", [batch, guidance_width])] if guidance_width else []),
-        ],
-        [_floats("out_sample", [batch, LATENTS, "height", "width"])],
+        inputs,
+        [output, deep] if shallow else [output],
         {
             "rate": np.array([-0.005], np.float32),
             "one": np.array([1.0], np.float32),
@@ -159,13 +176,15 @@ def _floats(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
-def _save(folder: Path, nodes: list, inputs: list, outputs: list, weights: dict[str, np.ndarray]) -> None:
+def _save(
+    folder: Path, nodes: list, inputs: list, outputs: list, weights: dict[str, np.ndarray], name: str = "model.onnx"
+) -> None:
     constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()]
     graph = helper.make_graph(nodes, folder.name, inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, str(folder / "model.onnx"))
+    onnx.save(model, str(folder / name))
 
 
 def _json(path: Path, content: dict) -> None:

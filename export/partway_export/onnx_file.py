@@ -19,13 +19,13 @@ def read(path: Path) -> Any:
     return onnx.load(path)
 
 
-def write(model: Any, path: Path) -> None:
-    """Write ``model`` over ``path``, with the weights in ``<path>_data`` beside it when they exceed 2 GiB."""
+def write(model: Any, path: Path, *, apart: bool = False) -> None:
+    """Write ``model`` over ``path``, with the weights in ``<path>_data`` beside it when ``apart`` or beyond 2 GiB."""
     import onnx
 
     data = path.with_name(path.name + "_data")
     data.unlink(missing_ok=True)  # onnx would append to it
-    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < LIMIT:
+    if not apart and sum(len(tensor.raw_data) for tensor in model.graph.initializer) < LIMIT:
         onnx.save(model, path)
     else:
         onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=LARGE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import choose
+from partway.package import SHALLOW
 from partway_export.compress import compress_onnx, compress_openvino
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.fetch import fetch
@@ -18,8 +19,9 @@ from partway_export.optimise import optimise
 from partway_export.package import copy_settings, write_goldens
 from partway_export.quiet import quiet
 from partway_export.reference import references
+from partway_export.split import split
 from partway_export.trace import trace
-from partway_export.verify import GATES, verify
+from partway_export.verify import GATES, verify, with_features
 
 
 def export(
@@ -55,6 +57,13 @@ def export(
             truth = references(networks, family.networks)
         check_space(folder, bytes_on_disk(networks))
         verification = {}
+
+        def check(name: str, path: Path) -> None:
+            with quiet():
+                figure = verify(name, path, truth[name], to, gate)
+            verification[name] = {"psnr": round(figure, 2), "gate": gate}
+            say(f"{name}: {figure:.1f} dB against torch, {gate:g} needed")
+
         for name in family.networks:
             say(f"{name}: trace")
             with quiet():
@@ -63,9 +72,10 @@ def export(
             say(f"{name}: optimise, store as {weights}")
             with quiet():
                 finish(path, to, weights)
-                figure = verify(name, path, truth[name], to, gate)
-            verification[name] = {"psnr": round(figure, 2), "gate": gate}
-            say(f"{name}: {figure:.1f} dB against torch, {gate:g} needed")
+            if name == "unet" and (shallow := split(path, to)):
+                truth[SHALLOW] = with_features(truth[name], path, to)
+                check(SHALLOW, shallow)
+            check(name, path)
         kept = write_goldens(folder, truth) if goldens else {}
         return write_manifest(folder, found, to=to, weights=weights, verification=verification, goldens=kept)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from partway import doctor
 from partway.errors import NetworkError
+from partway.package import DEEP
 from partway_export.guard import one_line
 from partway_export.reference import Reference
 
@@ -29,7 +30,7 @@ def verify(name: str, path: Path, reference: Reference, to: str, gate: float) ->
     Raises NetworkError, naming the network and the figure, when it is below ``gate``.
     """
     try:
-        outputs = (_run_onnx if to == "onnx" else _run_openvino)(path, reference.inputs)
+        outputs = _run(path, reference.inputs, to)
     except (ImportError, MemoryError):
         raise
     except Exception as error:
@@ -41,6 +42,16 @@ def verify(name: str, path: Path, reference: Reference, to: str, gate: float) ->
             "export with weights of a higher precision"
         )
     return worst
+
+
+def with_features(reference: Reference, path: Path, to: str) -> Reference:
+    """The UNet's reference as its shallow graph's: with the deep features that the whole graph at ``path`` gives."""
+    outputs = _run(path, reference.inputs, to)
+    return Reference({**reference.inputs, DEEP: outputs[DEEP]}, reference.outputs)
+
+
+def _run(path: Path, inputs: Mapping[str, NDArray[Any]], to: str) -> dict[str, NDArray[Any]]:
+    return (_run_onnx if to == "onnx" else _run_openvino)(path, inputs)
 
 
 def _run_onnx(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

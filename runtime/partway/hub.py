@@ -6,7 +6,13 @@ from partway.catalog import entries, near
 from partway.errors import PackageError
 from partway.package import NETWORKS, TOKENIZERS
 
-_EXPORTED = ("config.json", "model.onnx*", "openvino_model.*", "weights.pb")  # the last holds large ONNX weights
+_EXPORTED = (
+    "config.json",
+    "model.onnx*",
+    "openvino_model.*",
+    "weights.pb",
+    "shallow.*",
+)  # the last holds large ONNX weights
 PATTERNS = [
     "model_index.json",
     "partway.json",

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from partway.engines import Engine
 from partway.errors import NetworkError
 from partway.guidance import embedding
-from partway.package import Package
+from partway.package import DEEP, SHALLOW, Package
+from partway.reuse import Reuse
 from partway.tiles import Tiling, blended
 
 Array = NDArray[np.float32]
@@ -119,20 +120,30 @@ class Networks:
         z = posterior.mean if posterior.std is None else posterior.mean + posterior.std * normal
         return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
 
-    def predict(self, x: Array, timestep: float, context: Context, guidance_scale: float = 1.0) -> Array:
+    def predict(
+        self, x: Array, timestep: float, context: Context, guidance_scale: float = 1.0, reuse: Reuse | None = None
+    ) -> Array:
         """The UNet's output for inputs (B, C, h, w) and as many rows of context, tile by tile where it needs tiles.
 
-        ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input.
+        ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
+        says, for all of a run, where the shallow graph will do.
         """
-        return self._tiled("unet", x, lambda part: self._predict(part, timestep, context, guidance_scale))
+        reuse = reuse or Reuse(0)
+        network = "unet" if reuse.begin(timestep, len(x)) else SHALLOW
+        return self._tiled(
+            "unet", x, lambda part: self._predict(network, part, timestep, context, guidance_scale, reuse)
+        )
 
-    def _predict(self, x: Array, timestep: float, context: Context, guidance_scale: float) -> Array:
+    def _predict(
+        self, network: str, x: Array, timestep: float, context: Context, guidance_scale: float, reuse: Reuse
+    ) -> Array:
         """One tile, in as many calls as its batch needs."""
-        ports = self.engine.signature("unet").inputs
+        ports = self.engine.signature(network).inputs
         names = {name.split(".")[-1]: name for name in ports}
         given = {"sample": x, "encoder_hidden_states": context.tokens}
         given |= {} if context.whole is None else {"text_embeds": context.whole}
         given |= {} if context.sizes is None else {"time_ids": context.sizes}
+        given |= {DEEP: reuse.take(len(x))} if network == SHALLOW else {}
         try:
             time = names.pop("timestep")
             rows = {names.pop(key): array for key, array in given.items()}
@@ -153,11 +164,18 @@ class Networks:
             rows[scale] = np.repeat(embedding(guidance_scale, self.package.guidance_width), len(x), axis=0)
         rows = {name: np.concatenate([a, *[a[-1:]] * short]) if short else a for name, a in rows.items()}
         outputs = [
-            self._first("unet", {time: times, **{name: a[i : i + batch] for name, a in rows.items()}})
+            self.engine.run(network, {time: times, **{name: a[i : i + batch] for name, a in rows.items()}})
             for i in range(0, len(x) + short, batch)
         ]
-        output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        return _shaped("unet", output, (len(x) + short, self.package.latent_channels, *x.shape[2:]))[: len(x)]
+
+        def joined(name: str) -> Array:
+            parts = [output[name] for output in outputs]
+            return (parts[0] if len(parts) == 1 else np.concatenate(parts))[: len(x)]
+
+        if DEEP in outputs[0]:
+            reuse.keep(joined(DEEP))
+        output = _finite(network, joined(next(iter(outputs[0]))))
+        return _shaped(network, output, (len(x), self.package.latent_channels, *x.shape[2:]))
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""

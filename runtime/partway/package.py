@@ -24,6 +24,14 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
+SHALLOW = "unet_shallow"
+"""The UNet's outermost layers, where the export split them off (`partway.reuse`); its file lies beside the UNet's."""
+
+SHALLOW_FILES = {"onnx": "shallow.onnx", "openvino": "shallow.xml"}
+
+DEEP = "deep_features"
+"""What the whole UNet of such a package also gives, and the shallow one takes."""
+
 _XL = ("StableDiffusionXLPipeline", "StableDiffusionXLImg2Img", "StableDiffusionXLInpaint")
 _FAMILIES = (
     "StableDiffusionPipeline",
@@ -40,7 +48,7 @@ _SPACINGS = ("leading", "trailing", "linspace")
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each of `NETWORKS` that the model has
+    networks        the file of each of `NETWORKS` that the model has, and of `SHALLOW` where there is one
     family          diffusers' pipeline class, as ``model_index.json`` has it
     prediction      a key of `partway.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
@@ -191,7 +199,8 @@ def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
             for part in parts:
                 if not part.is_file() or part.stat().st_size == 0:
                     raise PackageError(f"{part} is missing or empty; export or download the model again")
-        return format_, files
+        shallow = root / "unet" / SHALLOW_FILES[format_]
+        return format_, files | ({SHALLOW: shallow} if shallow.is_file() else {})
     raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
 
 

@@ -25,6 +25,7 @@ from partway.package import Package
 from partway.plans import Plan, plan_of, unprompted
 from partway.predictions import PREDICTIONS
 from partway.results import Result, Run, Step
+from partway.reuse import Reuse
 from partway.samplers import SAMPLERS
 from partway.sampling import Denoiser, trajectory
 from partway.settings import Options, Settings
@@ -276,7 +277,9 @@ class Pipeline:
 
 def _denoiser(networks: Networks, context: Context, settings: Settings, shown: Array | None = None) -> Denoiser:
     """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
-    prediction, way = PREDICTIONS[networks.package.prediction], GUIDED[networks.package.guidance]
+    package = networks.package
+    prediction, way = PREDICTIONS[package.prediction], GUIDED[package.guidance]
+    reuse = Reuse.of(settings.reuse, package.trained)
     if shown is not None:
         shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in way.seen(settings)])
 
@@ -285,7 +288,8 @@ def _denoiser(networks: Networks, context: Context, settings: Settings, shown: A
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
         if shown is not None:
             inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
-        output = networks.predict(inputs, level.timestep, context.last(len(inputs)), settings.guidance_scale)
+        told = context.last(len(inputs))
+        output = networks.predict(inputs, level.timestep, told, settings.guidance_scale, reuse)
         if len(views) > 1:
             output = way.combine(np.split(output, len(views)), settings, boost)
         return prediction.denoised(x, output, level)

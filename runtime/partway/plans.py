@@ -10,7 +10,8 @@ from partway import sizes
 from partway.dials import DIALS, Part, ending, going_on
 from partway.errors import InputError
 from partway.levels import NoiseLevel, Trained
-from partway.package import TOKENIZERS, Package
+from partway.package import SHALLOW, TOKENIZERS, Package
+from partway.reuse import Reuse
 from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
 from partway.schedules import Spacing, spacing_of
@@ -23,7 +24,7 @@ class Plan:
     """The levels that run, what they cost, and how much of the picture is noise at the start.
 
     levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
-    network_calls  UNet evaluations for one picture, each tile's; a guidance pair counts as one
+    network_calls  UNet evaluations for one picture, whole or shallow, each tile's; a guidance pair counts as one
     guided_calls   how many of them make more than one prediction
     predictions    how many those make: 2 for a guidance pair, 3 with an instruction
     calls          calls of each network, were each to take the whole batch at once
@@ -143,7 +144,7 @@ def make_plan(
         part = ending(part, end, trained)
     if part.schedule.steps == 0 and (start is not None or end is not None):
         raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
-    evaluations, guided = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
+    evaluations, guided, shallow = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
     runs = part.schedule.steps > 0
     reads = part.image != 0 or mask or instructed
     texts = {"text_encoder": len(GUIDED[guidance].texts(settings))} if texts is None else texts
@@ -160,7 +161,8 @@ def make_plan(
         calls={
             **{name: count * runs for name, count in texts.items()},
             "vae_encoder": int(runs and reads and start is None),
-            "unet": evaluations,
+            "unet": evaluations - shallow,
+            **({SHALLOW: shallow} if shallow else {}),
             "vae_decoder": int(runs and end is None),
         },
         noise_share=part.noise_share,
@@ -174,6 +176,8 @@ def make_plan(
 def plan_of(package: Package, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
     """The plan of a run on a model, as `make_plan`; raises `InputError` for a setting that is not for its kind."""
     sizes.check(package.size_conditions, settings)
+    if settings.reuse and SHALLOW not in package.networks:
+        raise InputError("this model has no shallow graph, which reuse needs; export it again, or leave reuse out")
     asked = GUIDED[package.guidance].texts(settings)
     texts = dict.fromkeys(package.text_encoders, len(asked) - (False in asked and unprompted(package, settings)))
     own = (package.trained, package.sampler, package.schedule)
@@ -185,18 +189,23 @@ def unprompted(package: Package, settings: Settings) -> bool:
     return package.zeros_for_empty and not settings.negative_prompt
 
 
-def _evaluations(settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided) -> tuple[int, int]:
-    """Network evaluations and those of several predictions, counted by running the sampler itself on one number."""
-    count = guided = 0
+def _evaluations(
+    settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided
+) -> tuple[int, int, int]:
+    """Network evaluations, those of several predictions, and shallow ones: the sampler itself, run on one number."""
+    count = guided = shallow = 0
+    reuse = Reuse.of(settings.reuse, trained)
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        nonlocal count, guided
+        nonlocal count, guided, shallow
+        views = len(guidance.seen_at(settings, level.sigma))
         count += 1
-        guided += len(guidance.seen_at(settings, level.sigma)) > 1
+        guided += views > 1
+        shallow += not reuse.begin(level.timestep, views)
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)
     zero = np.zeros(1, np.float32)
     for _ in trajectory(denoise, step, part.schedule, zero, lambda *_: zero):
         pass
-    return count, guided
+    return count, guided, shallow

@@ -72,9 +72,10 @@ def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
 
 def _unet_hash(manifest: Mapping[str, Any]) -> str | None:
     """Return the checksum of the network that does the work; None for models that partway did not export."""
-    for name, entry in manifest.get("files", {}).items():
-        if name in ("unet/model.onnx", "unet/openvino_model.bin"):
-            return str(entry["sha256"])
+    files = manifest.get("files", {})
+    for name in ("unet/model.onnx_data", "unet/model.onnx", "unet/openvino_model.bin"):  # where its weights are
+        if name in files:
+            return str(files[name]["sha256"])
     return None
 
 

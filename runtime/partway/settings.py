@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     colour_match: float
     tile: int | None
     tile_overlap: int | None
+    reuse: float
     original_size: tuple[int, int] | None
     crop: tuple[int, int] | None
     target_size: tuple[int, int] | None
@@ -85,6 +86,8 @@ class Settings:
     colour_match       0 .. 1, how far the result's mean colour and contrast are pulled back to the source's
     tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
                        not grow with it; None for whole pictures, and for a quarter of a tile
+    reuse              0 .. 1, the share of the trained timesteps that the UNet's deep features are kept for: within
+                       it, only its outermost layers are evaluated (`partway.reuse`)
     original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
     crop               (left, top) that SDXL is told, how far the picture was cut; None for (0, 0)
     aesthetic_score, negative_aesthetic_score  0 .. 10, told to SDXL's refiner; None for 6 and 2.5
@@ -114,6 +117,7 @@ class Settings:
     colour_match: float = 0.0
     tile: int | None = None
     tile_overlap: int | None = None
+    reuse: float = 0.0
     original_size: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
@@ -145,6 +149,7 @@ class Settings:
         keep("variation_seed", _seed(self.variation_seed))
         keep("variation_strength", number("variation_strength", self.variation_strength, 0, 1))
         keep("colour_match", number("colour_match", self.colour_match, 0, 1))
+        keep("reuse", number("reuse", self.reuse, 0, 1))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         if self.sampler is not None:

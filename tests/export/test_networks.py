@@ -8,26 +8,14 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from export_graphs import FILES, RUN, decibels, openvino_run
+from export_graphs import FILES, NEEDED, RUN, decibels, openvino_run, unet_inputs
 
 ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-fp16", "openvino-int8"]
-# Below what was measured (135, 61 and 49 dB at the worst), far above what a mistake leaves.
-NEEDED = {"fp32": 110, "fp16": 50, "int8": 40}
 
 
 def run(made, network, inputs):
     path = made.folder / network / FILES[made.to]
     return RUN[made.to](path, {name: np.asarray(value) for name, value in inputs.items()})
-
-
-def unet_inputs(made, batch, height, width, timestep, length=77):
-    rng = np.random.default_rng(7)
-    times = np.float32(timestep) if made.to == "onnx" else np.full(batch, timestep, np.float32)
-    return {
-        "sample": rng.normal(size=(batch, 4, height, width)).astype(np.float32),
-        "timestep": times,
-        "encoder_hidden_states": rng.normal(size=(batch, length, 32)).astype(np.float32),
-    }
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -68,6 +68,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         add("colour_match", float, "C", "0 to 1, pulls mean colour and contrast back to the source's")
     add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
+    add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the noise levels, for speed")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")

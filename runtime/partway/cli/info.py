@@ -10,6 +10,8 @@ from partway.cli.arguments import Commands
 from partway.hub import locate
 from partway.package import Package, open_package
 
+_SHALLOW = "shallow"
+
 
 def add(commands: Commands) -> None:
     """Add the command."""
@@ -54,9 +56,9 @@ def _facts(package: Package) -> dict[str, object]:
 
 
 def _size(file: Path) -> int:
-    """Return the bytes of a network: its graph and whatever lies beside it as weights."""
-    beside = (part for part in file.parent.iterdir() if part.suffix != ".json")
-    return sum(part.stat().st_size for part in beside if part.is_file())
+    """Return the bytes of a network: its graph and whatever lies beside it as weights, but for another's graph."""
+    beside = (part for part in file.parent.iterdir() if part.suffix != ".json" and part.is_file())
+    return sum(part.stat().st_size for part in beside if (part.stem == _SHALLOW) == (file.stem == _SHALLOW))
 
 
 def _megabytes(size: int) -> str:
