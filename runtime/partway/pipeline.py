@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from partway import images, masks, outpaint, previews, sizes, starts
 from partway.brownian import paths
 from partway.caching import Recent
+from partway.deadline import Ration
 from partway.dials import Part
 from partway.engines import Engine
 from partway.engines.timed import Timed
@@ -44,6 +45,7 @@ class Pipeline:
     engine: Engine
     tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
     texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
+    decoding: dict[tuple[int, int], float] = field(default_factory=dict)  # seconds it took, by the size in pixels
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 
     def img2img(
@@ -161,13 +163,15 @@ class Pipeline:
             tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
                 plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*start.size)[2:]))
-        return Run(plan, chosen, self._work(prompt, start, chosen, plan, part, decode))
+        ration = Ration(chosen.deadline)
+        return Run(plan, chosen, self._work(prompt, start, chosen, plan, part, decode, ration), ration)
 
     def _work(
-        self, prompt: str, start: Start, settings: Settings, plan: Plan, part: Part, decode: bool
+        self, prompt: str, start: Start, settings: Settings, plan: Plan, part: Part, decode: bool, ration: Ration
     ) -> Iterator[Step | Result]:
         """The straight line."""
         begun = perf_counter()
+        ration.begin(self.decoding.get(start.size))
         timed = Timed(self.engine)
         networks = Networks(timed, self.package, settings.tile, settings.tile_overlap)
         edit, picture = start.edit, start.picture
@@ -230,20 +234,24 @@ class Pipeline:
         method = SAMPLERS[plan.sampler]
         top = float(max(self.package.trained.sigmas[-1], part.schedule.sigmas[0]))
         fresh = paths(settings.seeds, shape, top) if method.path else lambda *_: normal()
-        states = trajectory(denoise, method.bound(self.package.trained, settings.eta), part.schedule, x, fresh)
-        for index, (state, level) in enumerate(zip(states, plan.levels, strict=False), 1):
-            yielded = perf_counter()
-            yield Step(index, plan.steps_run, level, state.past[-1].denoised, colours)
+        step = method.bound(self.package.trained, settings.eta)
+        for state in trajectory(denoise, step, part.schedule, x, fresh, ration):
+            yielded, done = perf_counter(), len(state.behind)
+            yield Step(done, done + len(state.ahead), state.behind[-1], state.past[-1].denoised, colours)
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
+        plan = plan.followed(state.behind, timed.calls)
 
         if settings.denoising_end is not None:
             handed = Latents(state.x, self.package.latent_scale, start.size, picture, plan.levels[-1].sigma)
             yield Result([], plan, settings, _seconds(timed, begun), handed)
             return
-        final = PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
-        made = state.x * final
+        if ration.short:
+            made = state.past[-1].denoised
+        else:
+            made = state.x * PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
         if decode:
             pictures, drift = start.finish(networks.decode_image(made), settings.colour_match, seen=plan.reads_image)
+            self.decoding[start.size] = timed.seconds["vae_decoder"]
         else:
             pictures, drift = [], ()
         latents = Latents(made, self.package.latent_scale, start.size, picture) if edit is None else None

@@ -67,6 +67,15 @@ class Plan:
         """The plan with other numbers of calls of some networks."""
         return replace(self, calls=self.calls | calls)
 
+    def followed(self, begun: tuple[NoiseLevel, ...], calls: Mapping[str, int]) -> "Plan":
+        """The plan as it went: the levels whose steps were taken; ``calls`` is what it took where that was not all."""
+        if begun == self.levels[:-1]:
+            return self
+        unet = {name: calls.get(name, 0) for name in ("unet", SHALLOW) if name in self.calls}
+        return replace(
+            self, levels=(*begun, self.levels[-1]), calls=self.calls | unet, network_calls=sum(unet.values())
+        )
+
     def in_tiles(self, tiles: int) -> "Plan":
         """The plan for a picture of so many tiles, which the UNet and the VAE see one by one."""
         pictures = {name: count * (1 if name in TOKENIZERS else tiles) for name, count in self.calls.items()}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from partway import images, previews
 from partway.colours import Drift
+from partway.deadline import Ration
 from partway.errors import InputError
 from partway.latents import Latents
 from partway.levels import NoiseLevel
@@ -66,12 +67,13 @@ class Result:
 
 
 class Run:
-    """A run under way: iterate over its steps, or take its `result`; leave it at any point to cancel it."""
+    """A run under way: iterate over its steps, or take its `result`; `stop` it, or leave it to cancel it."""
 
-    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result]) -> None:
+    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result], ration: Ration) -> None:
         self.plan = plan
         self.settings = settings
         self._work = work
+        self._ration = ration
         self._result: Result | None = None
 
     def __iter__(self) -> Iterator[Step]:
@@ -80,6 +82,15 @@ class Run:
                 self._result = made
             else:
                 yield made
+
+    def stop(self) -> None:
+        """Take no further step: the result will be the estimate of the picture so far, once there is one.
+
+        Any thread may say so. Raises `InputError` for a run that is handed over at its denoising_end.
+        """
+        if self.settings.denoising_end is not None:
+            raise InputError("a run that is handed over cannot stop before its denoising_end; leave it instead")
+        self._ration.stop()
 
     def result(self) -> Result:
         """Finish what is left of the run and return what it made."""

@@ -25,8 +25,8 @@ class Evaluation(NamedTuple):
 class State(NamedTuple):
     """Where a run stands: latents plus noise, the evaluations so far, oldest first, and the levels around this step.
 
-    behind  the levels that were left before this step's, the run's first one first
-    ahead   the levels after the one that this step goes to
+    behind  the levels that were left before this step's, the run's first one first; after the step, its own too
+    ahead   the levels after the one that this step goes to, before any are left out
     """
 
     x: Array
@@ -50,10 +50,20 @@ Noise = Callable[[float, float], Array]  # (sigma, sigma below it) -> normal noi
 Sampler = Callable[[Denoiser, State, NoiseLevel, NoiseLevel, Noise], State]
 
 
-def trajectory(denoise: Denoiser, sampler: Sampler, schedule: Schedule, x: Array, noise: Noise) -> Iterator[State]:
-    """Step x through the schedule, yielding the state after each step; stop iterating to cancel."""
-    state, levels = State(x), tuple(schedule.levels)
-    for index, (now, to) in enumerate(schedule.moves):
-        around = state._replace(behind=levels[:index], ahead=levels[index + 2 :])
-        state = sampler(denoise, around, now, to, noise)
+Ration = Callable[[tuple[NoiseLevel, ...]], tuple[NoiseLevel, ...]]
+
+
+def trajectory(
+    denoise: Denoiser, sampler: Sampler, schedule: Schedule, x: Array, noise: Noise, ration: Ration = lambda left: left
+) -> Iterator[State]:
+    """Step x through the schedule, yielding the state after each step; stop iterating to cancel.
+
+    ``ration`` is given the levels still to come before each step, where x is first, and returns those to take.
+    """
+    state, left = State(x), ration(tuple(schedule.levels))
+    while len(left) > 1:
+        now, to, *ahead = left
+        state = sampler(denoise, state._replace(ahead=tuple(ahead)), now, to, noise)
+        state = state._replace(behind=(*state.behind, now))
         yield state
+        left = ration(left[1:])

@@ -20,6 +20,7 @@ MAX_GUIDANCE = 1000
 MAX_SIGMA = 1e6
 MAX_TILE = 16384
 MAX_SIZE = 16384
+MAX_SECONDS = 1e6
 
 
 class Options(TypedDict, total=False):
@@ -54,6 +55,7 @@ class Options(TypedDict, total=False):
     negative_aesthetic_score: float | None
     denoising_start: float | None
     denoising_end: float | None
+    deadline: float | None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Settings:
     denoising_end      above 0, below 1: the run ends where this share of the noise levels is behind it, and gives
                        `Latents` instead of pictures; None for the end
     denoising_start    the same for a run that goes on from such latents; strength has no part in it
+    deadline           seconds that a run may take: when its steps turn out too slow it drops some, and when its time is
+                       up it decodes its estimate of the picture (`partway.deadline`); None for no limit
     """
 
     strength: float = 0.6
@@ -125,6 +129,7 @@ class Settings:
     negative_aesthetic_score: float | None = None
     denoising_start: float | None = None
     denoising_end: float | None = None
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         keep = partial(object.__setattr__, self)  # the one way to set a field of a frozen record
@@ -149,6 +154,10 @@ class Settings:
         keep("variation_seed", _seed(self.variation_seed))
         keep("variation_strength", number("variation_strength", self.variation_strength, 0, 1))
         keep("colour_match", number("colour_match", self.colour_match, 0, 1))
+        if self.deadline is not None:
+            keep("deadline", number("deadline", self.deadline, 0, MAX_SECONDS))
+            if self.denoising_end is not None:
+                raise InputError("a run that is handed over has no deadline; leave out deadline or denoising_end")
         keep("reuse", number("reuse", self.reuse, 0, 1))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")

@@ -22,7 +22,7 @@ from partway.engines import onnxruntime as engine
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toy.build(tmp_path_factory.mktemp("toy"))
+    return toy.build(tmp_path_factory.mktemp("toy"), shallow=True)
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +90,9 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "colour_match": 0.5,
         "tile": 32,
         "tile_overlap": 8,
+        "reuse": 0.1,
     }
-    others = {name: None for name in (*sizes.BASE, *sizes.REFINER, "denoising_start", "denoising_end")}
+    others = {name: None for name in (*sizes.BASE, *sizes.REFINER, "denoising_start", "denoising_end", "deadline")}
     others["image_guidance_scale"] = 1.5  # for instruct alone
     assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]
@@ -423,7 +424,7 @@ def test_doctor_without_goldens_loads_the_networks(capsys: Captured, model: Path
     code, out, _ = run(capsys, "doctor", model)
     assert code == 0
     assert "no partway.json" in out
-    assert set(checks(out)) == {"text_encoder", "unet", "vae_encoder", "vae_decoder"}
+    assert set(checks(out)) == {"text_encoder", "unet", "unet_shallow", "vae_encoder", "vae_decoder"}
 
 
 def test_doctor_reports_a_network_cut_short(capsys: Captured, tmp_path: Path) -> None:

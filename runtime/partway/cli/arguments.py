@@ -69,12 +69,17 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
     add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the noise levels, for speed")
+    add("deadline", _seconds, "T", "seconds, as in 8s: drop steps where they are too slow, and end with what there is")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")
     add("target_size", _pair, "WxH", "told to SDXL: the size that the picture should have")
     add("aesthetic_score", float, "A", "told to SDXL's refiner: how good the picture should be, 0 to 10")
     add("negative_aesthetic_score", float, "A", "and how good what it should not be is")
+
+
+def _seconds(text: str) -> float:
+    return float(text.lower().removesuffix("s"))
 
 
 def _pair(text: str) -> list[int]:
