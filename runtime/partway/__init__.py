@@ -94,7 +94,7 @@ def plan(
     width: int | None = None,
     height: int | None = None,
     engine: str = "auto",
-    options: EngineOptions = EngineOptions(),
+    options: EngineOptions | None = None,
     **settings: Unpack[Options],
 ) -> Plan:
     """What a run would do on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
@@ -105,6 +105,7 @@ def plan(
     if model is None:
         return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
     own = suited(open_package(locate(model)), model)
+    options = options or EngineOptions()
     memory = Memory(engine_named(engine, own.networks, options.device), options)
     return memory.plan(own, own.settings(settings), image=image, width=width, height=height)
 

@@ -22,6 +22,7 @@ from partway.engines import EngineOptions
 from partway.package import TOKENIZERS, Package
 
 TOKENS = 77
+_WIDER = {"fp32": 1, "fp16": 2, "int8": 4}  # what weights grow to as float32, by how they are stored
 _BYTES = 4  # of a number in float32, in which engines hold and compute what is not said to be less
 
 
@@ -62,7 +63,7 @@ RATES = {
     ),
     # It holds the weights that it has read and those that it has laid out for its kernels.
     "openvino": Rates(
-        base=115_000_000,
+        base=125_000_000,
         graph=(28_000_000, 14_000_000),
         held={"fp32": 2.05, "fp16": 2.05, "int8": 1.9},
         loading={"fp32": 1.9, "fp16": 2.05, "int8": 1.4},
@@ -156,7 +157,8 @@ def _unet(config: Mapping[str, Any], cells: float, rates: Rates) -> float:
     kinds = config.get("down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
     heads = config.get("num_attention_heads") or config.get("attention_head_dim", 8)  # both mean the number of heads
     heads = list(heads) if isinstance(heads, list) else [heads] * len(channels)
-    widest = max((c + below) / 4**i for i, (c, below) in enumerate(zip(channels, channels[1:] + channels[-1:])))
+    below = channels[1:] + channels[-1:]
+    widest = max((own + more) / 4**level for level, (own, more) in enumerate(zip(channels, below, strict=True)))
     finest = next((i for i, kind in enumerate(kinds[: len(channels)]) if "CrossAttn" in kind), len(channels) - 1)
     attending = cells / 4**finest
     flow = cells * 3 * widest + attending * (8 * channels[finest] + heads[finest] * TOKENS)
@@ -172,10 +174,9 @@ def _weights(package: Package, network: str) -> tuple[int, bool, str]:
         beside = (one for one in file.parent.iterdir() if one.suffix not in (".json", ".xml", ".bin"))
         size = sum(one.stat().st_size for one in beside if one.is_file())
         mapped = file.stat().st_size < size / 2
-    stored = package.manifest.get("weights")
-    if stored not in RATES["openvino"].held:
-        stored = _stored(file)
-    return size * {"fp32": 1, "fp16": 2, "int8": 4}[stored], mapped, stored
+    said = str(package.manifest.get("weights"))
+    stored = said if said in _WIDER else _stored(file)
+    return size * _WIDER[stored], mapped, stored
 
 
 def _stored(file: Path) -> str:

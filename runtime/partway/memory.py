@@ -1,6 +1,6 @@
 """What a run does to stay below a limit of memory, decided before anything loads."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from partway.amounts import shown
@@ -8,7 +8,7 @@ from partway.engines import Engine, EngineOptions
 from partway.engines.frugal import Frugal, stage
 from partway.errors import InputError
 from partway.footprint import Work, loads, peak
-from partway.package import NETWORKS, Package
+from partway.package import TOKENIZERS, Package
 from partway.plans import Plan, plan_of
 from partway.settings import Settings
 from partway.starts import start
@@ -17,7 +17,7 @@ from partway.views import GUIDED
 
 LEAST_TILE = 128  # pixels; in smaller ones a VAE's normalisation sees too little of the picture
 
-_ORDER = sorted(NETWORKS, key="vae_decoder".__eq__)  # in which a run may need them: what decodes comes last
+_ORDER = (*TOKENIZERS, "vae_encoder", "unet", "vae_decoder")  # in which a run needs them
 
 
 class Fit(NamedTuple):
@@ -58,7 +58,7 @@ class Memory:
     """An engine's name and its options, which say how much memory runs may take."""
 
     engine: str | None = None
-    options: EngineOptions = EngineOptions()
+    options: EngineOptions = field(default_factory=EngineOptions)
 
     def fit(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
         """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
@@ -86,9 +86,7 @@ class Memory:
             f"{shown(limit or 0)}; what would help: {', '.join(helps)}"
         )
 
-    def plan(
-        self, package: Package, settings: Settings, *, image: bool, width: int | None, height: int | None
-    ) -> Plan:
+    def plan(self, package: Package, settings: Settings, *, image: bool, width: int | None, height: int | None) -> Plan:
         """The plan of a run on pictures of this size, by default the model's own; raises as `fit` does."""
         plan = plan_of(package, settings, image=image)[0]
         size = start(None, width, height, package).size

@@ -43,7 +43,7 @@ class Pipeline:
     package: Package
     engine: Engine
     tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
     texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
 

@@ -35,7 +35,7 @@ class Tiling(NamedTuple):
 
 
 def square(tile: int | None, overlap: int | None, cell: int) -> Tiling | None:
-    """Tiles of so many pixels, ``cell`` of which make a latent; an overlap of None is a quarter, a tile of None none."""
+    """Square tiles of so many pixels, ``cell`` of which make a latent; None is no tiles, or an overlap of a quarter."""
     if tile is None:
         return None
     side = tile // cell

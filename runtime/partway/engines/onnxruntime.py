@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from partway import heap
@@ -71,7 +72,8 @@ class OnnxRuntime:
             outputs = session.run(names, ready)
         except Exception as error:  # the library raises a type of its own for every status, and plain RuntimeError
             raise NetworkError(f"{network} failed in onnxruntime: {_first_line(error)}") from error
-        return as_float32(zip(names, outputs, strict=True))
+        # Copies: what the session gives lies in its arena, and keeps all of that from being freed on release.
+        return as_float32((name, np.array(array)) for name, array in zip(names, outputs, strict=True))
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
