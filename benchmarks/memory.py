@@ -29,9 +29,7 @@ def cases(model: str | None, engine: str, size: int) -> Iterator[dict[str, Any]]
     while True:
         options = partway.EngineOptions(threads=1, memory_limit=limit)
         try:
-            plan = partway.plan(
-                model or "rooms", width=size, height=size, engine=engine, options=options, **_SETTINGS
-            )
+            plan = partway.plan(model or "rooms", width=size, height=size, engine=engine, options=options, **_SETTINGS)
         except partway.InputError:
             return
         assert plan.peak_bytes is not None

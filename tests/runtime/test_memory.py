@@ -1,5 +1,7 @@
 """Memory: what a limit makes a run do, that pictures stay the same bytes, and that what cannot fit is refused early."""
 
+import json
+import os
 from dataclasses import replace
 from itertools import groupby
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import partway
+import toy
 from partway import cli
 from partway.amounts import amount
 from partway.engines import EngineOptions
@@ -91,7 +94,9 @@ def test_ways_come_in_order_each_needing_less(rooms, engine):
     assert peaks == sorted(peaks, reverse=True) and len(set(peaks)) == len(peaks)
     assert done[0] == "networks stay loaded"
     assert done[1] == "networks are released between stages"
-    assert done[-1].startswith("networks are released between stages, each prediction is a call, the VAE works in tiles")
+    assert done[-1].startswith(
+        "networks are released between stages, each prediction is a call, the VAE works in tiles"
+    )
     assert found[-1][1].calls["vae_decoder"] > 1
 
 
@@ -192,6 +197,37 @@ def test_a_vae_in_tiles_is_in_the_settings_of_the_result(pipe, picture):
     assert made.plan.calls == calls | {"vae_decoder": 6}
     with pytest.raises(partway.InputError, match="vae_tile must be a multiple of 16"):
         pipe.img2img(picture, "a room", vae_tile=24)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A folder of Stable Diffusion 1.5's shape and file sizes as float32 ONNX, in which there is nothing."""
+    folder = toy.build(tmp_path_factory.mktemp("large"))
+    vae = {"block_out_channels": [128, 256, 512, 512], "latent_channels": 4}
+    unet = {"block_out_channels": [320, 640, 1280, 1280], "sample_size": 64, "attention_head_dim": 8}
+    for network, config in {"unet": unet, "vae_encoder": vae, "vae_decoder": vae}.items():
+        (folder / network / "config.json").write_text(json.dumps(config))
+    sizes = {"text_encoder": 492e6, "unet": 1e6, "vae_encoder": 137e6, "vae_decoder": 198e6}
+    for network, size in sizes.items():
+        os.truncate(folder / network / "model.onnx", int(size))
+    with (folder / "unet/model.onnx_data").open("wb") as file:
+        file.truncate(3_438_000_000)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("measured", "options"),
+    [
+        (11.29e9, {}),
+        (10.35e9, {"static": True}),
+        (8.65e9, {"precision": "bf16"}),
+        (8.22e9, {"precision": "bf16", "static": True}),
+    ],
+)
+def test_a_large_model_is_predicted_from_measurements_of_small_ones(large, measured, options):
+    """The peaks of OpenVINO in benchmarks/README.md."""
+    plan = partway.plan(large, engine="openvino", options=EngineOptions(**options))
+    assert plan.peak_bytes == pytest.approx(measured, rel=0.1)
 
 
 def command(capsys, *arguments):
