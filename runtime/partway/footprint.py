@@ -36,6 +36,7 @@ class Rates(NamedTuple):
     heaped   `loading` where freed blocks stay in the heap, as a multiple
     scores   whether attention writes out its scores
     unet, vae  activations, to be multiplied by the numbers above
+    later    the same of a decoder that loads where others were released, as a multiple
     """
 
     base: int
@@ -47,6 +48,7 @@ class Rates(NamedTuple):
     scores: bool
     unet: float
     vae: float
+    later: float
 
 
 RATES = {
@@ -60,6 +62,7 @@ RATES = {
         scores=True,
         unet=1.0,
         vae=5.5,
+        later=1.0,
     ),
     # It holds the weights that it has read and those that it has laid out for its kernels.
     "openvino": Rates(
@@ -72,6 +75,7 @@ RATES = {
         scores=False,
         unet=2.0,
         vae=5.0,
+        later=1.8,  # how well tensors share memory there differs from run to run; this is its worst
     ),
 }
 _HALVED = 0.9  # of `held`, in bf16 and fp16, where what was read stays as it is
@@ -93,11 +97,15 @@ class Load(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a run asks of networks: height and width in latents of what UNet and VAE are shown, rows of its batch."""
+    """What a run asks of networks: height and width in latents of what UNet and VAE are shown, rows of a UNet's batch.
+
+    released: whether each stage's networks are released before the next
+    """
 
     unet: tuple[int, int]
     vae: tuple[int, int]
     rows: int
+    released: bool = False
 
 
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:
@@ -147,8 +155,10 @@ def _working(package: Package, network: str, work: Work, rates: Rates) -> float:
     cells = work.vae[0] * work.vae[1]
     flow = rates.vae * widest * cells * package.pixels_per_latent**2
     scores = float(cells**2) if rates.scores and config.get("mid_block_add_attention", True) else 0.0
+    if network == "vae_encoder":
+        return flow + scores
     # The decoder attends first, and its widest level works in the same memory; the encoder attends last.
-    return flow + scores if network == "vae_encoder" else max(flow, scores)
+    return max(flow, scores) * (rates.later if work.released else 1)
 
 
 def _unet(config: Mapping[str, Any], cells: float, rates: Rates) -> float:

@@ -111,6 +111,7 @@ class Memory:
             unet=_shown(package, size, settings.tile),
             vae=_shown(package, size, way.vae_tile or settings.tile),
             rows=min(rows, way.batch or rows),
+            released=way.release,
         )
         assert self.engine is not None
         each = loads(package, self.engine, work, self.options)
