@@ -53,7 +53,7 @@ class Rates(NamedTuple):
 
 RATES = {
     "onnxruntime": Rates(
-        base=80_000_000,
+        base=86_000_000,
         graph=(10_000_000, 4_000_000),
         held={"fp32": 1.0, "fp16": 1.0, "int8": 0.3},
         loading={"fp32": 1.7, "fp16": 1.7, "int8": 0.42},
@@ -66,7 +66,7 @@ RATES = {
     ),
     # It holds the weights that it has read and those that it has laid out for its kernels.
     "openvino": Rates(
-        base=125_000_000,
+        base=132_000_000,
         graph=(28_000_000, 14_000_000),
         held={"fp32": 2.05, "fp16": 2.05, "int8": 1.9},
         loading={"fp32": 1.9, "fp16": 2.05, "int8": 1.4},
