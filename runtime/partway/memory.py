@@ -72,18 +72,20 @@ class Memory:
             return own
         limit = self.options.limit
         ways = [own] if limit is None else [own, *self._ways(package, settings, size, own._replace(release=True))]
+        peaks = []
         for way in ways:
-            fit = way._replace(peak=self._peak(package, settings, plan, size, way))
-            if limit is None or (fit.peak or 0) <= limit:
-                return fit
+            peaks.append(self._peak(package, settings, plan, size, way))
+            if limit is None or peaks[-1] <= limit:
+                return way._replace(peak=peaks[-1])
+        assert limit is not None
         helps = ["a smaller picture"]
         if settings.tile is None:
             helps.append(f"tile={_tile(package)}")
         if package.manifest.get("weights") != "int8":
             helps.append("a package with int8 weights")
         raise InputError(
-            f"this run needs about {shown(fit.peak or 0)} of memory at the least, which is more than memory_limit "
-            f"{shown(limit or 0)}; what would help: {', '.join(helps)}"
+            f"this run needs about {shown(min(peaks))} of memory at the least, which is more than memory_limit "
+            f"{shown(limit)}; what would help: {', '.join(helps)}"
         )
 
     def plan(self, package: Package, settings: Settings, *, image: bool, width: int | None, height: int | None) -> Plan:
