@@ -1,16 +1,17 @@
 """How much memory a run takes at its peak, predicted from the model's files and configuration before anything loads.
 
 A process holds its libraries, each network's weights as the engine keeps them, and its activations. Those of the UNet,
-for ``n`` cells of latents and one row of its batch, in numbers::
+in numbers for one row of its batch::
 
-    n * (3 * widest + 8 * attended + heads * 77)  +  heads * attending ** 2
+    3 * widest * n  +  (8 * channels + 77 * heads) * a  +  heads * a ** 2
 
-``widest``: channels of the widest input, a level's own and what comes up from the next one; ``attended``: channels of
-the finest level with attention, which its feed-forward layers multiply; both for each cell of the latents, so a
-level's count a quarter of the one above. The last term, the scores of self-attention at that level's ``attending``
-cells, is for engines that write them out. The VAE's are ``rate * widest`` for each pixel, and its own scores.
+``widest`` is the channels of the widest input, a level's own and those that come up from the next one, for each of the
+``n`` cells of the latents, so that each level counts a quarter of the one above. ``a`` is the cells of the finest level
+with attention, whose feed-forward layers multiply its ``channels``. The last term, the scores of self-attention, is for
+engines that write them out. The VAE's are ``rate * widest`` for each pixel, or its own scores.
 
-`RATES` has what these are multiplied by, measured by ``benchmarks/memory.py``.
+`RATES` has what these are multiplied by, found by measuring single networks of small models at several sizes;
+``benchmarks/memory.py`` compares whole runs with what is predicted.
 """
 
 import json
