@@ -79,7 +79,7 @@ class Memory:
                 return way._replace(peak=peaks[-1])
         assert limit is not None
         helps = ["a smaller picture"]
-        if settings.tile is None:
+        if settings.tile is None and _tile(package) < max(size):
             helps.append(f"tile={_tile(package)}")
         if package.manifest.get("weights") != "int8":
             helps.append("a package with int8 weights")
