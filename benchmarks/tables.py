@@ -152,7 +152,23 @@ def install(found: list[Record]) -> str:
     return _table(["package", "MB"], rows)
 
 
-BLOCKS: dict[str, Callable[[list[Record]], str]] = {"img2img": img2img, "start": start, "install": install}
+def memory(found: list[Record]) -> str:
+    """Peaks, predicted and measured."""
+    rows = []
+    for record in found:
+        predicted, measured = record["predicted_bytes"] / 1e6, record["measured_bytes"] / 1e6
+        case = [record["model"], record["engine"], f"{record['size']}", record["done"]]
+        rows.append([*case, f"{predicted:.0f}", f"**{measured:.0f}**", f"{100 * (predicted / measured - 1):+.0f} %"])
+    names = ["model", "engine", "pixels a side", "what is done", "predicted, MB", "peak memory, MB", "error"]
+    return _table(names, rows)
+
+
+BLOCKS: dict[str, Callable[[list[Record]], str]] = {
+    "img2img": img2img,
+    "memory": memory,
+    "start": start,
+    "install": install,
+}
 
 
 def provenance(found: list[Record]) -> str:

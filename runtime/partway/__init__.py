@@ -15,14 +15,15 @@ from typing import Unpack
 from partway.catalog import suited
 from partway.colours import Drift
 from partway.dials import DIALS, matching
-from partway.engines import EngineOptions, devices, open_engine
+from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
 from partway.latents import Latents
 from partway.levels import NoiseLevel, trained
+from partway.memory import Memory
 from partway.package import TOKENIZERS, open_package
 from partway.pipeline import Pipeline
-from partway.plans import Plan, make_plan, plan_of
+from partway.plans import Plan, make_plan
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
@@ -70,6 +71,7 @@ def load(
     cache_dir: str | Path | None = None,
     static: bool = False,
     batch: int | None = None,
+    memory_limit: int | str | None = None,
     revision: str | None = None,
 ) -> Pipeline:
     """Open a model: a folder of exported networks, a Hub id (``revision`` pins a version of it), or a catalogue name.
@@ -78,21 +80,34 @@ def load(
     ``engine`` is "auto", "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first
     use. Raises `PackageError`, `EngineError` or `InputError`, each saying what to do.
     """
-    options = EngineOptions(device, threads, precision, cache_dir, static, batch)
+    options = EngineOptions(device, threads, precision, cache_dir, static, batch, memory_limit)
     package = suited(open_package(locate(model, revision=revision)), model)
+    memory = Memory(engine_named(engine, package.networks, device), options)
     tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, memory)
 
 
-def plan(model: str | Path | None = None, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
+def plan(
+    model: str | Path | None = None,
+    *,
+    image: bool = True,
+    width: int | None = None,
+    height: int | None = None,
+    engine: str = "auto",
+    options: EngineOptions | None = None,
+    **settings: Unpack[Options],
+) -> Plan:
     """What a run would do on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
 
-    ``image`` False plans text-to-image. Raises as `load` does.
+    ``image`` False plans text-to-image. With a model it says how much memory the run would take, for a picture of
+    this size, by default the model's own, on this engine with these options. Raises as `load` does.
     """
     if model is None:
         return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
     own = suited(open_package(locate(model)), model)
-    return plan_of(own, own.settings(settings), image=image)[0]
+    options = options or EngineOptions()
+    memory = Memory(engine_named(engine, own.networks, options.device), options)
+    return memory.plan(own, own.settings(settings), image=image, width=width, height=height)
 
 
 def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:

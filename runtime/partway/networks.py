@@ -12,7 +12,7 @@ from partway.errors import NetworkError
 from partway.guidance import embedding
 from partway.package import DEEP, SHALLOW, Package
 from partway.reuse import Reuse
-from partway.tiles import Tiling, blended
+from partway.tiles import Tiling, blended, square
 
 Array = NDArray[np.float32]
 
@@ -70,6 +70,7 @@ class Networks:
     package: Package
     tile: int | None = None  # pixels; None for whole pictures where the graphs take them
     overlap: int | None = None  # pixels; None is a quarter of the tile
+    vae_tile: int | None = None  # the VAE's, where they are not the UNet's
 
     def tiling(self, network: str) -> Tiling | None:
         """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
@@ -82,10 +83,7 @@ class Networks:
                 height, width = height // cell, width // cell
             fixed = self.overlap // cell if self.overlap is not None else min(height, width) // 4
             return Tiling(height, width, fixed, exact=True)
-        if self.tile is None:
-            return None
-        side = self.tile // cell
-        return Tiling(side, side, side // 4 if self.overlap is None else self.overlap // cell)
+        return square((network != "unet" and self.vae_tile) or self.tile, self.overlap, cell)
 
     def encode_text(self, tokens: Sequence[NDArray[np.int64]]) -> Text:
         """Token ids (B, 77), one array for each text encoder -> what they say.

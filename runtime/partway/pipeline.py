@@ -20,6 +20,7 @@ from partway.errors import InputError
 from partway.latents import Latents
 from partway.latents import check as check_hand_over
 from partway.levels import NoiseLevel
+from partway.memory import Memory
 from partway.networks import Context, Networks, Posterior, Text
 from partway.noise import GENERATORS, turned
 from partway.package import Package
@@ -44,6 +45,7 @@ class Pipeline:
     package: Package
     engine: Engine
     tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
+    memory: Memory = field(default_factory=Memory)
     texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
     decoding: dict[tuple[int, int], float] = field(default_factory=dict)  # seconds it took, by the size in pixels
     pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
@@ -130,9 +132,14 @@ class Pipeline:
         """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
         return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
-    def plan(self, *, image: bool = True, **settings: Unpack[Options]) -> Plan:
-        """What a run with these settings would do; ``image`` False for text-to-image."""
-        return plan_of(self.package, self.package.settings(settings), image=image)[0]
+    def plan(
+        self, *, image: bool = True, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
+    ) -> Plan:
+        """What a run with these settings would do; ``image`` False for text-to-image.
+
+        The predicted memory is for pictures of so many pixels, by default of the model's own size.
+        """
+        return self.memory.plan(self.package, self.package.settings(settings), image=image, width=width, height=height)
 
     def stream(
         self,
@@ -159,21 +166,32 @@ class Pipeline:
         plan, part = plan_of(self.package, chosen, image=start.given, mask=kept)
         check_hand_over(start.latents, chosen, plan)
         plan = start.of(plan, decode=decode)
+        fit = self.memory.fit(self.package, chosen, plan, start.size)
+        chosen, engine = fit.within(chosen), fit.over(self.engine)
         if plan.levels:  # only then the network is loaded, to see what it takes
-            tiling = Networks(self.engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
+            tiling = Networks(engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
             if tiling is not None:
                 plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*start.size)[2:]))
+        plan = fit.told(plan, self.package, chosen, start.size)
         ration = Ration(chosen.deadline)
-        return Run(plan, chosen, self._work(prompt, start, chosen, plan, part, decode, ration), ration)
+        return Run(plan, chosen, self._work(engine, prompt, start, chosen, plan, part, decode, ration), ration)
 
     def _work(
-        self, prompt: str, start: Start, settings: Settings, plan: Plan, part: Part, decode: bool, ration: Ration
+        self,
+        engine: Engine,
+        prompt: str,
+        start: Start,
+        settings: Settings,
+        plan: Plan,
+        part: Part,
+        decode: bool,
+        ration: Ration,
     ) -> Iterator[Step | Result]:
         """The straight line."""
         begun = perf_counter()
         ration.begin(self.decoding.get(start.size))
-        timed = Timed(self.engine)
-        networks = Networks(timed, self.package, settings.tile, settings.tile_overlap)
+        timed = Timed(engine)
+        networks = Networks(timed, self.package, settings.tile, settings.tile_overlap, settings.vae_tile)
         edit, picture = start.edit, start.picture
         if start.given and not plan.levels:
             latents = start.latents and start.latents.repeated(len(settings.seeds))

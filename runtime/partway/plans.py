@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from partway import sizes
+from partway.amounts import shown
 from partway.dials import DIALS, Part, ending, going_on
 from partway.errors import InputError
 from partway.levels import NoiseLevel, Trained
@@ -31,6 +32,8 @@ class Plan:
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
     denoising_start, denoising_end  the shares of the noise levels between which the run stays, None for no limit
+    peak_bytes     the most memory that the process is predicted to take, None where that is not known
+    memory         what is done to keep it low
     """
 
     dial: str
@@ -47,6 +50,8 @@ class Plan:
     reads_image: bool
     denoising_start: float | None = None
     denoising_end: float | None = None
+    peak_bytes: int | None = None
+    memory: str = ""
 
     @property
     def start_sigma(self) -> float:
@@ -105,6 +110,7 @@ class Plan:
             head += f", to denoising_end {self.denoising_end:g}"
         if not self.levels:
             return f"{head}\nnothing runs: the picture is returned as it is"
+        head += f"\nmemory: about {shown(self.peak_bytes)} at the peak; {self.memory}" if self.peak_bytes else ""
         start = f"starts at sigma {self.start_sigma:.3f} (timestep {self.start_timestep:.1f})"
         share = f"noise is {100 * self.noise_share:.1f} % of the start"
         if not self.reads_image:

@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     tile: int | None
     tile_overlap: int | None
     reuse: float
+    vae_tile: int | None
     original_size: tuple[int, int] | None
     crop: tuple[int, int] | None
     target_size: tuple[int, int] | None
@@ -90,6 +91,7 @@ class Settings:
                        not grow with it; None for whole pictures, and for a quarter of a tile
     reuse              0 .. 1, the share of the trained timesteps that the UNet's deep features are kept for: within
                        it, only its outermost layers are evaluated (`partway.reuse`)
+    vae_tile           pixels: the same for the VAE alone; None for ``tile``
     original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
     crop               (left, top) that SDXL is told, how far the picture was cut; None for (0, 0)
     aesthetic_score, negative_aesthetic_score  0 .. 10, told to SDXL's refiner; None for 6 and 2.5
@@ -122,6 +124,7 @@ class Settings:
     tile: int | None = None
     tile_overlap: int | None = None
     reuse: float = 0.0
+    vae_tile: int | None = None
     original_size: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
@@ -172,11 +175,12 @@ class Settings:
         if self.schedule is not None and isinstance(given := spacing_of(self.schedule), Given):
             keep("schedule", given.__name__)
             keep("steps", given.steps)
+        for name in ("tile", "vae_tile"):
+            if (tile := getattr(self, name)) is not None:
+                keep(name, int(number(name, tile, 8, MAX_TILE)))
         if self.tile_overlap is not None:
             limit = (self.tile or MAX_TILE) // 2
             keep("tile_overlap", int(number("tile_overlap", self.tile_overlap, 0, limit)))
-        if self.tile is not None:
-            keep("tile", int(number("tile", self.tile, 8, MAX_TILE)))
         for name in ("original_size", "crop", "target_size"):
             if (pair := getattr(self, name)) is not None:
                 keep(name, _pair(name, pair, 0 if name == "crop" else 1))

@@ -51,8 +51,9 @@ class Start:
             raise InputError("an instruction needs a picture, and takes no mask")
         if package.inpaints and self.edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
-        if settings.tile is not None and settings.tile % package.multiple:
-            raise InputError(f"tile must be a multiple of {package.multiple} for this model, not {settings.tile}")
+        for name, tile in (("tile", settings.tile), ("vae_tile", settings.vae_tile)):
+            if tile is not None and tile % package.multiple:
+                raise InputError(f"{name} must be a multiple of {package.multiple} for this model, not {tile}")
         if self.edit is not None and (settings.denoising_start or settings.denoising_end):
             raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
         if self.edit is not None and not decode:

@@ -34,6 +34,14 @@ class Tiling(NamedTuple):
         return len(starts(height, self.height, self.overlap)) * len(starts(width, self.width, self.overlap))
 
 
+def square(tile: int | None, overlap: int | None, cell: int) -> Tiling | None:
+    """Square tiles of so many pixels, ``cell`` of which make a latent; None is no tiles, or an overlap of a quarter."""
+    if tile is None:
+        return None
+    side = tile // cell
+    return Tiling(side, side, side // 4 if overlap is None else min(overlap // cell, side // 2))
+
+
 def starts(length: int, side: int, overlap: int) -> list[int]:
     """Where tiles of a ``side`` begin that cover ``length``, evenly spread and overlapping by ``overlap`` or more."""
     if length <= side:

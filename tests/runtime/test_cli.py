@@ -91,6 +91,7 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "tile": 32,
         "tile_overlap": 8,
         "reuse": 0.1,
+        "vae_tile": 32,
     }
     others = {name: None for name in (*sizes.BASE, *sizes.REFINER, "denoising_start", "denoising_end", "deadline")}
     others["image_guidance_scale"] = 1.5  # for instruct alone

@@ -15,7 +15,7 @@ from partway.settings import Settings
 Commands = Any  # argparse's type for what add_subparsers returns is private
 
 SETTINGS = tuple(field.name for field in fields(Settings))
-LOAD = ("engine", "device", "threads", "precision", "cache_dir", "static", "batch", "revision")
+LOAD = ("engine", "device", "threads", "precision", "cache_dir", "static", "batch", "memory_limit", "revision")
 """Names of the arguments of `partway.load`, but the model."""
 
 
@@ -70,6 +70,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
     add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the noise levels, for speed")
     add("deadline", _seconds, "T", "seconds, as in 8s: drop steps where they are too slow, and end with what there is")
+    add("vae_tile", int, "N", "pixels: the same for the VAE alone; as --tile if not given")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")
@@ -96,12 +97,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     text = "a folder made by partway export or by optimum, a Hub id, or one of: partway models (default: rooms)"
     group.add_argument("--model", "-m", metavar="MODEL", help=text)
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
+    add_options(group)
+
+
+def add_options(group: Any) -> None:
+    """Add the fields of `partway.EngineOptions` and --engine to a parser or group."""
     add_engine(group)
     for flag, type_, metavar, text in (
         ("--threads", int, "N", "processor threads (default: the engine's choice)"),
         ("--precision", str, "NAME", "arithmetic: fp32, bf16, fp16, or fastest"),
         ("--cache-dir", str, "FOLDER", "keep compiled networks there, for a quick second start"),
         ("--batch", int, "N", "largest batch a network is given at once; 1 makes guidance two calls"),
+        ("--memory-limit", str, "SIZE", "as 1500MB or 2GiB: run so that less than that is needed, or say why not"),
     ):
         group.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text)
     text = "compile for the exact size of the picture (OpenVINO): faster steps, slower start"

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import partway
-from partway.cli.arguments import SETTINGS, Commands, add_settings, given
+from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_settings, given
 from partway.errors import InputError
 
 
@@ -22,7 +22,11 @@ def add(commands: Commands) -> None:
     text = "the strength here that starts where STRENGTH on another DIAL does, as in comfyui:0.5"
     shape.add_argument("--match", metavar="DIAL:STRENGTH", help=text)
     parser.add_argument("--txt2img", action="store_true", help="plan a run without a source picture")
+    for name in ("width", "height"):
+        text = "pixels, to tell the memory for (default: what the model was trained for)"
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
     add_settings(parser)
+    add_options(parser.add_argument_group("what to tell the memory for, with a model"))
     parser.set_defaults(command=plan)
 
 
@@ -30,7 +34,12 @@ def plan(options: argparse.Namespace) -> int:
     """Print the plan as a table, as JSON, or one row for each dial."""
     settings = given(options, SETTINGS)
     partway.Settings(**settings)  # before a model is opened
-    make = partial(partway.plan, options.model, image=not options.txt2img)
+    loaded = given(options, LOAD)
+    engine, on = loaded.pop("engine", "auto"), partway.EngineOptions(**loaded)
+    if on.limit is not None and options.model is None:
+        raise InputError("memory is told for a model; give --model")
+    size = {"width": options.width, "height": options.height}
+    make = partial(partway.plan, options.model, image=not options.txt2img, engine=engine, options=on, **size)
     if options.match is not None:
         print(_match(options.match, options.model, settings))
     elif options.compare:

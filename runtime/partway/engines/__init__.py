@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.amounts import amount
 from partway.errors import EngineError, InputError, NetworkError, choose
 
 ENGINES = ("onnxruntime", "openvino")
@@ -62,6 +63,7 @@ class EngineOptions:
     cache_dir  folder for compiled networks (OpenVINO), so that the second start is quick
     static     compile for the exact sizes of a run (OpenVINO): faster steps, a compilation for each new size
     batch      the largest batch a network is given at once; 1 makes guidance two calls
+    memory_limit  the most memory runs may take, in bytes or as text like "1500MB" (`partway.memory`); None for no limit
     """
 
     device: str = "CPU"
@@ -70,6 +72,7 @@ class EngineOptions:
     cache_dir: str | Path | None = None
     static: bool = False
     batch: int | None = None
+    memory_limit: int | str | None = None
 
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):
@@ -79,19 +82,34 @@ class EngineOptions:
         if self.threads is not None and self.threads > (os.cpu_count() or 1):
             raise InputError(f"threads must be at most {os.cpu_count()}, this machine's number, not {self.threads}")
         choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
+        if self.limit is not None and self.device.upper() != "CPU":
+            raise InputError(f"memory_limit is for device CPU; leave it out for {self.device}")
+
+    @property
+    def limit(self) -> int | None:
+        """``memory_limit`` in bytes."""
+        return None if self.memory_limit is None else amount("memory_limit", self.memory_limit)
+
+
+def engine_named(name: str, files: Mapping[str, Path], device: str) -> str:
+    """The engine that a name stands for: "auto" takes ONNX Runtime for ONNX on a CPU and OpenVINO otherwise.
+
+    Raises `InputError` for an unknown name.
+    """
+    choose("engine", name, ("auto", *ENGINES))
+    if name != "auto":
+        return name
+    elsewhere = device.upper() != "CPU" and find_spec("openvino") is not None
+    return "openvino" if _openvino(files) or elsewhere else "onnxruntime"
 
 
 def open_engine(name: str, files: Mapping[str, Path], options: EngineOptions) -> Engine:
-    """Open an engine over network files; "auto" takes ONNX Runtime for ONNX on a CPU and OpenVINO otherwise.
+    """Open an engine over network files, by a name of `engine_named`.
 
     Raises `EngineError` when the engine is not installed, cannot read the files' format or lacks the device.
     """
-    choose("engine", name, ("auto", *ENGINES))
-    openvino_files = any(path.suffix == ".xml" for path in files.values())
-    if name == "auto":
-        elsewhere = options.device.upper() != "CPU" and find_spec("openvino") is not None
-        name = "openvino" if openvino_files or elsewhere else "onnxruntime"
-    if name == "onnxruntime" and openvino_files:
+    name = engine_named(name, files, options.device)
+    if name == "onnxruntime" and _openvino(files):
         raise EngineError("this model is OpenVINO IR, which onnxruntime cannot read; use engine 'openvino'")
     if name == "openvino":
         from partway.engines.openvino import OpenVINO
@@ -143,6 +161,10 @@ def as_float32(outputs: Iterable[tuple[str, NDArray[Any]]]) -> dict[str, NDArray
         name: array.astype(np.float32, copy=False) if np.issubdtype(array.dtype, np.floating) else array
         for name, array in outputs
     }
+
+
+def _openvino(files: Mapping[str, Path]) -> bool:
+    return any(path.suffix == ".xml" for path in files.values())
 
 
 def _names(names: Iterable[str]) -> str:

@@ -5,8 +5,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from partway import heap
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.errors import EngineError, NetworkError, PackageError
 
@@ -41,19 +43,25 @@ class OnnxRuntime:
                 "leave precision out, or use engine 'openvino'"
             )
         onnxruntime.set_default_logger_severity(4)  # what goes wrong is raised; the log would say it a second time
+        if options.limit is not None:
+            heap.map_large()
         self._library = onnxruntime
         self._files = files
         self._options = options
         self.batch = options.batch
         self._provider = _provider(options.device, onnxruntime.get_available_providers())
         self._sessions: dict[str, Any] = {}
+        self._signatures: dict[str, Signature] = {}  # kept when a network is released, so that asking does not load it
         self._opening = Lock()
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives."""
-        session = self._session(network)
-        inputs = {port.name: self._port(port) for port in session.get_inputs()}
-        return Signature(inputs, {port.name: self._port(port) for port in session.get_outputs()})
+        if network not in self._signatures:
+            session = self._session(network)
+            inputs = {port.name: self._port(port) for port in session.get_inputs()}
+            outputs = {port.name: self._port(port) for port in session.get_outputs()}
+            self._signatures[network] = Signature(inputs, outputs)
+        return self._signatures[network]
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once; raises `NetworkError` if it fails."""
@@ -64,11 +72,13 @@ class OnnxRuntime:
             outputs = session.run(names, ready)
         except Exception as error:  # the library raises a type of its own for every status, and plain RuntimeError
             raise NetworkError(f"{network} failed in onnxruntime: {_first_line(error)}") from error
-        return as_float32(zip(names, outputs, strict=True))
+        # Copies: what the session gives lies in its arena, and keeps all of that from being freed on release.
+        return as_float32((name, np.array(array)) for name, array in zip(names, outputs, strict=True))
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
-        self._sessions.pop(network, None)
+        if self._sessions.pop(network, None) is not None:
+            heap.trim()  # its weights lie in the C heap, which keeps them otherwise
 
     def _session(self, network: str) -> Any:
         with self._opening:
@@ -80,6 +90,9 @@ class OnnxRuntime:
         options = self._library.SessionOptions()
         if self._options.threads:
             options.intra_op_num_threads = self._options.threads
+        # A pattern is one more block for all activations, planned from the first run and taken beside what that run
+        # left in the arena: the second run would double the memory, and be no faster.
+        options.enable_mem_pattern = False
         path = self._files[network]
         try:
             session = self._library.InferenceSession(str(path), options, providers=[self._provider])
@@ -87,6 +100,7 @@ class OnnxRuntime:
             raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
         if self._provider not in session.get_providers():
             raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
+        heap.trim()  # the file as it was read, and weights before they were packed
         return session
 
     def _port(self, port: Any) -> Port:

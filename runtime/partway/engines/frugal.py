@@ -1,0 +1,47 @@
+"""An engine that keeps the networks of one stage loaded at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from partway.engines import Engine, Signature
+from partway.package import NETWORKS, SHALLOW, TOKENIZERS
+
+
+def stage(network: str) -> tuple[str, ...]:
+    """The networks that are needed together: both UNets in one loop, text encoders at every prompt; others alone."""
+    if network in ("unet", SHALLOW):
+        return ("unet", SHALLOW)
+    return tuple(TOKENIZERS) if network in TOKENIZERS else (network,)
+
+
+class Frugal:
+    """Wraps an engine; before a network is used, those of other stages are released."""
+
+    def __init__(self, engine: Engine, batch: int | None) -> None:
+        self._engine = engine
+        self.batch = batch
+        self._used: tuple[str, ...] = ()
+
+    def signature(self, network: str) -> Signature:
+        """What the network takes and gives; that may load it."""
+        self._enter(network)
+        return self._engine.signature(network)
+
+    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network, the only one loaded but for others of its stage."""
+        self._enter(network)
+        return self._engine.run(network, inputs)
+
+    def release(self, network: str) -> None:
+        """Forget a network to free its memory."""
+        self._engine.release(network)
+
+    def _enter(self, network: str) -> None:
+        used = stage(network)
+        if used != self._used:
+            for other in (*NETWORKS, SHALLOW):  # all of them: an earlier run may have left some
+                if other not in used:
+                    self._engine.release(other)
+            self._used = used

@@ -1,0 +1,29 @@
+"""Freed memory given back to the system, where the C library is glibc; elsewhere these do nothing."""
+
+import ctypes
+from typing import Any
+
+_MMAP_THRESHOLD = -3  # of glibc's mallopt
+LARGE = 2**20  # bytes
+
+
+def trim() -> None:
+    """Give back what was freed and lies unused in the heap: what a released network leaves, or one that has loaded."""
+    _call("malloc_trim", 0)
+
+
+def map_large() -> None:
+    """Have every block of a megabyte or more mapped by itself, and so given back the moment it is freed.
+
+    Left alone, glibc stops doing so after the first large block is freed, and weights that were read, converted and
+    packed leave holes that count as memory in use. This holds for the whole process.
+    """
+    _call("mallopt", _MMAP_THRESHOLD, LARGE)
+
+
+def _call(name: str, *arguments: int) -> None:
+    try:
+        library: Any = ctypes.CDLL(None)
+        getattr(library, name)(*arguments)
+    except (OSError, TypeError, AttributeError):  # no such library, as on Windows, or no such function in it
+        pass

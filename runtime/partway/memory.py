@@ -1,0 +1,137 @@
+"""What a run does to stay below a limit of memory, decided before anything loads."""
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from partway.amounts import shown
+from partway.engines import Engine, EngineOptions
+from partway.engines.frugal import Frugal, stage
+from partway.errors import InputError
+from partway.footprint import Work, loads, peak
+from partway.package import SHALLOW, TOKENIZERS, Package
+from partway.plans import Plan, plan_of
+from partway.settings import Settings
+from partway.starts import start
+from partway.tiles import square
+from partway.views import GUIDED
+
+LEAST_TILE = 128  # pixels; in smaller ones a VAE's normalisation sees too little of the picture
+
+_ORDER = (*TOKENIZERS, "vae_encoder", "unet", SHALLOW, "vae_decoder")  # in which a run needs them
+
+
+class Fit(NamedTuple):
+    """How a run uses memory: its predicted peak in bytes, None if that is not known, and what is done for it.
+
+    release: whether networks are released between stages; batch: the largest a network is given, None for any;
+    vae_tile: pixels of the VAE's own tiles, None if it has none
+    """
+
+    peak: int | None = None
+    release: bool = False
+    batch: int | None = None
+    vae_tile: int | None = None
+
+    def over(self, engine: Engine) -> Engine:
+        """The engine as this run uses it."""
+        return Frugal(engine, self.batch) if self.release else engine
+
+    def within(self, settings: Settings) -> Settings:
+        """The settings as this run has them, so that its record repeats it on any machine."""
+        return replace(settings, vae_tile=self.vae_tile) if self.vae_tile != settings.vae_tile else settings
+
+    def told(self, plan: Plan, package: Package, settings: Settings, size: tuple[int, int]) -> Plan:
+        """The plan with what is said of memory, and with the calls of a VAE that has tiles of its own."""
+        done = ["networks are released between stages" if self.release else "networks stay loaded"]
+        done += ["each prediction is a call"] if self.batch == 1 and plan.predictions > 1 and settings.guided else []
+        done += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
+        plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done))
+        tiling = square(self.vae_tile, settings.tile_overlap, package.pixels_per_latent)
+        if tiling is None:
+            return plan
+        tiles = tiling.needed(*package.latent_shape(*size)[2:])
+        return plan.with_calls(**{name: tiles for name in ("vae_encoder", "vae_decoder") if plan.calls[name]})
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An engine's name and its options, which say how much memory runs may take."""
+
+    engine: str | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
+
+    def fit(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
+        """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
+
+        Else the first that does of: networks released between stages; and one row a call; and the VAE in tiles, ever
+        smaller. Only the last changes the picture. What the user set stays as it is. Memory of GPUs is not known.
+        Raises `InputError` naming the least peak and what would lower it, if nothing fits.
+        """
+        own = Fit(None, batch=self.options.batch, vae_tile=settings.vae_tile)
+        if self.engine is None or self.options.device.upper() != "CPU":
+            return own
+        limit = self.options.limit
+        ways = [own] if limit is None else [own, *self._ways(package, settings, size, own._replace(release=True))]
+        peaks = []
+        for way in ways:
+            peaks.append(self._peak(package, settings, plan, size, way))
+            if limit is None or peaks[-1] <= limit:
+                return way._replace(peak=peaks[-1])
+        assert limit is not None
+        helps = ["a smaller picture"]
+        if settings.tile is None and _tile(package) < max(size):
+            helps.append(f"tile={_tile(package)}")
+        if package.manifest.get("weights") != "int8":
+            helps.append("a package with int8 weights")
+        raise InputError(
+            f"this run needs about {shown(min(peaks))} of memory at the least, which is more than memory_limit "
+            f"{shown(limit)}; what would help: {', '.join(helps)}"
+        )
+
+    def plan(self, package: Package, settings: Settings, *, image: bool, width: int | None, height: int | None) -> Plan:
+        """The plan of a run on pictures of this size, by default the model's own; raises as `fit` does."""
+        plan = plan_of(package, settings, image=image)[0]
+        size = start(None, width, height, package).size
+        return self.fit(package, settings, plan, size).told(plan, package, settings, size)
+
+    def _ways(self, package: Package, settings: Settings, size: tuple[int, int], way: Fit) -> list[Fit]:
+        """Ways to run that need less and less."""
+        ways = [way]
+        if way.batch is None:
+            ways.append(way._replace(batch=1))
+        if settings.tile is None and settings.vae_tile is None:
+            tile = _tile(package)
+            while tile >= LEAST_TILE:
+                if tile < max(size):
+                    ways.append(ways[-1]._replace(vae_tile=tile))
+                tile = tile // 2 // package.multiple * package.multiple
+        return ways
+
+    def _peak(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int], way: Fit) -> int:
+        rows = len(GUIDED[package.guidance].seen(settings)) * len(settings.seeds)
+        work = Work(
+            unet=_shown(package, size, settings.tile),
+            vae=_shown(package, size, way.vae_tile or settings.tile),
+            rows=min(rows, way.batch or rows),
+            released=way.release,
+        )
+        assert self.engine is not None
+        each = loads(package, self.engine, work, self.options)
+        stages: dict[tuple[str, ...], list[str]] = {}
+        for name in _ORDER:
+            if plan.calls.get(name):
+                stages.setdefault(stage(name) if way.release else (), []).append(name)
+        pictures = size[0] * size[1] * len(settings.seeds)
+        return peak(self.engine, [[each[name] for name in names] for names in stages.values()], pictures)
+
+
+def _tile(package: Package) -> int:
+    """A tile of the size that the model was made for, in pixels."""
+    return max(1, min(package.size) // package.multiple) * package.multiple
+
+
+def _shown(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int, int]:
+    """Height and width, in latents, that a network is shown of a picture of this size."""
+    latents = package.latent_shape(*size)[2:]
+    tiling = square(tile, None, package.pixels_per_latent)
+    return latents if tiling is None else tiling.seen(*latents)
