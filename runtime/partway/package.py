@@ -29,6 +29,9 @@ SHALLOW = "unet_shallow"
 
 SHALLOW_FILES = {"onnx": "shallow.onnx", "openvino": "shallow.xml"}
 
+TINY_ENCODER, TINY_DECODER = "tiny_encoder", "tiny_decoder"
+"""A tiny autoencoder's halves, where the export put one beside the VAE (TAESD's kind); their latents are scaled."""
+
 DEEP = "deep_features"
 """What the whole UNet of such a package also gives, and the shallow one takes."""
 
@@ -48,7 +51,7 @@ _SPACINGS = ("leading", "trailing", "linspace")
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each of `NETWORKS` that the model has, and of `SHALLOW` where there is one
+    networks        the file of each of `NETWORKS` that the model has, of `SHALLOW`, `TINY_ENCODER` and `TINY_DECODER` where there are
     family          diffusers' pipeline class, as ``model_index.json`` has it
     prediction      a key of `partway.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
@@ -199,8 +202,9 @@ def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
             for part in parts:
                 if not part.is_file() or part.stat().st_size == 0:
                     raise PackageError(f"{part} is missing or empty; export or download the model again")
-        shallow = root / "unet" / SHALLOW_FILES[format_]
-        return format_, files | ({SHALLOW: shallow} if shallow.is_file() else {})
+        further = {SHALLOW: root / "unet" / SHALLOW_FILES[format_]}
+        further |= {network: root / network / name for network in (TINY_ENCODER, TINY_DECODER)}
+        return format_, files | {network: file for network, file in further.items() if file.is_file()}
     raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
 
 
