@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import PackageError
-from partway.package import TINY_DECODER, TINY_ENCODER
+from partway.vaes import TINY_DECODER, TINY_ENCODER
 from partway_export.families import FORMATS
 from partway_export.fetch import fetch
 from partway_export.guard import one_line
@@ -33,7 +33,9 @@ def load_tiny(source: str, channels: int) -> Any:
     except Exception as error:
         raise PackageError(f"{source} cannot be loaded as an AutoencoderTiny: {one_line(error)}") from error
     if vae.config.latent_channels != channels:
-        raise PackageError(f"{source} has latents of {vae.config.latent_channels} channels where the model has {channels}")
+        raise PackageError(
+            f"{source} has latents of {vae.config.latent_channels} channels where the model has {channels}"
+        )
     return vae
 
 
@@ -81,5 +83,3 @@ def _convert(module: Any, value: Any, path: Path, channels: int, taken: str, giv
     model.inputs[0].set_names({taken})
     model.outputs[0].set_names({given})
     openvino.save_model(model, path, compress_to_fp16=False)
-
-

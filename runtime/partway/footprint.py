@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from partway.engines import EngineOptions
 from partway.package import SHALLOW, TOKENIZERS, Package
+from partway.vaes import VAES
 
 TOKENS = 77
 _WIDER = {"fp32": 1, "fp16": 2, "int8": 4}  # what weights grow to as float32, by how they are stored
@@ -82,6 +83,7 @@ RATES = {
 _HALVED = 0.9  # of `held`, in bf16 and fp16, where what was read stays as it is
 _STATIC = 0.6  # of activations, of networks compiled for one size
 _OUTERMOST = 0.05  # of the UNet's weights, those of its outermost layers; 0.02 for Stable Diffusion 1.5
+_TINY = 64  # channels of a tiny autoencoder at the size of the picture
 _COPIES = 4  # of a picture in float32, on its way in and out
 
 
@@ -150,6 +152,8 @@ def _working(package: Package, network: str, work: Work, rates: Rates) -> float:
         return 0.0
     if network in ("unet", SHALLOW):
         return work.rows * _unet(_config(package, "unet"), work.unet[0] * work.unet[1], rates)
+    if network in VAES["tiny"]:
+        return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.pixels_per_latent**2)
     config = _config(package, network) or _config(package, "vae_decoder")
     channels = config.get("block_out_channels", [128, 256, 512, 512])
     shown = channels if network == "vae_encoder" else [*channels[1:], channels[-1]]

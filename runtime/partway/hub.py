@@ -4,7 +4,8 @@ from pathlib import Path
 
 from partway.catalog import entries, near
 from partway.errors import PackageError
-from partway.package import NETWORKS, TINY_DECODER, TINY_ENCODER, TOKENIZERS
+from partway.package import NETWORKS, TOKENIZERS
+from partway.vaes import VAES
 
 _EXPORTED = (
     "config.json",
@@ -20,7 +21,7 @@ PATTERNS = [
     "scheduler/*.json",
     *(f"{tokenizer}/*.{suffix}" for tokenizer in TOKENIZERS.values() for suffix in ("json", "txt")),
     "vae/config.json",
-    *(f"{network}/{name}" for network in (*NETWORKS, TINY_ENCODER, TINY_DECODER) for name in _EXPORTED),
+    *(f"{network}/{name}" for network in (*NETWORKS, *VAES["tiny"]) for name in _EXPORTED),
 ]
 
 

@@ -13,11 +13,13 @@ from partway.plans import Plan, plan_of
 from partway.settings import Settings
 from partway.starts import start
 from partway.tiles import square
+from partway.vaes import VAES
 from partway.views import GUIDED
 
 LEAST_TILE = 128  # pixels; in smaller ones a VAE's normalisation sees too little of the picture
 
-_ORDER = (*TOKENIZERS, "vae_encoder", "unet", SHALLOW, "vae_decoder")  # in which a run needs them
+_ENCODERS, _DECODERS = zip(*VAES.values(), strict=True)
+_ORDER = (*TOKENIZERS, *_ENCODERS, "unet", SHALLOW, *_DECODERS)  # in which a run needs them
 
 
 class Fit(NamedTuple):
@@ -50,7 +52,8 @@ class Fit(NamedTuple):
         if tiling is None:
             return plan
         tiles = tiling.needed(*package.latent_shape(*size)[2:])
-        return plan.with_calls(**{name: tiles for name in ("vae_encoder", "vae_decoder") if plan.calls[name]})
+        encode, decode = (tiles if plan.calls[name] else None for name in plan.vae)
+        return plan.with_calls(encode=encode, decode=decode)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from partway.guidance import embedding
 from partway.package import DEEP, SHALLOW, Package
 from partway.reuse import Reuse
 from partway.tiles import Tiling, blended, square
+from partway.vaes import VAES
 
 Array = NDArray[np.float32]
 
@@ -71,6 +72,7 @@ class Networks:
     tile: int | None = None  # pixels; None for whole pictures where the graphs take them
     overlap: int | None = None  # pixels; None is a quarter of the tile
     vae_tile: int | None = None  # the VAE's, where they are not the UNet's
+    vae: str = "own"  # a key of `VAES`
 
     def tiling(self, network: str) -> Tiling | None:
         """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
@@ -79,7 +81,7 @@ class Networks:
         )
         cell = self.package.pixels_per_latent
         if height is not None and width is not None:
-            if network == "vae_encoder":
+            if network == self.encoder:
                 height, width = height // cell, width // cell
             fixed = self.overlap // cell if self.overlap is not None else min(height, width) // 4
             return Tiling(height, width, fixed, exact=True)
@@ -102,14 +104,15 @@ class Networks:
 
     def encode_image(self, pixels: Array) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
-        name = self._input("vae_encoder", 0)
+        name = self._input(self.encoder, 0)
         moments = self._tiled(
-            "vae_encoder", pixels, lambda part: self._first("vae_encoder", {name: part}), reads=self._cell
+            self.encoder, pixels, lambda part: self._first(self.encoder, {name: part}), reads=self._cell
         )
         _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
         if moments.shape[1] == channels:
-            return Posterior(_shaped("vae_encoder", moments, (len(pixels), channels, h, w)), None)
-        _shaped("vae_encoder", moments, (len(pixels), 2 * channels, h, w))
+            moments = moments if self.vae == "own" else self._unscaled(moments)
+            return Posterior(_shaped(self.encoder, moments, (len(pixels), channels, h, w)), None)
+        _shaped(self.encoder, moments, (len(pixels), 2 * channels, h, w))
         mean, log_variance = np.split(moments, 2, axis=1)
         return Posterior(mean, np.exp(0.5 * np.clip(log_variance, -30.0, 20.0)))
 
@@ -177,15 +180,29 @@ class Networks:
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
-        z = latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
-        name = self._input("vae_decoder", 0)
+        z = self._unscaled(latents) if self.vae == "own" else latents
+        name = self._input(self.decoder, 0)
 
         def decode(part: Array) -> Array:
-            return self._first("vae_decoder", {name: part})
+            return self._first(self.decoder, {name: part})
 
-        pixels = np.concatenate([self._tiled("vae_decoder", one[None], decode, writes=self._cell) for one in z])
+        pixels = np.concatenate([self._tiled(self.decoder, one[None], decode, writes=self._cell) for one in z])
         h, w = (side * self.package.pixels_per_latent for side in z.shape[2:])
-        return _shaped("vae_decoder", pixels, (len(z), 3, h, w))
+        return _shaped(self.decoder, pixels, (len(z), 3, h, w))
+
+    @property
+    def encoder(self) -> str:
+        """The network that encodes pictures."""
+        return VAES[self.vae][0]
+
+    @property
+    def decoder(self) -> str:
+        """The network that decodes latents."""
+        return VAES[self.vae][1]
+
+    def _unscaled(self, latents: Array) -> Array:
+        """Scaled latents as the model's own VAE has them."""
+        return latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
 
     @property
     def _cell(self) -> int:

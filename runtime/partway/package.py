@@ -17,6 +17,7 @@ from partway.errors import InputError, PackageError
 from partway.levels import Trained, trained
 from partway.predictions import PREDICTIONS
 from partway.settings import Settings
+from partway.vaes import VAES
 
 TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 """The folder of the tokenizer that each text encoder has."""
@@ -28,9 +29,6 @@ SHALLOW = "unet_shallow"
 """The UNet's outermost layers, where the export split them off (`partway.reuse`); its file lies beside the UNet's."""
 
 SHALLOW_FILES = {"onnx": "shallow.onnx", "openvino": "shallow.xml"}
-
-TINY_ENCODER, TINY_DECODER = "tiny_encoder", "tiny_decoder"
-"""A tiny autoencoder's halves, where the export put one beside the VAE (TAESD's kind); their latents are scaled."""
 
 DEEP = "deep_features"
 """What the whole UNet of such a package also gives, and the shallow one takes."""
@@ -51,7 +49,7 @@ _SPACINGS = ("leading", "trailing", "linspace")
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each of `NETWORKS` that the model has, of `SHALLOW`, `TINY_ENCODER` and `TINY_DECODER` where there are
+    networks        the file of each of `NETWORKS` that the model has, of `SHALLOW` and of a tiny autoencoder where there are such
     family          diffusers' pipeline class, as ``model_index.json`` has it
     prediction      a key of `partway.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
@@ -203,7 +201,7 @@ def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
                 if not part.is_file() or part.stat().st_size == 0:
                     raise PackageError(f"{part} is missing or empty; export or download the model again")
         further = {SHALLOW: root / "unet" / SHALLOW_FILES[format_]}
-        further |= {network: root / network / name for network in (TINY_ENCODER, TINY_DECODER)}
+        further |= {network: root / network / name for network in VAES["tiny"]}
         return format_, files | {network: file for network, file in further.items() if file.is_file()}
     raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
 

@@ -47,8 +47,8 @@ class Pipeline:
     tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
     memory: Memory = field(default_factory=Memory)
     texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
-    decoding: dict[tuple[int, int], float] = field(default_factory=dict)  # seconds it took, by the size in pixels
-    pictures: Recent[tuple[tuple[int, ...], bytes], Posterior] = field(default_factory=lambda: Recent(4))
+    decoding: dict[tuple[str, int, int], float] = field(default_factory=dict)  # seconds it took, by network and size
+    pictures: Recent[tuple[str | int | bytes, ...], Posterior] = field(default_factory=lambda: Recent(4))
 
     def img2img(
         self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
@@ -189,9 +189,10 @@ class Pipeline:
     ) -> Iterator[Step | Result]:
         """The straight line."""
         begun = perf_counter()
-        ration.begin(self.decoding.get(start.size))
         timed = Timed(engine)
-        networks = Networks(timed, self.package, settings.tile, settings.tile_overlap, settings.vae_tile)
+        tiles = (settings.tile, settings.tile_overlap, settings.vae_tile)
+        networks = Networks(timed, self.package, *tiles, settings.vae)
+        ration.begin(self.decoding.get((networks.decoder, *start.size)))
         edit, picture = start.edit, start.picture
         if start.given and not plan.levels:
             latents = start.latents and start.latents.repeated(len(settings.seeds))
@@ -255,7 +256,8 @@ class Pipeline:
         step = method.bound(self.package.trained, settings.eta)
         for state in trajectory(denoise, step, part.schedule, x, fresh, ration):
             yielded, done = perf_counter(), len(state.behind)
-            yield Step(done, done + len(state.ahead), state.behind[-1], state.past[-1].denoised, colours)
+            estimate = state.past[-1].denoised
+            yield Step(done, done + len(state.ahead), state.behind[-1], estimate, colours, networks.decode_image)
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
         plan = plan.followed(state.behind, timed.calls)
 
@@ -269,7 +271,7 @@ class Pipeline:
             made = state.x * PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
         if decode:
             pictures, drift = start.finish(networks.decode_image(made), settings.colour_match, seen=plan.reads_image)
-            self.decoding[start.size] = timed.seconds["vae_decoder"]
+            self.decoding[networks.decoder, *start.size] = timed.seconds[networks.decoder]
         else:
             pictures, drift = [], ()
         latents = Latents(made, self.package.latent_scale, start.size, picture) if edit is None else None
@@ -297,7 +299,7 @@ class Pipeline:
         return Context.of([seen(view) for view in GUIDED[self.package.guidance].seen(settings)], len(settings.seeds))
 
     def _posterior(self, networks: Networks, pixels: Array) -> Posterior:
-        key = (pixels.shape, sha256(pixels.tobytes()).digest())
+        key = (networks.encoder, *pixels.shape, sha256(pixels.tobytes()).digest())
         return self.pictures.get(key, lambda: networks.encode_image(pixels))
 
 

@@ -17,6 +17,7 @@ from partway.samplers import SAMPLERS
 from partway.sampling import Array, trajectory
 from partway.schedules import Spacing, spacing_of
 from partway.settings import Settings
+from partway.vaes import VAES
 from partway.views import GUIDED, Guided
 
 
@@ -68,9 +69,15 @@ class Plan:
         """How many sampler steps run."""
         return max(len(self.levels) - 1, 0)
 
-    def with_calls(self, **calls: int) -> "Plan":
-        """The plan with other numbers of calls of some networks."""
-        return replace(self, calls=self.calls | calls)
+    @property
+    def vae(self) -> tuple[str, str]:
+        """The networks that encode and decode."""
+        return next(names for names in VAES.values() if names[0] in self.calls)
+
+    def with_calls(self, *, encode: int | None = None, decode: int | None = None) -> "Plan":
+        """The plan with other numbers of calls of the VAE; None leaves a number as it is."""
+        asked = zip(self.vae, (encode, decode), strict=True)
+        return replace(self, calls=self.calls | {name: count for name, count in asked if count is not None})
 
     def followed(self, begun: tuple[NoiseLevel, ...], calls: Mapping[str, int]) -> "Plan":
         """The plan as it went: the levels whose steps were taken; ``calls`` is what it took where that was not all."""
@@ -161,6 +168,7 @@ def make_plan(
         raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
     evaluations, guided, shallow = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
     runs = part.schedule.steps > 0
+    encoder, decoder = VAES[settings.vae]
     reads = part.image != 0 or mask or instructed
     texts = {"text_encoder": len(GUIDED[guidance].texts(settings))} if texts is None else texts
     plan = Plan(
@@ -175,10 +183,10 @@ def make_plan(
         predictions=len(GUIDED[guidance].views),
         calls={
             **{name: count * runs for name, count in texts.items()},
-            "vae_encoder": int(runs and reads and start is None),
+            encoder: int(runs and reads and start is None),
             "unet": evaluations - shallow,
             **({SHALLOW: shallow} if shallow else {}),
-            "vae_decoder": int(runs and end is None),
+            decoder: int(runs and end is None),
         },
         noise_share=part.noise_share,
         reads_image=reads,
@@ -191,6 +199,8 @@ def make_plan(
 def plan_of(package: Package, settings: Settings, *, image: bool, mask: bool = False) -> tuple[Plan, Part]:
     """The plan of a run on a model, as `make_plan`; raises `InputError` for a setting that is not for its kind."""
     sizes.check(package.size_conditions, settings)
+    if VAES[settings.vae][0] not in package.networks:
+        raise InputError(f"this model has no {settings.vae} VAE; export it with one, or leave vae out")
     if settings.reuse and SHALLOW not in package.networks:
         raise InputError("this model has no shallow graph, which reuse needs; export it again, or leave reuse out")
     asked = GUIDED[package.guidance].texts(settings)

@@ -1,6 +1,6 @@
 """What a run gives: its steps as they happen, and the pictures at its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,11 @@ class Step:
     level: NoiseLevel
     denoised: Array
     colours: Array
+    decoder: Callable[[Array], Array]
+
+    def decode(self) -> list[Image.Image]:
+        """The estimate as pictures, by the run's VAE and padded as it needs them: quick with the tiny one."""
+        return images.to_pil(self.decoder(self.denoised))
 
     def preview(self) -> list[Image.Image]:
         """Small pictures of the estimate, one pixel a latent, by a linear map; costs no network call."""

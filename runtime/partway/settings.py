@@ -14,6 +14,7 @@ from partway.guidance import Guidance
 from partway.noise import GENERATORS
 from partway.samplers import SAMPLERS
 from partway.schedules import Given, Spacing, spacing_of
+from partway.vaes import VAES
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
     tile_overlap: int | None
     reuse: float
     vae_tile: int | None
+    vae: str
     original_size: tuple[int, int] | None
     crop: tuple[int, int] | None
     target_size: tuple[int, int] | None
@@ -92,6 +94,7 @@ class Settings:
     reuse              0 .. 1, the share of the trained timesteps that the UNet's deep features are kept for: within
                        it, only its outermost layers are evaluated (`partway.reuse`)
     vae_tile           pixels: the same for the VAE alone; None for ``tile``
+    vae                "own", or "tiny" for the tiny autoencoder that the package has beside the model's own VAE
     original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
     crop               (left, top) that SDXL is told, how far the picture was cut; None for (0, 0)
     aesthetic_score, negative_aesthetic_score  0 .. 10, told to SDXL's refiner; None for 6 and 2.5
@@ -125,6 +128,7 @@ class Settings:
     tile_overlap: int | None = None
     reuse: float = 0.0
     vae_tile: int | None = None
+    vae: str = "own"
     original_size: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
@@ -197,6 +201,7 @@ class Settings:
                 f"denoising_start must be below denoising_end, not {self.denoising_start!r} and {self.denoising_end!r}"
             )
         choose("dial", self.dial, DIALS)
+        choose("vae", self.vae, VAES)
         choose("rng", self.rng, GENERATORS)
 
     @property

@@ -62,10 +62,10 @@ class Start:
     def of(self, plan: Plan, *, decode: bool) -> Plan:
         """The plan with the VAE's calls as this start needs them: latents are not encoded again."""
         if self.latents is not None:
-            plan = plan.with_calls(vae_encoder=0)
+            plan = plan.with_calls(encode=0)
             if not plan.levels and not self.untouched:
-                plan = plan.with_calls(vae_decoder=1)
-        return plan if decode else plan.with_calls(vae_decoder=0)
+                plan = plan.with_calls(decode=1)
+        return plan if decode else plan.with_calls(decode=0)
 
     def copies(self, pictures: int) -> list[Image.Image]:
         """What strength 0 returns: so many copies of one untouched picture, or of one each."""

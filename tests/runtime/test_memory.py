@@ -179,7 +179,14 @@ def test_text_encoders_share_a_stage():
     frugal = Frugal(engine, 1)
     for network in ("text_encoder", "text_encoder_2", "text_encoder"):
         frugal.run(network, {})
-    assert frugal.batch == 1 and engine.released == ("unet", "vae_encoder", "vae_decoder", "unet_shallow")
+    assert frugal.batch == 1 and engine.released == (
+        "unet",
+        "vae_encoder",
+        "vae_decoder",
+        "unet_shallow",
+        "tiny_encoder",
+        "tiny_decoder",
+    )
 
 
 def test_both_unets_share_a_stage():

@@ -71,6 +71,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the noise levels, for speed")
     add("deadline", _seconds, "T", "seconds, as in 8s: drop steps where they are too slow, and end with what there is")
     add("vae_tile", int, "N", "pixels: the same for the VAE alone; as --tile if not given")
+    add("vae", str, "NAME", "own or tiny: a tiny autoencoder in place of the VAE, where the package has one")
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from partway.engines import Engine, Signature
 from partway.package import NETWORKS, SHALLOW, TOKENIZERS
+from partway.vaes import VAES
 
 
 def stage(network: str) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ class Frugal:
     def _enter(self, network: str) -> None:
         used = stage(network)
         if used != self._used:
-            for other in (*NETWORKS, SHALLOW):  # all of them: an earlier run may have left some
+            for other in (*NETWORKS, SHALLOW, *VAES["tiny"]):  # all of them: an earlier run may have left some
                 if other not in used:
                     self._engine.release(other)
             self._used = used
