@@ -12,6 +12,9 @@ from partway_export.families import FORMATS, WEIGHTS
 from partway_export.stages import export
 
 
+_WEIGHTS = "how weights are stored; w8a8 also computes the UNet in 8 bits, calibrated on pictures; default: fp16"
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``partway export``."""
     it = Parser(prog="partway export", description="Turn a diffusers model into a package that runs without torch.")
@@ -19,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     text = "the folder to write; must not exist, or be empty; default: the catalogue name"
     it.add_argument("out", nargs="?", help=text)
     it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
-    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help="how weights are stored; default: fp16")
+    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help=_WEIGHTS)
+    text = "for w8a8: a folder of pictures, prompts.txt (one a line) or both to calibrate on; default: built in"
+    it.add_argument("--calibration", metavar="DIR", help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
     it.add_argument("--no-goldens", action="store_true", help="leave out what `partway doctor` compares with")
     return it
@@ -43,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights=options.weights,
         revision=options.revision,
         goldens=not options.no_goldens,
+        calibration=options.calibration,
         say=say,
     )
     say(f"wrote {out}")

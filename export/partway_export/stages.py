@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from partway.errors import choose
+from partway.errors import InputError, choose
+from partway_export.calibrate import calibrate, material
 from partway_export.compress import compress_onnx, compress_openvino
-from partway_export.families import FORMATS, WEIGHTS
+from partway_export.families import FORMATS, W8A8, WEIGHTS
 from partway_export.fetch import fetch
 from partway_export.guard import check_space, new_folder, one_line_errors
 from partway_export.load import bytes_on_disk, family_of, load
@@ -16,6 +17,7 @@ from partway_export.manifest import write_manifest
 from partway_export.onnx_file import read, write
 from partway_export.optimise import optimise
 from partway_export.package import copy_settings, write_goldens
+from partway_export.quantise import quantise_onnx, quantise_openvino
 from partway_export.quiet import quiet
 from partway_export.reference import references
 from partway_export.trace import trace
@@ -30,12 +32,14 @@ def export(
     weights: str = "fp16",
     revision: str | None = None,
     goldens: bool = True,
+    calibration: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Export the model ``source`` (diffusers folder or Hub id) to the folder ``out``; return partway.json.
 
-    to: "onnx" or "openvino"; weights: "fp32", "fp16" or "int8"; revision: of a Hub id; goldens: keep torch's
-    outputs in the package; say: is told of each stage. Every network is compared with torch; when one fails
+    to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8" or "w8a8"; revision: of a Hub id; goldens: keep
+    torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the ranges of
+    activations from (see `partway_export.calibrate`); say: is told of each stage. Every network is compared with torch; when one fails
     its gate, or anything else goes wrong, nothing is left at ``out``.
 
     Raises InputError for arguments that cannot be used, PackageError for a model that cannot be exported,
@@ -43,7 +47,9 @@ def export(
     """
     choose("format", to, FORMATS)
     choose("weights", weights, WEIGHTS)
-    gate = GATES[weights]
+    if calibration is not None and weights != W8A8:
+        raise InputError(f"only weights {W8A8!r} are calibrated; leave calibration out, or ask for those")
+    given = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
     with new_folder(Path(out)) as folder, one_line_errors():
         say(f"fetch {source}")
         found = fetch(os.fspath(source), revision)
@@ -54,20 +60,40 @@ def export(
             networks = load(found.folder, to)
             truth = references(networks, family.networks)
         check_space(folder, bytes_on_disk(networks))
-        verification = {}
-        for name in family.networks:
+        verification, calibrated = {}, None
+        for name in sorted(family.networks, key="unet".__eq__):  # last: it is calibrated by running them all
             say(f"{name}: trace")
             with quiet():
                 path = trace(name, networks.pop(name), folder, to)
             gc.collect()  # the torch module; its forward refers to itself
-            say(f"{name}: optimise, store as {weights}")
+            stored, gate = form(name, weights), GATES[form(name, weights)]
+            say(f"{name}: optimise, store as {stored}")
             with quiet():
-                finish(path, to, weights)
+                finish(path, to, "fp32" if stored == W8A8 else stored)
+            if stored == W8A8 and given:
+                say(f"{name}: calibrate on {len(given.pictures)} pictures")
+                with quiet():
+                    samples, calibrated = calibrate(folder, found.name, given)
+                    (quantise_onnx if to == "onnx" else quantise_openvino)(path, samples)
+            with quiet():
                 figure = verify(name, path, truth[name], to, gate)
             verification[name] = {"psnr": round(figure, 2), "gate": gate}
             say(f"{name}: {figure:.1f} dB against torch, {gate:g} needed")
         kept = write_goldens(folder, truth) if goldens else {}
-        return write_manifest(folder, found, to=to, weights=weights, verification=verification, goldens=kept)
+        return write_manifest(
+            folder,
+            found,
+            to=to,
+            weights=weights,
+            verification={name: verification[name] for name in family.networks},
+            goldens=kept,
+            calibration=calibrated,
+        )
+
+
+def form(name: str, weights: str) -> str:
+    """How a network is stored in a package of ``weights``: activations are quantised in the UNet alone."""
+    return "int8" if weights == W8A8 and name != "unet" else weights
 
 
 def finish(path: Path, to: str, weights: str) -> None:
