@@ -61,7 +61,9 @@ def material(folder: Path | None) -> Material:
     The first `PICTURES` by name are taken. Raises InputError for a folder that is missing, holds neither, or holds a
     picture or a text that cannot be read.
     """
-    pictures, names, prompts = [], [], PROMPTS
+    pictures: list[Image.Image] = []
+    names: list[str] = []
+    prompts: tuple[str, ...] | None = None
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"there is no folder {str(folder)!r} of pictures to calibrate on")
@@ -73,23 +75,23 @@ def material(folder: Path | None) -> Material:
                 raise InputError(f"calibration: {error}") from error
             names.append(path.name)
         prompts = _prompts(folder / PROMPT_FILE)
-        if not pictures and prompts is PROMPTS:
+        if not pictures and prompts is None:
             raise InputError(f"{folder} holds neither pictures nor {PROMPT_FILE}; put some there, or leave it out")
     if not pictures:
         from partway_rooms import room
 
         pictures, names = [room(number).picture for number in _DRAWN], [f"drawn room {number}" for number in _DRAWN]
-    return Material(tuple(pictures), tuple(names), prompts)
+    return Material(tuple(pictures), tuple(names), prompts or PROMPTS)
 
 
-def _prompts(path: Path) -> tuple[str, ...]:
+def _prompts(path: Path) -> tuple[str, ...] | None:
     if not path.exists():
-        return PROMPTS
+        return None
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); it has to be text, one prompt a line") from error
-    return tuple(line for line in lines if line) or PROMPTS
+    return tuple(line for line in lines if line) or None
 
 
 def calibrate(folder: Path, source: str, given: Material) -> Calibration:
@@ -126,7 +128,8 @@ def _run(pipe: partway.Pipeline, picture: Image.Image, prompt: str, settings: pa
         pipe.stream(prompt, picture, instruct=True, decode=False, **settings).result()
     elif pipe.package.inpaints:
         middle = Image.new("L", picture.size)
-        middle.paste(255, tuple(side * part // 4 for part in (1, 3) for side in picture.size))
+        width, height = picture.size
+        middle.paste(255, (width // 4, height // 4, 3 * width // 4, 3 * height // 4))
         pipe.inpaint(picture, middle, prompt, **settings)
     else:
         pipe.img2img(picture, prompt, decode=False, **settings)

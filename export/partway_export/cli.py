@@ -12,9 +12,6 @@ from partway_export.families import FORMATS, WEIGHTS
 from partway_export.stages import export
 
 
-_WEIGHTS = "how weights are stored; w8a8 also computes the UNet in 8 bits, calibrated on pictures; default: fp16"
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``partway export``."""
     it = Parser(prog="partway export", description="Turn a diffusers model into a package that runs without torch.")
@@ -22,7 +19,8 @@ def parser() -> argparse.ArgumentParser:
     text = "the folder to write; must not exist, or be empty; default: the catalogue name"
     it.add_argument("out", nargs="?", help=text)
     it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
-    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help=_WEIGHTS)
+    text = "how weights are stored; w8a8: the UNet also computes in 8 bits, calibrated on pictures; default: fp16"
+    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help=text)
     text = "for w8a8: a folder of pictures, prompts.txt (one a line) or both to calibrate on; default: built in"
     it.add_argument("--calibration", metavar="DIR", help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")

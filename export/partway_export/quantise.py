@@ -55,9 +55,7 @@ def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
 
     model = read(path)
     weights = {tensor.name for tensor in model.graph.initializer}
-    layers = [
-        node.name for node in model.graph.node if node.op_type in ("Conv", "MatMul") and node.input[1] in weights
-    ]
+    layers = [node.name for node in model.graph.node if node.op_type in ("Conv", "MatMul") and node.input[1] in weights]
     del model
     new = path.with_name("new.onnx")
     quantize_static(
@@ -89,9 +87,7 @@ def quantise_openvino(path: Path, samples: Sequence[Arrays]) -> None:
     import openvino
 
     model = openvino.Core().read_model(path)
-    layers = [
-        node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in ("Convolution", "MatMul")
-    ]
+    layers = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in ("Convolution", "MatMul")]
     quantised = nncf.quantize(
         model,
         nncf.Dataset(samples),

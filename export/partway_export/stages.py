@@ -39,8 +39,8 @@ def export(
 
     to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8" or "w8a8"; revision: of a Hub id; goldens: keep
     torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the ranges of
-    activations from (see `partway_export.calibrate`); say: is told of each stage. Every network is compared with torch; when one fails
-    its gate, or anything else goes wrong, nothing is left at ``out``.
+    activations from (see `partway_export.calibrate`); say: is told of each stage. Every network is compared with
+    torch; when one fails its gate, or anything else goes wrong, nothing is left at ``out``.
 
     Raises InputError for arguments that cannot be used, PackageError for a model that cannot be exported,
     EngineError when a library is missing, NetworkError when a network differs too much from torch.

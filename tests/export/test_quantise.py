@@ -15,8 +15,13 @@ from partway import cli
 from partway.errors import InputError
 from partway_export import calibrate, export, onnx_file, quantise
 
-# Below what was measured (see NEEDED_BY in the tests that use it), far above what a mistake leaves.
-NEEDED = 30
+# Below what was measured (33 dB at the worst), far above what a mistake leaves.
+NEEDED = 28
+
+
+# Of the small model's layers: the convolutions and products with weights that run in integers, and the first and the
+# last convolution and the six of the last level up, which do not.
+CONVOLUTIONS, PRODUCTS, IN_FLOAT = 25, 40, 8
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +81,12 @@ def test_convolutions_and_matrix_products_run_in_integers(made, tmp_path):
     folder, to = made
     path = folder / "unet" / FILES[to]
     if to == "onnx":
-        found = in_onnxruntime(path, tmp_path)
-        print(found)
-        assert found["QLinearConv"] >= 10
-        assert found["MatMulIntegerToFloat"] >= 20
-    found = in_openvino(path)
-    print(found)
+        operators = in_onnxruntime(path, tmp_path)
+        assert (operators["QLinearConv"], operators["Conv"]) == (CONVOLUTIONS, IN_FLOAT)
+        assert operators["MatMulIntegerToFloat"] == PRODUCTS
+    layers = in_openvino(path)
+    assert (layers["Convolution", "u8"], layers["Convolution", "f32"]) == (CONVOLUTIONS, IN_FLOAT)
+    assert layers["FullyConnected", "u8"] + layers["FullyConnected", "i8"] == PRODUCTS
 
 
 def test_it_is_near_torch_on_both_engines(made):
@@ -89,19 +94,17 @@ def test_it_is_near_torch_on_both_engines(made):
     inputs, expected = golden(folder)
     for engine in ("onnx", "openvino") if to == "onnx" else ("openvino",):
         output = RUN[engine](folder / "unet" / FILES[to], inputs)["out_sample"]
-        print(to, engine, decibels(expected, output))
         assert decibels(expected, output) > NEEDED
 
 
 def test_its_picture_is_near_that_of_float32(made, package, pictures):
-    folder, to = made
-    whole = package(f"{to}-fp32").folder
-    settings = {"strength": 0.5, "steps": 6, "seed": 3}
+    folder, _ = made
+    whole = package("onnx-fp32").folder
+    settings = {"strength": 0.5, "steps": 6, "seed": 3, "guidance_scale": 1}
     one, other = (
         partway.load(model).img2img(pictures / "one.png", "a cat on the sand", **settings).image
         for model in (whole, folder)
     )
-    print(to, decibels(np.asarray(one), np.asarray(other)))
     assert decibels(np.asarray(one), np.asarray(other)) > NEEDED
 
 
@@ -130,18 +133,12 @@ def test_samples_cover_the_noise_levels(recorded):
     assert min(spreads) > 0.3  # latents, not zeros
 
 
-@pytest.mark.parametrize("kind", ["lcm", "sd1-instruct", "sd1-inpaint", "sdxl"])
-def test_every_kind_of_model_can_be_recorded(kind):
-    pass
-
-
 def test_the_same_samples_give_the_same_file(recorded, tmp_path):
     folder, (samples, _) = recorded
-    files = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        files.append(shutil.copy(folder / "unet/model.onnx", tmp_path / name))
-        quantise.quantise_onnx(tmp_path / name / "model.onnx", samples)
+        shutil.copy(folder / "unet/model.onnx", tmp_path / name)
+        quantise.quantise_onnx(tmp_path / name / "model.onnx", samples[::8])
         assert [path.name for path in (tmp_path / name).iterdir()] == ["model.onnx"]
     one, other = ((tmp_path / name / "model.onnx").read_bytes() for name in ("a", "b"))
     assert one == other
@@ -152,7 +149,7 @@ def test_weights_beyond_two_gigabytes_lie_beside_it(recorded, tmp_path, monkeypa
     monkeypatch.setattr(onnx_file, "LIMIT", 0)  # as if they were that many
     onnx_file.write(onnx_file.read(folder / "unet/model.onnx"), tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx_data").exists()
-    quantise.quantise_onnx(tmp_path / "model.onnx", samples)
+    quantise.quantise_onnx(tmp_path / "model.onnx", samples[::4])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx_data"]
     inputs, expected = golden(folder)
     assert decibels(expected, RUN["onnx"](tmp_path / "model.onnx", inputs)["out_sample"]) > NEEDED
