@@ -19,7 +19,12 @@ def parser() -> argparse.ArgumentParser:
     text = "the folder to write; must not exist, or be empty; default: the catalogue name"
     it.add_argument("out", nargs="?", help=text)
     it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
-    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help="how weights are stored; default: fp16")
+    text = "how weights are stored; w8a8: the UNet also computes in 8 bits, calibrated on pictures; default: fp16"
+    it.add_argument("--weights", choices=WEIGHTS, default="fp16", help=text)
+    text = "for w8a8: a folder of pictures, prompts.txt (one a line) or both to calibrate on; default: built in"
+    it.add_argument("--calibration", metavar="DIR", help=text)
+    text = "a folder or Hub id of an AutoencoderTiny (TAESD) to put beside the VAE, for --vae tiny"
+    it.add_argument("--tiny-vae", metavar="SOURCE", help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
     it.add_argument("--no-goldens", action="store_true", help="leave out what `partway doctor` compares with")
     return it
@@ -43,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights=options.weights,
         revision=options.revision,
         goldens=not options.no_goldens,
+        calibration=options.calibration,
+        tiny_vae=options.tiny_vae,
         say=say,
     )
     say(f"wrote {out}")

@@ -34,8 +34,12 @@ def write_manifest(
     weights: str,
     verification: Mapping[str, Mapping[str, float]],
     goldens: Mapping[str, str],
+    calibration: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write ``partway.json`` with the checksum of every other file in ``folder``; return its contents."""
+    """Write ``partway.json`` with the checksum of every other file in ``folder``; return its contents.
+
+    calibration: what ranges of activations were taken from, where they were.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     contents: dict[str, Any] = {
         "partway": 1,
@@ -44,6 +48,7 @@ def write_manifest(
         "licence": source.licence,
         "format": to,
         "weights": weights,
+        **({"calibration": dict(calibration)} if calibration else {}),
         "versions": versions(),
         "files": {path.relative_to(folder).as_posix(): describe(path) for path in files},
         "verification": {name: dict(figures) for name, figures in verification.items()},

@@ -40,6 +40,12 @@ def copy_settings(source: Path, folder: Path, family: Family) -> None:
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
+def latent_channels(folder: Path) -> int:
+    """The channels of a package's latents, as the VAE's settings in ``folder`` have them."""
+    config = json.loads((folder / "vae_decoder/config.json").read_text(encoding="utf-8"))
+    return int(config.get("latent_channels", 4))
+
+
 def write_goldens(folder: Path, references: Mapping[str, Reference]) -> dict[str, str]:
     """Write ``goldens/<network>.npz``, arrays "inputs/<name>" and "outputs/<name>"; return the paths."""
     (folder / "goldens").mkdir()

@@ -6,20 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from partway.errors import choose
+from partway.errors import InputError, choose
 from partway.package import SHALLOW
+from partway_export.calibrate import calibrate, material
 from partway_export.compress import compress_onnx, compress_openvino
-from partway_export.families import FORMATS, WEIGHTS
+from partway_export.families import FORMATS, W8A8, WEIGHTS
 from partway_export.fetch import fetch
 from partway_export.guard import check_space, new_folder, one_line_errors
 from partway_export.load import bytes_on_disk, family_of, load
 from partway_export.manifest import write_manifest
 from partway_export.onnx_file import read, write
 from partway_export.optimise import optimise
-from partway_export.package import copy_settings, write_goldens
+from partway_export.package import copy_settings, latent_channels, write_goldens
+from partway_export.quantise import quantise_onnx, quantise_openvino
 from partway_export.quiet import quiet
 from partway_export.reference import references
 from partway_export.split import split
+from partway_export.tiny_vae import load_tiny, trace_tiny
 from partway_export.trace import trace
 from partway_export.verify import GATES, verify, with_features
 
@@ -32,20 +35,26 @@ def export(
     weights: str = "fp16",
     revision: str | None = None,
     goldens: bool = True,
+    calibration: str | os.PathLike[str] | None = None,
+    tiny_vae: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Export the model ``source`` (diffusers folder or Hub id) to the folder ``out``; return partway.json.
 
-    to: "onnx" or "openvino"; weights: "fp32", "fp16" or "int8"; revision: of a Hub id; goldens: keep torch's
-    outputs in the package; say: is told of each stage. Every network is compared with torch; when one fails
-    its gate, or anything else goes wrong, nothing is left at ``out``.
+    to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8" or "w8a8"; revision: of a Hub id; goldens: keep
+    torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the ranges of
+    activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers' AutoencoderTiny, to be
+    put beside the VAE; say: is told of each stage. Every network is compared with
+    torch; when one fails its gate, or anything else goes wrong, nothing is left at ``out``.
 
     Raises InputError for arguments that cannot be used, PackageError for a model that cannot be exported,
     EngineError when a library is missing, NetworkError when a network differs too much from torch.
     """
     choose("format", to, FORMATS)
     choose("weights", weights, WEIGHTS)
-    gate = GATES[weights]
+    if calibration is not None and weights != W8A8:
+        raise InputError(f"only weights {W8A8!r} are calibrated; leave calibration out, or ask for those")
+    given = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
     with new_folder(Path(out)) as folder, one_line_errors():
         say(f"fetch {source}")
         found = fetch(os.fspath(source), revision)
@@ -55,29 +64,58 @@ def export(
         with quiet():
             networks = load(found.folder, to)
             truth = references(networks, family.networks)
+            tiny = None if tiny_vae is None else load_tiny(os.fspath(tiny_vae), latent_channels(folder))
         check_space(folder, bytes_on_disk(networks))
-        verification = {}
+        verification, calibrated = {}, None
 
-        def check(name: str, path: Path) -> None:
+        def check(name: str, path: Path, gate: float) -> None:
             with quiet():
                 figure = verify(name, path, truth[name], to, gate)
             verification[name] = {"psnr": round(figure, 2), "gate": gate}
             say(f"{name}: {figure:.1f} dB against torch, {gate:g} needed")
 
-        for name in family.networks:
+        for name in sorted(family.networks, key="unet".__eq__):  # last: it is calibrated by running them all
             say(f"{name}: trace")
             with quiet():
                 path = trace(name, networks.pop(name), folder, to)
             gc.collect()  # the torch module; its forward refers to itself
-            say(f"{name}: optimise, store as {weights}")
+            stored, gate = form(name, weights), GATES[form(name, weights)]
+            say(f"{name}: optimise, store as {stored}")
             with quiet():
-                finish(path, to, weights)
+                finish(path, to, "fp32" if stored == W8A8 else stored)
+            if stored == W8A8 and given:
+                say(f"{name}: calibrate on {len(given.pictures)} pictures")
+                with quiet():
+                    samples, calibrated = calibrate(folder, found.name, given)
+                    (quantise_onnx if to == "onnx" else quantise_openvino)(path, samples)
             if name == "unet" and (shallow := split(path, to)):
                 truth[SHALLOW] = with_features(truth[name], path, to)
-                check(SHALLOW, shallow)
-            check(name, path)
+                check(SHALLOW, shallow, gate)
+            check(name, path, gate)
+        if tiny is not None:
+            say("tiny VAE: trace")
+            with quiet():
+                halves = trace_tiny(tiny, folder, to)
+            for name, (path, reference) in halves.items():
+                truth[name], stored = reference, form(name, weights)
+                with quiet():
+                    finish(path, to, stored)
+                check(name, path, GATES[stored])
         kept = write_goldens(folder, truth) if goldens else {}
-        return write_manifest(folder, found, to=to, weights=weights, verification=verification, goldens=kept)
+        return write_manifest(
+            folder,
+            found,
+            to=to,
+            weights=weights,
+            verification={name: verification[name] for name in truth},
+            goldens=kept,
+            calibration=calibrated,
+        )
+
+
+def form(name: str, weights: str) -> str:
+    """How a network is stored in a package of ``weights``: activations are quantised in the UNet alone."""
+    return "int8" if weights == W8A8 and name != "unet" else weights
 
 
 def finish(path: Path, to: str, weights: str) -> None:

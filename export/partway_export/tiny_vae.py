@@ -1,4 +1,4 @@
-"""A tiny autoencoder beside the VAE, many times faster and a little less exact: TAESD's kind, diffusers' AutoencoderTiny.
+"""A tiny autoencoder beside the VAE, many times faster and a little less exact: diffusers' AutoencoderTiny (TAESD).
 
 Its latents are scaled ones, as the UNet has them: neither scaling factor nor posterior comes in between.
 """

@@ -49,7 +49,7 @@ _SPACINGS = ("leading", "trailing", "linspace")
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each of `NETWORKS` that the model has, of `SHALLOW` and of a tiny autoencoder where there are such
+    networks        the file of each of `NETWORKS` that the model has; of `SHALLOW` and a tiny VAE where there are such
     family          diffusers' pipeline class, as ``model_index.json`` has it
     prediction      a key of `partway.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on

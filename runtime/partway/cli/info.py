@@ -47,12 +47,21 @@ def _facts(package: Package) -> dict[str, object]:
         "family": package.family,
         "format": {"onnx": "ONNX", "openvino": "OpenVINO IR"}[package.format],
         "weights": manifest.get("weights") or unstated,
+        **_calibrated(manifest.get("calibration")),
         "size": f"{width}x{height}; pictures are padded to a multiple of {package.multiple}",
         "predicts": package.prediction,
         "starts with": f"{package.sampler} sampler, {package.schedule} schedule{_suited(package)}",
         "source": f"{source} at {revision}" if revision else source,
         "licence": manifest.get("licence") or unstated,
     }
+
+
+def _calibrated(facts: Any) -> dict[str, object]:
+    """What the ranges of 8-bit activations were taken from, where they were."""
+    if not isinstance(facts, dict):
+        return {}
+    seen = [f"{len(facts.get(name, []))} {name}" for name in ("pictures", "prompts", "strengths")]
+    return {"calibrated": f"on {', '.join(seen)}: {facts.get('samples')} samples of {facts.get('calls')} calls"}
 
 
 def _size(file: Path) -> int:
