@@ -1,0 +1,83 @@
+"""Peers, each in a virtual environment of its own: ``python -m benchmarks.peers --work DIR [--peers NAME ...]``.
+
+Makes ``DIR/venvs/<tool>`` with the releases named here, and those of constraints.txt for all that they need. torch's
+releases for the processor alone are much smaller than the others; point pip to an index of them where that matters.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import records
+
+_OPENVINO, _TOKENIZERS = "openvino==2026.4.1", "openvino-tokenizers==2026.4.1.0"
+_TORCH = ("torch==2.13.0", "diffusers==0.39.0", "transformers==4.57.6", "accelerate==1.15.0", "pillow==13.0.0")
+REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "openvino_genai": ("openvino-genai==2026.4.1.0", _OPENVINO, _TOKENIZERS, "pillow==13.0.0"),
+    # Its tokenizers are what openvino.genai's models are made with.
+    "optimum_intel": ("optimum-intel==1.27.0", "optimum==2.1.0", _OPENVINO, _TOKENIZERS, "nncf==3.4.0", *_TORCH),
+    "optimum_onnx": ("optimum-onnx==0.1.0", "optimum==2.1.0", "onnxruntime==1.31.1", *_TORCH),
+    "diffusers_torch": _TORCH,
+    "stable_diffusion_cpp": ("stable-diffusion-cpp-python==0.4.7", "pillow==13.0.0"),
+}
+# What openvino.genai reads instead of vocab.json and merges.txt.
+_CONVERT = """
+import sys, openvino
+from transformers import CLIPTokenizer
+from openvino_tokenizers import convert_tokenizer
+folder = sys.argv[1]
+openvino.save_model(convert_tokenizer(CLIPTokenizer.from_pretrained(folder)), f"{folder}/openvino_tokenizer.xml")
+"""
+
+
+def python_of(work: Path, tool: str) -> Path:
+    """The interpreter of a peer's environment."""
+    return work / "venvs" / tool / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def install(work: Path, tool: str) -> bool:
+    """Make a peer's environment unless it is there as it should be; whether it is now. What went wrong is said."""
+    python, done = python_of(work, tool), work / "venvs" / tool / "requirements.txt"
+    wanted = "\n".join(REQUIREMENTS[tool])
+    if python.exists() and done.exists() and done.read_text() == wanted:
+        return True
+    say(f"{tool}: installing {', '.join(REQUIREMENTS[tool])}")
+    venv.create(work / "venvs" / tool, with_pip=True, clear=True)
+    constraints = str(records.HERE.parent / "constraints.txt")
+    command = [str(python), "-m", "pip", "install", "--quiet", "-c", constraints, *REQUIREMENTS[tool]]
+    found = subprocess.run(command, capture_output=True, text=True)
+    if found.returncode:
+        lines = [line for line in found.stderr.splitlines() if "error" in line.lower()] or found.stderr.splitlines()
+        say(f"{tool} cannot be installed: {(lines or ['pip says nothing'])[-1].strip()}")
+        return False
+    done.write_text(wanted)
+    return True
+
+
+def convert_tokenizer(work: Path, package: Path) -> None:
+    """Add to an OpenVINO package the tokenizer that openvino.genai needs."""
+    if not (package / "tokenizer/openvino_tokenizer.xml").exists():
+        command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package / "tokenizer")]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+def say(text: str) -> None:
+    """Print to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 1 when a peer could not be installed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder for the environments, some GB")
+    parser.add_argument("--peers", nargs="+", choices=list(REQUIREMENTS), default=list(REQUIREMENTS))
+    args = parser.parse_args(argv)
+    return int(not all([install(args.work.resolve(), tool) for tool in args.peers]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
