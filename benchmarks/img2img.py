@@ -7,6 +7,7 @@ appends one record a run to ``benchmarks/results/`` and renews the tables of ``b
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -79,8 +80,9 @@ def _measure(
         noise=_noise(args.work, width, height),
     )
     first, warm = zip(images, bench.PROMPTS, strict=True)
+    fewest = math.ceil(1 / args.strength)  # one network call; peers refuse a strength that rounds down to none
     requests: dict[str, Any] = {
-        "first": Request(*first, args.steps if turn < args.cold else 1, args.strength),
+        "first": Request(*first, args.steps if turn < args.cold else fewest, args.strength),
         "warm": Request(*warm, args.steps, args.strength),
         # They take several times as long as the rest and their figures lie on a line: one turn is enough.
         "again": [Request(*warm, args.steps, strength) for strength in args.strengths if turn == 0],
@@ -125,7 +127,7 @@ def _installed(work: Path, names: list[str]) -> tuple[list[str], int]:
     """Those cases whose tools are there, peers' environments being made now, and the number of the others."""
     tools = {ALL[name].tool for name in names if ALL[name].peer}
     if "openvino_genai" in tools:
-        tools.add("optimum_intel")  # makes its tokenizer
+        tools.add("optimum_intel")  # makes its models
     there = {tool for tool in sorted(tools) if peers.install(work, tool)} | {"partway"}
     if "optimum_intel" not in there:
         there.discard("openvino_genai")
@@ -144,9 +146,7 @@ def _model(args: argparse.Namespace, case: Case) -> Path:
     if to == "diffusers":
         return model.source_path(args.work, args.size, args.source)
     package = model.package_path(args.work, args.size, to, weights, args.source)
-    if case.tool == "openvino_genai":
-        peers.convert_tokenizer(args.work, package)
-    return package
+    return peers.for_genai(args.work, package) if case.tool == "openvino_genai" else package
 
 
 def _python(work: Path, case: Case) -> str:

@@ -18,19 +18,24 @@ _OPENVINO, _TOKENIZERS = "openvino==2026.4.1", "openvino-tokenizers==2026.4.1.0"
 _TORCH = ("torch==2.13.0", "diffusers==0.39.0", "transformers==4.57.6", "accelerate==1.15.0", "pillow==13.0.0")
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "openvino_genai": ("openvino-genai==2026.4.1.0", _OPENVINO, _TOKENIZERS, "pillow==13.0.0"),
-    # Its tokenizers are what openvino.genai's models are made with.
+    # With the tokenizers, for it also makes openvino.genai's models.
     "optimum_intel": ("optimum-intel==1.27.0", "optimum==2.1.0", _OPENVINO, _TOKENIZERS, "nncf==3.4.0", *_TORCH),
     "optimum_onnx": ("optimum-onnx==0.1.0", "optimum==2.1.0", "onnxruntime==1.31.1", *_TORCH),
     "diffusers_torch": _TORCH,
     "stable_diffusion_cpp": ("stable-diffusion-cpp-python==0.4.7", "pillow==13.0.0"),
 }
-# What openvino.genai reads instead of vocab.json and merges.txt.
+# openvino.genai reads a tokenizer as a network, and gives the UNet whole timesteps where ours takes fractions too.
 _CONVERT = """
 import sys, openvino
-from transformers import CLIPTokenizer
+from openvino.preprocess import PrePostProcessor
 from openvino_tokenizers import convert_tokenizer
-folder = sys.argv[1]
-openvino.save_model(convert_tokenizer(CLIPTokenizer.from_pretrained(folder)), f"{folder}/openvino_tokenizer.xml")
+from transformers import CLIPTokenizerFast
+package, folder = sys.argv[1:]
+tokenizer = convert_tokenizer(CLIPTokenizerFast.from_pretrained(f"{package}/tokenizer"))
+openvino.save_model(tokenizer, f"{folder}/tokenizer/openvino_tokenizer.xml")
+unet = PrePostProcessor(openvino.Core().read_model(f"{package}/unet/openvino_model.xml"))
+unet.input("timestep").tensor().set_element_type(openvino.Type.i64)
+openvino.save_model(unet.build(), f"{folder}/unet/openvino_model.xml", compress_to_fp16=False)
 """
 
 
@@ -58,11 +63,19 @@ def install(work: Path, tool: str) -> bool:
     return True
 
 
-def convert_tokenizer(work: Path, package: Path) -> None:
-    """Add to an OpenVINO package the tokenizer that openvino.genai needs."""
-    if not (package / "tokenizer/openvino_tokenizer.xml").exists():
-        command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package / "tokenizer")]
-        subprocess.run(command, check=True, capture_output=True)
+def for_genai(work: Path, package: Path) -> Path:
+    """An OpenVINO package as openvino.genai takes it, beside it: the same weights, what need not differ as links."""
+    folder = package.with_name(f"{package.name}-genai")
+    if (folder / "unet/openvino_model.xml").exists():  # written last
+        return folder
+    for file in package.rglob("*"):
+        link = folder / file.relative_to(package)
+        if file.is_file() and not (link.exists() or link.parent.name == "unet" and file.suffix in (".xml", ".bin")):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file)
+    command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package), str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 def say(text: str) -> None:

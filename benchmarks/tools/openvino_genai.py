@@ -80,7 +80,7 @@ def _scheduler(genai: Any, job: Job) -> Any:
     config = json.loads((Path(job.model) / "scheduler/scheduler_config.json").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scheduler_config.json"
-        path.write_text(json.dumps(config | {"clip_sample": False}))
+        path.write_text(json.dumps(config | {"clip_sample": False, "set_alpha_to_one": True}))
         return genai.Scheduler.from_config(str(path), getattr(genai.Scheduler.Type, SCHEDULERS[job.sampler]))
 
 
