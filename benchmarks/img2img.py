@@ -24,6 +24,8 @@ from benchmarks.jobs import Job, Request
 from benchmarks.peers import say
 from partway import bench
 from partway.errors import NetworkError
+from partway.hub import BUILT_IN, locate
+from partway.package import open_package
 
 ALL = CASES | TILED
 
@@ -34,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.work = args.work.resolve()  # children run from the repository's root
     args.results = args.results or records.RESULTS / f"{_result(args)}.jsonl"
     names = args.cases or [name for name, case in CASES.items() if args.peers or not case.peer]
+    if args.package is not None:
+        names = [name for name in names if not ALL[name].peer]
     names, failed = _installed(args.work, names)
     models = {name: _model(args, ALL[name]) for name in names}
     probe = _probe(args.probe)
@@ -94,10 +98,14 @@ def _measure(
         return None
     settings = {key: value for key, value in asdict(job).items() if key not in _NOT_SETTINGS}
     about = {"tool": case.tool, "case": name, "options": job.options, "turn": turn, "others_busy": others}
-    kind = {"size": model.source_path(args.work, args.size, args.source).name, "format": case.model or args.to}
+    size = args.package or model.source_path(args.work, args.size, args.source).name
+    kind = {"size": size, "format": case.model or args.to}
     weights = case.weights or args.weights
     if case.model == "diffusers":
         weights = str(job.options.get("dtype", "fp16"))
+    if args.package is not None:
+        about_it = open_package(folder)
+        kind["format"], weights = about_it.format, about_it.manifest.get("weights", "?")
     about["model"] = kind | {"weights": weights, "bytes": bytes_on_disk(folder)}
     if case.peer:
         about["environment_bytes"] = bytes_on_disk(args.work / "venvs" / case.tool)
@@ -138,6 +146,8 @@ def _installed(work: Path, names: list[str]) -> tuple[list[str], int]:
 def _model(args: argparse.Namespace, case: Case) -> Path:
     """The folder to measure; made in a process of its own, for torch's memory to be gone before anything is timed."""
     to, weights = case.model or args.to, case.weights or args.weights
+    if args.package is not None:
+        return locate(args.package)
     options = ["--work", str(args.work), "--size", args.size, "--weights", weights]
     options += [] if to == "diffusers" else ["--to", to]
     options += [] if args.source is None else ["--source", str(args.source.resolve())]
@@ -160,7 +170,7 @@ def _environment(*, ours: bool = True) -> dict[str, str]:
 
 
 def _result(args: argparse.Namespace) -> str:
-    return "sizes" if args.sizes else "peers" if args.peers else "img2img"
+    return args.package or ("sizes" if args.sizes else "peers" if args.peers else "img2img")
 
 
 def _sizes(args: argparse.Namespace) -> list[tuple[int, int]]:
@@ -223,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", action="store_true", help="also run every peer, installing it where needed")
     parser.add_argument("--size", choices=model.SIZES, default="sd15", help="default: sd15")
     parser.add_argument("--source", type=Path, help="a diffusers folder to measure instead")
+    parser.add_argument("--package", choices=(BUILT_IN,), help="the model that comes with partway instead; no peers")
     parser.add_argument("--to", choices=("onnx", "openvino"), default="onnx", help="default: onnx, for both engines")
     parser.add_argument("--weights", choices=("fp32", "fp16", "int8"), default="fp32", help="default: fp32")
     parser.add_argument("--cases", nargs="+", choices=list(ALL), help="default: all of partway's, or all with --peers")

@@ -70,7 +70,7 @@ def for_genai(work: Path, package: Path) -> Path:
         return folder
     for file in package.rglob("*"):
         link = folder / file.relative_to(package)
-        if file.is_file() and not (link.exists() or link.parent.name == "unet" and file.suffix in (".xml", ".bin")):
+        if file.is_file() and not (link.exists() or (link.parent.name == "unet" and file.suffix in (".xml", ".bin"))):
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file)
     command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package), str(folder)]

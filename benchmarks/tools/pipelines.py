@@ -18,7 +18,9 @@ def maker(pipe: Any, job: Job) -> Make:
     if job.settings:
         raise ValueError(f"{job.tool} takes no settings of partway's: {', '.join(job.settings)}")
     scheduler = getattr(diffusers, SCHEDULERS[job.sampler])
-    extra = {"clip_sample": False, "set_alpha_to_one": True} if job.sampler == "ddim" else {}  # its default is for models of pixels
+    extra = (
+        {"clip_sample": False, "set_alpha_to_one": True} if job.sampler == "ddim" else {}
+    )  # its default is for models of pixels
     pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **extra)
     pipe.set_progress_bar_config(disable=True)
     stages = Stages(pipe)

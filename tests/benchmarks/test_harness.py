@@ -66,7 +66,10 @@ def test_nothing_remembered_from_the_first_picture_is_used_in_the_warm_one(found
 def test_another_strength_of_the_same_picture_encodes_nothing(found: list[dict]) -> None:
     assert [[one["strength"] for one in record["again"]] for record in found] == [[0.25, 0.75]] * 2 + [[]] * 2
     for record in found[:2]:
-        assert [one["calls"] for one in record["again"]] == [{"unet": 1, "vae_decoder": 1}, {"unet": 3, "vae_decoder": 1}]
+        assert [one["calls"] for one in record["again"]] == [
+            {"unet": 1, "vae_decoder": 1},
+            {"unet": 3, "vae_decoder": 1},
+        ]
     assert figures.encodes(found) == 0
     assert "psnr" in found[1]["again"][0]["picture"]
 
