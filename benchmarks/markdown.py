@@ -16,15 +16,17 @@ def number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def task(record: dict[str, Any], *, size: bool = True) -> str:
-    """What was made: model, size, steps, strength, guidance, threads."""
+def task(record: dict[str, Any], *, files: bool = True, size: bool = True) -> str:
+    """What was made: model and, if they are everyone's, its files and the size; steps, strength, guidance, threads."""
     settings, model = record["settings"], record["model"]
-    name = NAMES.get(model["size"], model["size"])
-    calls = record["warm"]["calls"].get("unet", "?")
-    return (
-        f"{name}, {model['format'].upper()} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk); "
-        + (f"{settings['width']}x{settings['height']}, " if size else "")
-        + f"{settings['steps']} steps of {settings['sampler']}, "
-        f"strength {settings['strength']:g} ({calls} UNet calls), "
-        f"guidance {settings['guidance_scale']:g}, {settings['threads']} threads."
-    )
+    what = NAMES.get(model["size"], model["size"])
+    if files:
+        what += f", {model['format'].upper()} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk)"
+    work = [f"{settings['width']}x{settings['height']}"] if size else []
+    work += [
+        f"{settings['steps']} steps of {settings['sampler']}",
+        f"strength {settings['strength']:g} ({record['warm']['calls'].get('unet', '?')} UNet calls)",
+        f"guidance {settings['guidance_scale']:g}",
+        f"{settings['threads']} threads",
+    ]
+    return f"{what}; {', '.join(work)}."

@@ -14,8 +14,8 @@ def peers(found: list[Record]) -> str:
     names = ["configuration", "picture, s", "ratio", "picture, cold, s", "peak memory, GB", "ratio", "model, GB"]
     names += ["environment, GB", "energy, J", "PSNR, dB", "SSIM", "latents"]
     parts = [
-        f"{task(found[0])} Medians of {turns} processes each. Ratios are to {GENAI}; PSNR, SSIM and the relative "
-        "distance of the latents are to the first row's picture.",
+        f"{task(found[0], files=False)} Medians of {turns} processes each. Ratios are to {GENAI}; PSNR, SSIM and the "
+        "relative distance of the latents are to the first row's picture.",
         table(names, rows),
     ]
     if any("layout" in run["picture"] for run in found):
@@ -27,7 +27,10 @@ def peers(found: list[Record]) -> str:
             "Seconds of one more picture from the same source and prompt at another strength, and how far they are "
             "from a straight line over UNet calls, as a share of the longest.",
             table(["configuration", *(f"{strength:g}" for strength in strengths), "off the line"], _times(cases)),
+            "![Seconds a picture over strength](results/strength.png)",
         ]
+    if any("psnr" in run["picture"] for run in found):
+        parts += ["![Nearness to the exact picture against time](results/quality.png)"]
     return "\n\n".join(parts)
 
 

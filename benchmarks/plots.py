@@ -12,7 +12,8 @@ from benchmarks import records
 from benchmarks.figures import Record, by_case, middle, over_strength, seconds
 
 INK, FAINT, PAPER = "#22303c", "#8896a3", "#fdfcf9"
-COLOURS = ("#3d5a80", "#d1495b", "#2a9d8f", "#e09f3e", "#6d597a", "#588157", "#bc6c25", "#457b9d")
+COLOURS = ("#d1495b", "#3d5a80", "#2a9d8f", "#e09f3e", "#6d597a", "#588157")  # the first is partway's
+MARKS, DASHES = "osD^vP*X", ("-", "--", "-.", ":")
 QUALITY = {"psnr": "PSNR, dB", "ssim": "SSIM", "layout": "overlap of objects", "looks": "looks alike"}
 
 
@@ -36,9 +37,10 @@ def strength(found: list[Record], out: Path) -> Path | None:
     if not lines:
         return None
     figure, (panel,) = _panels(1, "Time over strength")
-    for index, (case, points) in enumerate(lines.items()):
+    styles = _styles(found)
+    for case, points in lines.items():
         at, _, taken = zip(*points, strict=True)
-        panel.plot(at, taken, label=case, **_style(index))
+        panel.plot(at, taken, label=case, **styles[case])
     panel.set_xlabel("strength")
     panel.set_ylabel("seconds a picture, same source and prompt as before")
     panel.set_xlim(0, 1)
@@ -61,10 +63,10 @@ def quality(found: list[Record], out: Path) -> Path | None:
     if not shown:
         return None
     figure, panels = _panels(len(shown), "Nearness to the exact picture against time")
-    order = {case: index for index, case in enumerate(cases)}
+    styles = _styles(found)
     for panel, (name, points) in zip(panels, shown.items(), strict=True):
         for case, (taken, value) in points.items():
-            panel.plot([taken], [value], label=case, **_style(order[case]) | {"ls": ""})
+            panel.plot([taken], [value], label=case, **styles[case] | {"ls": ""})
         panel.set_xlabel("seconds a picture")
         panel.set_title(QUALITY[name], loc="left", fontsize=11)
         panel.set_xlim(left=0)
@@ -86,10 +88,20 @@ def _panels(count: int, title: str) -> tuple[Any, list[Any]]:
     return figure, list(grid[0])
 
 
-def _style(index: int) -> dict[str, Any]:
-    """Colours go round, and the second round has another mark."""
-    turn = index // len(COLOURS)
-    return {"color": COLOURS[index % len(COLOURS)], "marker": "osD^"[turn % 4], "ls": "-" if turn == 0 else "--"}
+def _styles(found: list[Record]) -> dict[str, dict[str, Any]]:
+    """A colour for each tool, and a mark and a dash for each of its configurations."""
+    of: dict[str, list[str]] = {}
+    for case, runs in by_case(found).items():
+        of.setdefault(runs[0]["tool"], []).append(case)
+    return {
+        case: {
+            "color": COLOURS[number % len(COLOURS)],
+            "marker": MARKS[index % len(MARKS)],
+            "ls": DASHES[index % len(DASHES)],
+        }
+        for number, cases in enumerate(of.values())
+        for index, case in enumerate(cases)
+    }
 
 
 def _write(figure: Any, labelled: Any, out: Path) -> Path:

@@ -18,6 +18,8 @@ def start(job: Job) -> Make:
     if job.settings:
         raise ValueError(f"stable-diffusion.cpp takes no settings of partway's: {', '.join(job.settings)}")
     pipe = StableDiffusion(model_path=job.model, n_threads=job.threads or -1, verbose=False, **job.options)
+    if not pipe.model:  # the library only writes to its log
+        raise ValueError(f"stable-diffusion.cpp does not know the shapes of {job.model}")
 
     def make(request: Request) -> Made:
         pictures = pipe.generate_image(

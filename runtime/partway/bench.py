@@ -109,9 +109,10 @@ def spawn(
         encoding="utf-8",
         errors="replace",
     )
-    if done.returncode or not record.exists():
-        killed = f"killed by signal {-done.returncode}, perhaps for want of memory" if done.returncode < 0 else ""
-        raise NetworkError(killed or (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+    if not record.exists():  # it is written last: what falls after that, while leaving, has been measured
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        signal = f" (signal {-done.returncode})" if done.returncode < 0 else ""
+        raise NetworkError(said + signal)
     return dict(json.loads(record.read_text("utf-8")))
 
 

@@ -91,7 +91,8 @@ def run_of(case: str, seconds: float, gigabytes: float, turn: int = 0, **picture
     warm = {"steps": 20, "strength": 0.5, "seconds": {"total": seconds}, "calls": {"unet": 10}, "joules": None}
     return {
         "session": "2026-01-01T00:00:00Z", "commit": "c", "machine": records.machine(), "versions": {case: "1"},
-        "case": case, "turn": turn, "picture": {"sha256": "", **picture}, "peak_bytes": gigabytes * 1e9,
+        "case": case, "tool": CASES[case].tool, "turn": turn,
+        "picture": {"sha256": "", **picture}, "peak_bytes": gigabytes * 1e9,
         "launch_seconds": 0.1, "open_seconds": 1.0, "cold_seconds": 0.0, "first": warm, "warm": warm, "again": again,
         "model": {"size": "tiny", "format": "openvino", "weights": "fp32", "bytes": 2e9}, "environment_bytes": 3e9,
         "settings": {
