@@ -8,24 +8,19 @@ appends one record a run to ``benchmarks/results/`` and renews the tables of ``b
 
 import argparse
 import math
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks import model, peers, plots, quality, records, tables
+from benchmarks import inputs, model, peers, plots, quality, records, tables
 from benchmarks.cases import CASES, REFERENCE, TILED, Case
 from benchmarks.jobs import Job, Request
 from benchmarks.peers import say
 from partway import bench
 from partway.errors import NetworkError
-from partway.hub import BUILT_IN, locate
-from partway.package import open_package
+from partway.hub import BUILT_IN
 
 ALL = CASES | TILED
 
@@ -39,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.package is not None:
         names = [name for name in names if not ALL[name].peer]
     names, failed = _installed(args.work, names)
-    models = {name: _model(args, ALL[name]) for name in names}
-    probe = _probe(args.probe)
+    models = {name: inputs.folder(args, ALL[name]) for name in names}
+    probe = inputs.probe(args.probe)
     common = records.session("img2img")
     for turn in range(args.repeats):
         for width, height in _sizes(args):
@@ -68,7 +63,7 @@ def _measure(
 ) -> dict[str, Any] | None:
     """One record of a case, what it was asked included; None, having said why, when it failed."""
     case = ALL[name]
-    images = _sources(args, width, height)
+    images = inputs.sources(args, width, height)
     job = Job(
         tool=case.tool,
         model=str(folder),
@@ -81,7 +76,7 @@ def _measure(
         guidance_scale=args.guidance_scale,
         sampler=args.sampler,
         threads=args.threads,
-        noise=_noise(args.work, width, height),
+        noise=inputs.noise(args.work, width, height),
     )
     first, warm = zip(images, bench.PROMPTS, strict=True)
     fewest = math.ceil(1 / args.strength)  # one network call; peers refuse a strength that rounds down to none
@@ -98,17 +93,9 @@ def _measure(
         return None
     settings = {key: value for key, value in asdict(job).items() if key not in _NOT_SETTINGS}
     about = {"tool": case.tool, "case": name, "options": job.options, "turn": turn, "others_busy": others}
-    size = args.package or model.source_path(args.work, args.size, args.source).name
-    kind = {"size": size, "format": case.model or args.to}
-    weights = case.weights or args.weights
-    if case.model == "diffusers":
-        weights = str(job.options.get("dtype", "fp16"))
-    if args.package is not None:
-        about_it = open_package(folder)
-        kind["format"], weights = about_it.format, about_it.manifest.get("weights", "?")
-    about["model"] = kind | {"weights": weights, "bytes": bytes_on_disk(folder)}
+    about["model"] = inputs.described(args, case, folder)
     if case.peer:
-        about["environment_bytes"] = bytes_on_disk(args.work / "venvs" / case.tool)
+        about["environment_bytes"] = inputs.bytes_on_disk(args.work / "venvs" / case.tool)
     return about | {"settings": settings | ({"more": job.settings} if job.settings else {})} | measured
 
 
@@ -118,17 +105,12 @@ _NOT_SETTINGS = ("tool", "model", "options", "settings", "noise")
 def run(job: Any, requests: dict[str, Any], out: Path, python: str = sys.executable) -> dict[str, Any] | None:
     """Run a job in a process of its own and return its record, or None, having said why, when it failed."""
     command = [python, "-m", "benchmarks.child"]
-    environment = _environment() if python == sys.executable else _environment(ours=False)
+    environment = inputs.environment() if python == sys.executable else inputs.environment(ours=False)
     try:
         return bench.spawn(command, job, requests, out, cwd=records.HERE.parent, environment=environment)
     except NetworkError as problem:
         say(f"{out.name} failed: {problem}")
         return None
-
-
-def bytes_on_disk(folder: Path) -> int:
-    """The size of all files in a folder, links counted where they lead."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _installed(work: Path, names: list[str]) -> tuple[list[str], int]:
@@ -143,30 +125,8 @@ def _installed(work: Path, names: list[str]) -> tuple[list[str], int]:
     return kept, len(names) - len(kept)
 
 
-def _model(args: argparse.Namespace, case: Case) -> Path:
-    """The folder to measure; made in a process of its own, for torch's memory to be gone before anything is timed."""
-    to, weights = case.model or args.to, case.weights or args.weights
-    if args.package is not None:
-        return locate(args.package)
-    options = ["--work", str(args.work), "--size", args.size, "--weights", weights]
-    options += [] if to == "diffusers" else ["--to", to]
-    options += [] if args.source is None else ["--source", str(args.source.resolve())]
-    command = [sys.executable, "-m", "benchmarks.model", *options]
-    subprocess.run(command, cwd=records.HERE.parent, env=_environment(), check=True)
-    if to == "diffusers":
-        return model.source_path(args.work, args.size, args.source)
-    package = model.package_path(args.work, args.size, to, weights, args.source)
-    return peers.for_genai(args.work, package) if case.tool == "openvino_genai" else package
-
-
 def _python(work: Path, case: Case) -> str:
     return str(peers.python_of(work, case.tool)) if case.peer else sys.executable
-
-
-def _environment(*, ours: bool = True) -> dict[str, str]:
-    """The environment of every child: whole paths, for it runs from the repository's root; none of ours for peers."""
-    paths = [str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths if ours else [])}
 
 
 def _result(args: argparse.Namespace) -> str:
@@ -186,41 +146,6 @@ def _files(out: Path, reference: Path | None, name: str) -> tuple[Path, Path | N
     """A picture and the reference's of the same request, where there is one."""
     other = None if reference is None else reference / f"{name}.png"
     return out / f"{name}.png", other if other is not None and other.exists() else None
-
-
-def _sources(args: argparse.Namespace, width: int, height: int) -> list[str]:
-    """Two source pictures: drawn colours, or rooms that the built-in model has not seen where its probe is to read."""
-    if args.probe is None:
-        return bench.sources(args.work, width, height)
-    from partway_rooms import room
-
-    if (width, height) != (256, 256):
-        raise SystemExit("the probe reads pictures of 256x256; give --width 256 --height 256")
-    paths = [args.work / f"room-{index}.png" for index in range(2)]
-    for index, path in enumerate(paths):
-        if not path.exists():
-            room(index).picture.save(path)
-    return [str(path) for path in paths]
-
-
-def _probe(path: Path | None) -> Any:
-    if path is None:
-        return None
-    from models.rooms.probe import load_probe
-
-    return load_probe(path)
-
-
-def _noise(work: Path, width: int, height: int) -> str:
-    """The numbers that a run of partway draws from the seed: for the encoder's sample, then for the start."""
-    from partway.noise import GENERATORS
-
-    path = work / f"noise-{width}x{height}.npy"
-    if not path.exists():
-        stream = GENERATORS["torch-cpu"](Job("", "").seed)
-        shape = (1, 4, -(-height // 8), -(-width // 8))
-        np.save(path, np.stack([stream.normal(shape) for _ in range(2)]))
-    return str(path)
 
 
 def _numbers(text: str) -> list[float]:

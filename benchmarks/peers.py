@@ -5,14 +5,19 @@ releases for the processor alone are much smaller than the others; point pip to 
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks import records
+from partway.package import open_package
 
 _OPENVINO, _TOKENIZERS = "openvino==2026.4.1", "openvino-tokenizers==2026.4.1.0"
 _TORCH = ("torch==2.13.0", "diffusers==0.39.0", "transformers==4.57.6", "accelerate==1.15.0", "pillow==13.0.0")
@@ -73,9 +78,27 @@ def for_genai(work: Path, package: Path) -> Path:
         if file.is_file() and not (link.exists() or (link.parent.name == "unet" and file.suffix in (".xml", ".bin"))):
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file)
+    scheduler = folder / "scheduler/scheduler_config.json"
+    scheduler.unlink()
+    scheduler.write_text(json.dumps(_ddim(package)), encoding="utf-8")
     command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package), str(folder)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
+
+
+def _ddim(package: Path) -> dict[str, Any]:
+    """The package's noise levels as settings of diffusers' DDIM, that goes to the end as all tools here do.
+
+    Spelled out, for openvino.genai knows two of the formulas for them, and no infinite numbers in settings.
+    """
+    names = ("num_train_timesteps", "prediction_type", "steps_offset", "timestep_spacing")
+    settings = json.loads((package / "scheduler/scheduler_config.json").read_text("utf-8"))
+    kept = {name: settings[name] for name in names if name in settings}
+    sigmas = open_package(package).trained.sigmas.astype(np.float64)  # cleanest first
+    products = 1 / (1 + sigmas**2)
+    betas = 1 - products / np.concatenate([[1.0], products[:-1]])
+    ddim = {"_class_name": "DDIMScheduler", "set_alpha_to_one": True, "clip_sample": False}
+    return kept | ddim | {"beta_schedule": "linear", "trained_betas": betas.tolist()}
 
 
 def say(text: str) -> None:

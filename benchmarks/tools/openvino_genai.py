@@ -3,8 +3,6 @@
 Its own generator gives other noise than torch's; it gets partway's numbers instead, so that pictures can be compared.
 """
 
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,8 @@ def start(job: Job) -> Make:
         pipe.compile("CPU", **properties)
     else:
         pipe = genai.Image2ImagePipeline(job.model, "CPU", **properties)
-    pipe.set_scheduler(_scheduler(genai, job))
+    kind = getattr(genai.Scheduler.Type, SCHEDULERS[job.sampler])
+    pipe.set_scheduler(genai.Scheduler.from_config(str(Path(job.model) / "scheduler/scheduler_config.json"), kind))
     noise = np.load(job.noise)
 
     class Drawn(genai.Generator):  # type: ignore[misc]
@@ -73,15 +72,6 @@ def start(job: Job) -> Make:
         return Made(picture, *_stages(pipe.get_performance_metrics()), kept["latents"])
 
     return make
-
-
-def _scheduler(genai: Any, job: Job) -> Any:
-    """The sampler, from the model's own levels; what only models of pixels need is switched off."""
-    config = json.loads((Path(job.model) / "scheduler/scheduler_config.json").read_text("utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "scheduler_config.json"
-        path.write_text(json.dumps(config | {"clip_sample": False, "set_alpha_to_one": True}))
-        return genai.Scheduler.from_config(str(path), getattr(genai.Scheduler.Type, SCHEDULERS[job.sampler]))
 
 
 def _stages(metrics: Any) -> tuple[dict[str, float], dict[str, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import toy
 from benchmarks import figures, img2img, peer_tables, peers, plots, quality, records, tables
 from benchmarks.cases import CASES, EXACT, GENAI, REFERENCE, TARGETS, Target
 from benchmarks.jobs import Job, Request
@@ -209,3 +210,12 @@ def test_energy_is_the_packages_counters_and_they_start_again(tmp_path: Path) ->
     (tmp_path / "intel-rapl:0/energy_uj").write_text("950\n")
     (tmp_path / "intel-rapl:1/energy_uj").write_text("100\n")
     assert measuring.joules_between(before, measuring.energy(tmp_path)) == pytest.approx((50 + 200) / 1e6)
+
+
+def test_levels_for_openvino_genai_are_the_models_own(tmp_path: Path) -> None:
+    package = toy.build(tmp_path / "toy")
+    settings = peers._ddim(package)
+    assert settings["_class_name"] == "DDIMScheduler" and settings["prediction_type"] == "epsilon"
+    wanted = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    np.testing.assert_allclose(settings["trained_betas"], wanted, rtol=1e-4)
+    json.dumps(settings, allow_nan=False)

@@ -19,6 +19,8 @@ from partway.settings import MAX_SIZE, Settings
 
 _SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
 _CHOICES = ("engine", "device", "precision")
+_HEAD = ("cold", "warm", "UNet call")
+_WIDTH = 28  # of a configuration's name
 _NETWORKS = {"text_encoder": "text", "vae_encoder": "encode", "vae_decoder": "decode"}
 
 
@@ -73,10 +75,6 @@ def run(options: argparse.Namespace) -> int:
         line = json.dumps(described | _about(job) | record) if options.json else f"{name:<{_WIDTH}} {_row(record)}"
         print(line, flush=True)
     return int(failed)
-
-
-_HEAD = ("cold", "warm", "UNet call")
-_WIDTH = 28
 
 
 def _job(options: argparse.Namespace, package: Package, settings: Settings, plan: Plan) -> Job:
