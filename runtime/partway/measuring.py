@@ -5,7 +5,6 @@ which have no partway. ``python -m partway.bench`` and ``python -m benchmarks.ch
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -109,8 +108,8 @@ def _save(made: Made, path: Path) -> None:
         np.save(path.with_suffix(".npy"), np.asarray(made.latents, np.float32))
 
 
-def peak_bytes() -> int:
-    """The most memory this process has had resident, in bytes.
+def peak_bytes() -> int | None:
+    """The most memory this process has had resident, in bytes; None where the system does not tell (Windows).
 
     Linux counts the parent's memory into a child's ru_maxrss; VmHWM starts anew with the program.
     """
@@ -118,6 +117,10 @@ def peak_bytes() -> int:
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

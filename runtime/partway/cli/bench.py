@@ -21,7 +21,12 @@ _SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
 _CHOICES = ("engine", "device", "precision")
 _HEAD = ("cold", "warm", "UNet call")
 _WIDTH = 28  # of a configuration's name
-_NETWORKS = {"text_encoder": "text", "vae_encoder": "encode", "vae_decoder": "decode"}
+_STAGES = {
+    "text": ("text_encoder", "text_encoder_2"),
+    "encode": ("vae_encoder",),
+    "decode": ("vae_decoder",),
+    "other": ("other",),
+}
 
 
 def add(commands: Commands) -> None:
@@ -62,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
             f"{options.model}: {job.width}x{job.height}, {job.steps} steps of {job.sampler}, strength {job.strength:g} "
             f"({plan.calls['unet']} UNet calls), guidance {job.guidance_scale:g}; seconds, and GB of memory at most"
         )
-        names = (*_HEAD, *_NETWORKS.values(), "other", "memory")
+        names = (*_HEAD, *_STAGES, "memory")
         print(f"{'':<{_WIDTH}} " + " ".join(f"{name:>9}" for name in names))
     failed = False
     for name, load in chosen.items():
@@ -125,5 +130,6 @@ def _row(record: dict[str, Any]) -> str:
         return f"failed: {record['failed']}"
     seconds, calls = record["warm"]["seconds"], record["warm"]["calls"]
     figures = [record["cold_seconds"], seconds["total"], seconds["unet"] / calls["unet"]]
-    figures += [seconds.get(name, 0.0) for name in (*_NETWORKS, "other")]
-    return " ".join(f"{figure:>9.3f}" for figure in (*figures, record["peak_bytes"] / 1e9))
+    figures += [sum(seconds.get(name, 0.0) for name in names) for names in _STAGES.values()]
+    peak = "-" if record["peak_bytes"] is None else f"{record['peak_bytes'] / 1e9:.3f}"
+    return " ".join([*(f"{figure:>9.3f}" for figure in figures), f"{peak:>9}"])
