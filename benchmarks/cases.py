@@ -9,6 +9,7 @@ class Case(NamedTuple):
 
     model    "onnx" or "openvino" for that export, "diffusers" for the folder they were made from; None: as --to says
     weights  "fp32", "fp16" or "int8"; None: as --weights says
+    same_noise  whether its pictures start from the same noise and text, and can be compared
     """
 
     tool: str
@@ -16,6 +17,7 @@ class Case(NamedTuple):
     settings: Mapping[str, Any] = {}
     model: str | None = None
     weights: str | None = None
+    same_noise: bool = True
 
     @property
     def peer(self) -> bool:
@@ -42,7 +44,7 @@ CASES: dict[str, Case] = {
     "optimum-onnx fp32": Case("optimum_onnx", model="onnx"),
     "diffusers fp32": Case("diffusers_torch", {"dtype": "float32"}, model="diffusers"),
     "diffusers bf16": Case("diffusers_torch", {"dtype": "bfloat16"}, model="diffusers"),
-    "stable-diffusion.cpp fp16": Case("stable_diffusion_cpp", {"wtype": "f16"}, model="diffusers"),
+    "stable-diffusion.cpp fp16": Case("stable_diffusion_cpp", {"wtype": "f16"}, model="diffusers", same_noise=False),
 }
 # In tiles of the model's own size, for pictures of any size; not part of a run of all cases.
 TILED: dict[str, Case] = {

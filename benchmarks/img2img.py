@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     failed += 1
                     continue
                 pictures[name] = out = _out(args.work, name)
-                measured["picture"] = quality.compare(*_files(out, pictures.get(REFERENCE), "picture"), probe)
+                reference = pictures.get(REFERENCE) if ALL[name].same_noise else None
+                measured["picture"] = quality.compare(*_files(out, reference, "picture"), probe)
                 for index, again in enumerate(measured["again"]):
-                    reference = pictures.get(REFERENCE)
                     again["picture"] = quality.compare(*_files(out, reference, f"again-{index}"), probe)
                 records.append(args.results, common | measured)
                 say(f"{name}, {width}x{height}, turn {turn + 1}: {measured['warm']['seconds']['total']:.2f} s")
