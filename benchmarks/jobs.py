@@ -1,4 +1,4 @@
-"""What a benchmark child is asked and what a tool has to offer; standard library only, for peers' environments.
+"""What a benchmark child is asked and what a tool has to offer.
 
 A tool is a module in `benchmarks.tools` with
 
@@ -6,47 +6,26 @@ A tool is a module in `benchmarks.tools` with
     def start(job: Job) -> Make       imports the tool's libraries and loads what can be loaded before a picture
 
 where ``Make`` turns a `Request` into a `Made`. The child times both, so a tool only has to do the work.
+
+All of it is the code behind ``partway bench``, loaded as a file: peers' environments have no partway.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).resolve().parents[1] / "runtime/partway/measuring.py"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One configuration of one tool. ``model``: the package's folder; ``options``: the tool's own switches.
-
-    width, height in pixels; threads: how many the tool may use; sampler: partway's name of it.
-    """
-
-    tool: str
-    model: str
-    options: dict[str, Any] = field(default_factory=dict)
-    width: int = 512
-    height: int = 512
-    steps: int = 20
-    strength: float = 0.5
-    guidance_scale: float = 7.5
-    sampler: str = "ddim"
-    seed: int = 0
-    threads: int = 1
+def _load() -> Any:
+    spec = spec_from_file_location("benchmarks.measuring", _FILE)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-class Request(NamedTuple):
-    """One picture to make: the source picture's path, the prompt, and how many steps the schedule has."""
-
-    image: str
-    prompt: str
-    steps: int
-
-
-class Made(NamedTuple):
-    """What came of a request: a PIL picture, and where known the seconds and the calls of each network."""
-
-    picture: Any
-    seconds: dict[str, float]
-    calls: dict[str, int]
-
-
-Make = Callable[[Request], Made]
+_measuring = _load()
+Job, Request, Made, Make = _measuring.Job, _measuring.Request, _measuring.Made, _measuring.Make
+measure, energy, joules_between = _measuring.measure, _measuring.energy, _measuring.joules_between

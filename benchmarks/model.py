@@ -1,9 +1,10 @@
 """Models to measure on: Stable Diffusion's shape with random weights, built from configs, nothing downloaded.
 
-    python -m benchmarks.model --work DIR [--size sd15] [--to onnx] [--weights fp32]
+    python -m benchmarks.model --work DIR [--size sd15 | --source FOLDER] [--to onnx] [--weights fp32]
 
 writes ``DIR/<size>`` (diffusers' layout, fp16 files) and ``DIR/<size>-<format>-<weights>`` (exported) unless they are
-there. Seconds and bytes do not depend on the weights' values; the pictures are noise, but the same noise everywhere.
+there. ``--source`` takes another diffusers folder instead of building one. Seconds and bytes do not depend on the
+weights' values; the pictures are noise, but the same noise everywhere.
 """
 
 import argparse
@@ -179,22 +180,29 @@ def _json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def package_path(work: Path, size: str, to: str, weights: str) -> Path:
-    """Where the exported package of that size, format and kind of weights lies."""
-    return work / f"{size}-{to}-{weights}"
+def source_path(work: Path, size: str, source: Path | None = None) -> Path:
+    """The diffusers folder to measure."""
+    return work / size if source is None else source
+
+
+def package_path(work: Path, size: str, to: str, weights: str, source: Path | None = None) -> Path:
+    """Where the exported package of that size (or source), format and kind of weights lies."""
+    return work / f"{source_path(work, size, source).name}-{to}-{weights}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.model", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for models, several GB at full size")
     parser.add_argument("--size", choices=SIZES, default="sd15")
-    parser.add_argument("--to", choices=("onnx", "openvino"), default="onnx")
+    parser.add_argument("--source", type=Path, help="a diffusers folder to measure instead")
+    parser.add_argument("--to", choices=("onnx", "openvino"), help="also export to it")
     parser.add_argument("--weights", choices=("fp32", "fp16", "int8"), default="fp32")
     args = parser.parse_args()
-    source, package = args.work / args.size, package_path(args.work, args.size, args.to, args.weights)
-    if not (source / "model_index.json").exists():
+    source = source_path(args.work, args.size, args.source)
+    if args.source is None and not (source / "model_index.json").exists():
         build(source, args.size)
-    if not (package / "partway.json").exists():
+    package = args.to and package_path(args.work, args.size, args.to, args.weights, args.source)
+    if package and not (package / "partway.json").exists():
         from partway_export import export
 
         export(

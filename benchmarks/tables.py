@@ -13,11 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import records
-
-Record = dict[str, Any]
-_NETWORKS = ("text_encoder", "vae_encoder", "unet", "vae_decoder")
-
+from benchmarks import peer_tables, records
+from benchmarks.figures import Record, by_case, call, cold, loading
+from benchmarks.markdown import table, task
 
 FRONT = records.HERE.parent / "README.md"
 
@@ -35,6 +33,8 @@ def renew(
         if found:
             block = f"{BLOCKS[name](found)}\n\n{provenance(found)}"
             text = _between(text, rf"<!-- {name}: [^>]*-->", f"<!-- end of {name} -->", block, readme)
+    if aims := peer_tables.targets(newest):
+        text = _between(text, "<!-- targets: [^>]*-->", "<!-- end of targets -->", aims, readme)
     readme.write_text(text, "utf-8")
     if front is not None and any(newest.values()):
         text = front.read_text("utf-8")
@@ -55,13 +55,13 @@ def summary(newest: dict[str, list[Record]]) -> str:
     if found := newest.get("img2img"):
         machine = found[-1]["machine"]
         rows = []
-        for case, runs in _by_case(found).items():
+        for case, runs in by_case(found).items():
             totals = [run["warm"]["seconds"]["total"] for run in runs]
             rows.append([case, f"{median(totals):.1f}", _share(runs), *_start_row(runs)])
         names = ["configuration", "picture, s", "outside networks", "loading, s", "picture, cold, s"]
         parts += [
-            f"{_task(found[0])} On {machine['cpu']}, {machine['cores']} cores:",
-            _table([*names, "peak memory, GB"], rows),
+            f"{task(found[0])} On {machine['cpu']}, {machine['cores']} cores:",
+            table([*names, "peak memory, GB"], rows),
         ]
     if found := newest.get("start"):
         parts.append(f"`import partway` takes {1000 * found[-1]['beyond_seconds']:.0f} ms beyond numpy and Pillow.")
@@ -76,52 +76,19 @@ def summary(newest: dict[str, list[Record]]) -> str:
 
 def img2img(found: list[Record]) -> str:
     """One table of what a warm picture takes, one of starting up and space."""
-    cases = _by_case(found)
+    cases = by_case(found)
     turns = min(map(len, cases.values()))
     warm = [[case, *_warm_row(runs)] for case, runs in cases.items()]
     start = [[case, *_start_row(runs)] for case, runs in cases.items()]
     names = ["configuration", "picture", "range", "UNet call", "text", "encode", "decode", "outside networks", "share"]
     parts = [
-        f"{_task(found[0])} Medians of {turns} processes each; seconds unless it says otherwise.",
-        _table([*names, "PSNR to first row, dB"], warm),
+        f"{task(found[0])} Medians of {turns} processes each; seconds unless it says otherwise.",
+        table([*names, "PSNR to first row, dB"], warm),
         "Loading is opening, reading and compiling all networks. Cold is from the start of the process to the "
         "finished picture: launch, loading and a picture.",
-        _table(["configuration", "loading", "picture, cold", "peak memory, GB"], start),
+        table(["configuration", "loading", "picture, cold", "peak memory, GB"], start),
     ]
     return "\n\n".join(parts)
-
-
-def _task(record: Record) -> str:
-    settings, model = record["settings"], record["model"]
-    name = {"sd15": "Stable Diffusion 1.5's shape, random weights"}.get(model["size"], model["size"])
-    return (
-        f"{name}, {model['format'].upper()} {model['weights']} ({model['bytes'] / 1e9:.2f} GB on disk); "
-        f"{settings['width']}x{settings['height']}, {settings['steps']} steps of {settings['sampler']}, "
-        f"strength {settings['strength']:g} ({record['warm']['calls'].get('unet', '?')} UNet calls), "
-        f"guidance {settings['guidance_scale']:g}, {settings['threads']} threads."
-    )
-
-
-def _by_case(found: list[Record]) -> dict[str, list[Record]]:
-    cases: dict[str, list[Record]] = {}
-    for record in found:
-        cases.setdefault(record["case"], []).append(record)
-    return cases
-
-
-def loading(record: Record) -> float | None:
-    """Seconds of opening and loading: what the first picture's stages took beyond their calls at warm speed.
-
-    None when the tool does not tell the seconds of its stages and its first picture had fewer steps.
-    """
-    first, warm = record["first"], record["warm"]
-    if first["steps"] == warm["steps"]:
-        extra = first["seconds"]["total"] - warm["seconds"]["total"]
-    elif set(first["calls"]) >= set(_NETWORKS) <= set(warm["calls"]):
-        extra = sum(first["seconds"][name] - first["calls"][name] * _call(warm, name) for name in _NETWORKS)
-    else:
-        return None
-    return float(record["open_seconds"] + max(extra, 0.0))
 
 
 def start(found: list[Record]) -> str:
@@ -135,7 +102,7 @@ def start(found: list[Record]) -> str:
         ]
         for record in found
     ]
-    return _table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
+    return table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
 
 
 def install(found: list[Record]) -> str:
@@ -149,7 +116,7 @@ def install(found: list[Record]) -> str:
         ["**all**", f"**{record['bytes'] / 1e6:.1f}**"],
         ["of that, bytecode that pip compiles", f"{record['bytecode_bytes'] / 1e6:.1f}"],
     ]
-    return _table(["package", "MB"], rows)
+    return table(["package", "MB"], rows)
 
 
 def memory(found: list[Record]) -> str:
@@ -160,11 +127,14 @@ def memory(found: list[Record]) -> str:
         case = [record["model"], record["engine"], f"{record['size']}", record["done"]]
         rows.append([*case, f"{predicted:.0f}", f"**{measured:.0f}**", f"{100 * (predicted / measured - 1):+.0f} %"])
     names = ["model", "engine", "pixels a side", "what is done", "predicted, MB", "peak memory, MB", "error"]
-    return _table(names, rows)
+    return table(names, rows)
 
 
 BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "img2img": img2img,
+    "peers": peer_tables.peers,
+    "sizes": peer_tables.sizes,
+    "rooms": img2img,
     "memory": memory,
     "start": start,
     "install": install,
@@ -175,7 +145,8 @@ def provenance(found: list[Record]) -> str:
     """When, on what machine and with which versions."""
     record = found[-1]
     machine = record["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(record.get("versions", {}).items()))
+    installed = {name: version for one in found for name, version in one.get("versions", {}).items()}
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(installed.items()))
     parts = [
         f"{record['session']}, commit {record['commit']}",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {' '.join(machine['flags'])}",
@@ -195,7 +166,7 @@ def _warm_row(runs: list[Record]) -> list[str]:
     return [
         f"**{median(totals):.2f}**",
         f"{min(totals):.2f} .. {max(totals):.2f}",
-        _seconds([_call(one, "unet") if "unet" in one["calls"] else None for one in warm]),
+        _seconds([call(one, "unet") if "unet" in one["calls"] else None for one in warm]),
         *(_seconds([one["seconds"].get(name) for one in warm]) for name in stages),
         _seconds([one["seconds"].get("other") for one in warm], 3),
         _share(runs),
@@ -211,27 +182,13 @@ def _share(runs: list[Record]) -> str:
 
 
 def _start_row(runs: list[Record]) -> list[str]:
-    loaded = [loading(run) for run in runs]
-    # Where the first picture had all its steps this is what it took, measured; elsewhere the sum is the same thing.
-    cold = [
-        None if load is None else run["launch_seconds"] + load + run["warm"]["seconds"]["total"]
-        for load, run in zip(loaded, runs, strict=True)
-    ]
-    return [_seconds(loaded), _seconds(cold), f"{median(run['peak_bytes'] for run in runs) / 1e9:.2f}"]
-
-
-def _call(one: Record, network: str) -> float:
-    return float(one["seconds"][network] / one["calls"][network])
+    peak = median(run["peak_bytes"] for run in runs) / 1e9
+    return [_seconds([loading(run) for run in runs]), _seconds([cold(run) for run in runs]), f"{peak:.2f}"]
 
 
 def _seconds(values: list[Any], digits: int = 2) -> str:
     known = [value for value in values if value is not None]
     return f"{median(known):.{digits}f}" if known else "-"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    align = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, align, *rows))
 
 
 if __name__ == "__main__":

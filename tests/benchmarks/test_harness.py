@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import toy
-from benchmarks import img2img, records, size_and_start, tables
+from benchmarks import figures, img2img, records, size_and_start, tables
 
 CASES = ["onnxruntime fp32", "openvino fp32 static"]
 
@@ -23,6 +23,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     (work / "tiny/model_index.json").write_text("{}")
     results = work / "img2img.jsonl"
     options = ["--size", "tiny", "--width", "64", "--height", "48", "--steps", "4", "--repeats", "2", "--cold", "1"]
+    options += ["--strengths", "0.25,0.75"]
     code = img2img.main(["--work", str(work), *options, "--no-tables", "--results", str(results), "--cases", *CASES])
     assert code == 0
     return records.read(results)
@@ -53,7 +54,7 @@ def test_a_record_says_what_ran_where_and_how_long(found: list[dict]) -> None:
 
 
 def test_the_first_picture_is_whole_in_the_first_turn_only(found: list[dict]) -> None:
-    assert [record["first"]["steps"] for record in found] == [4, 4, 1, 1]
+    assert [record["first"]["steps"] for record in found] == [4, 4, 2, 2]
     assert found[2]["first"]["calls"]["unet"] == 1
 
 
@@ -62,17 +63,30 @@ def test_nothing_remembered_from_the_first_picture_is_used_in_the_warm_one(found
         assert all(record["warm"]["seconds"][network] > 0 for network in ("text_encoder", "vae_encoder"))
 
 
+def test_another_strength_of_the_same_picture_encodes_nothing(found: list[dict]) -> None:
+    assert [[one["strength"] for one in record["again"]] for record in found] == [[0.25, 0.75]] * 2 + [[]] * 2
+    for record in found[:2]:
+        assert [one["calls"] for one in record["again"]] == [
+            {"unet": 1, "vae_decoder": 1},
+            {"unet": 3, "vae_decoder": 1},
+        ]
+    assert figures.encodes(found) == 0
+    assert "psnr" in found[1]["again"][0]["picture"]
+
+
 def test_both_engines_made_the_same_picture(found: list[dict]) -> None:
     assert "psnr" not in found[0]["picture"]
     assert found[0]["picture"]["sha256"] == found[2]["picture"]["sha256"]
     assert found[1]["picture"]["psnr"] is None or found[1]["picture"]["psnr"] > 50
+    assert found[1]["picture"]["ssim"] > 0.999
+    assert 0 <= found[1]["picture"]["latents"] < 1e-3
 
 
 def test_a_configuration_that_fails_is_named_and_leaves_no_record(
     found: list[dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = img2img.Job(tool="partway", model=str(tmp_path / "nowhere"))
-    assert img2img.run(job, {"first": ("", "", 1), "warm": ("", "", 1)}, tmp_path / "broken") is None
+    assert img2img.run(job, {"first": ("", "", 1, 0.5), "warm": ("", "", 1, 0.5)}, tmp_path / "broken") is None
     assert "broken failed" in capsys.readouterr().err
 
 
@@ -113,12 +127,12 @@ def test_loading_is_what_the_first_picture_took_beyond_its_calls_at_warm_speed()
         "first": {"steps": 1, "seconds": first, "calls": {**calls, "unet": 1}},
         "warm": {"steps": 20, "seconds": warm, "calls": calls},
     }
-    loaded = tables.loading(record)
+    loaded = figures.loading(record)
     assert loaded is not None and math.isclose(loaded, 0.25 + 0.5 + 1 + 5 + 1)
     whole = {**record, "first": {"steps": 20, "seconds": {"total": 30.3}, "calls": {}}}
-    loaded = tables.loading(whole)
+    loaded = figures.loading(whole)
     assert loaded is not None and math.isclose(loaded, 0.25 + 6)  # so that launch, loading and picture are the cold one
-    assert tables.loading({**record, "first": {"steps": 1, "seconds": {"total": 9.0}, "calls": {}}}) is None
+    assert figures.loading({**record, "first": {"steps": 1, "seconds": {"total": 9.0}, "calls": {}}}) is None
 
 
 def test_work_of_others_is_told_from_our_own() -> None:

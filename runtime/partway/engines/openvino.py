@@ -108,6 +108,14 @@ def devices() -> list[tuple[str, str, str]]:
     return [("openvino", name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices]
 
 
+def precisions(device: str) -> list[str]:
+    """Those of partway's precisions that the device computes in, and not only emulates; "fp32" first."""
+    import openvino
+
+    can = openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    return [name for name in _PRECISIONS if name.upper() in can] or ["fastest"]
+
+
 def _device(name: str, available: list[str]) -> str:
     name = name.upper()
     if not any(have == name or have.split(".")[0] == name for have in available):

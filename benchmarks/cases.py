@@ -1,0 +1,83 @@
+"""What is measured and what is hoped for: one row a configuration, one row a target. A preset is a new row."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Case(NamedTuple):
+    """A tool with its options (for loading) and settings (for a picture; partway's only).
+
+    model    "onnx" or "openvino" for that export, "diffusers" for the folder they were made from; None: as --to says
+    weights  "fp32", "fp16" or "int8"; None: as --weights says
+    same_noise  whether its pictures start from the same noise and text, and can be compared
+    """
+
+    tool: str
+    options: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {}
+    model: str | None = None
+    weights: str | None = None
+    same_noise: bool = True
+
+    @property
+    def peer(self) -> bool:
+        """Whether it is another project's, with an environment of its own."""
+        return self.tool != "partway"
+
+
+REFERENCE = "onnxruntime fp32"  # its pictures are what the others' are compared with
+EXACT = "openvino bf16 static"
+GENAI = "openvino.genai bf16"  # what ratios are to
+INTEL = "optimum-intel bf16 reshaped"
+
+CASES: dict[str, Case] = {
+    REFERENCE: Case("partway", {"engine": "onnxruntime"}, model="onnx"),
+    "openvino fp32": Case("partway", {"engine": "openvino"}),
+    "openvino fp32 static": Case("partway", {"engine": "openvino", "static": True}),
+    "openvino bf16": Case("partway", {"engine": "openvino", "precision": "bf16"}),
+    EXACT: Case("partway", {"engine": "openvino", "precision": "bf16", "static": True}),
+    "openvino.genai fp32": Case("openvino_genai", {"precision": "f32"}, model="openvino"),
+    GENAI: Case("openvino_genai", {"precision": "bf16"}, model="openvino"),
+    "openvino.genai bf16 reshaped": Case("openvino_genai", {"precision": "bf16", "reshape": True}, model="openvino"),
+    "optimum-intel bf16": Case("optimum_intel", {"precision": "bf16"}, model="openvino"),
+    INTEL: Case("optimum_intel", {"precision": "bf16", "reshape": True}, model="openvino"),
+    "optimum-onnx fp32": Case("optimum_onnx", model="onnx"),
+    "diffusers fp32": Case("diffusers_torch", {"dtype": "float32"}, model="diffusers"),
+    "diffusers bf16": Case("diffusers_torch", {"dtype": "bfloat16"}, model="diffusers"),
+    "stable-diffusion.cpp fp16": Case("stable_diffusion_cpp", {"wtype": "f16"}, model="diffusers", same_noise=False),
+}
+# In tiles of the model's own size, for pictures of any size; not part of a run of all cases.
+TILED: dict[str, Case] = {
+    "openvino bf16 static, tiles": CASES[EXACT]._replace(settings={"tile": 512}),
+}
+
+
+class Target(NamedTuple):
+    """``figure`` of ``case`` is to be ``most`` or less, times that of the case ``of`` where one is named.
+
+    figure  "seconds" of a warm picture; "cold", seconds from the start of the process to its first picture, all steps;
+            "peak", GB; "latents", their relative distance to the reference's; "encodes", calls of the encoders for
+            another strength of the same picture and prompt
+    result  name of the result file
+    """
+
+    what: str
+    case: str
+    figure: str
+    most: float
+    of: str | None = None
+    result: str = "peers"
+
+
+TARGETS: tuple[Target, ...] = (
+    Target("exact: time", EXACT, "seconds", 0.85, GENAI),
+    Target("exact: time", EXACT, "seconds", 1.02, INTEL),
+    Target("exact: latents' distance to fp32", EXACT, "latents", 1.0, GENAI),
+    Target("exact: encoder calls for a second strength", EXACT, "encodes", 0),
+    Target("exact: memory", EXACT, "peak", 0.7, GENAI),
+    Target("balanced: time", "balanced", "seconds", 0.45, GENAI),
+    Target("fast: time", "fast", "seconds", 0.22, GENAI),
+    Target("tiny: memory, GB", "tiny", "peak", 1.2),
+    Target("streamed: memory, GB", "streamed", "peak", 0.7),
+    Target("rooms: cold start to picture, s", REFERENCE, "cold", 2.0, result="rooms"),
+)

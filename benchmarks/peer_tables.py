@@ -1,0 +1,112 @@
+"""Tables of partway beside its peers: ratios, targets, time over strength, time over size."""
+
+from benchmarks.cases import GENAI, TARGETS, Target
+from benchmarks.figures import FIGURES, Record, bend, by_case, cold, latents, middle, over_strength, peak, seconds
+from benchmarks.markdown import number, table, task
+
+
+def peers(found: list[Record]) -> str:
+    """What a picture takes, ratios to openvino.genai, and time over strength where it was measured."""
+    cases = by_case(found)
+    turns = min(map(len, cases.values()))
+    base = cases.get(GENAI, [])
+    rows = [[case, *_row(runs, base)] for case, runs in cases.items()]
+    names = ["configuration", "picture, s", "ratio", "picture, cold, s", "peak memory, GB", "ratio", "model, GB"]
+    names += ["environment, GB", "energy, J", "PSNR, dB", "SSIM", "latents"]
+    parts = [
+        f"{task(found[0], files=False)} Medians of {turns} processes each. Ratios are to {GENAI}; PSNR, SSIM and the "
+        "relative distance of the latents are to the first row's picture.",
+        table(names, rows),
+    ]
+    if any("layout" in run["picture"] for run in found):
+        parts += ["The rooms probe's reading, beside the first row's: objects' places, and style, light and medium."]
+        parts += [table(["configuration", "overlap of objects", "looks alike"], _read(cases))]
+    strengths = sorted({one["strength"] for run in found for one in run.get("again", [])})
+    if strengths:
+        parts += [
+            "Seconds of one more picture from the same source and prompt at another strength, and how far they are "
+            "from a straight line over UNet calls, as a share of the longest.",
+            table(["configuration", *(f"{strength:g}" for strength in strengths), "off the line"], _times(cases)),
+            "![Seconds a picture over strength](results/strength.png)",
+        ]
+    if any("psnr" in run["picture"] for run in found):
+        parts += ["![Nearness to the exact picture against time](results/quality.png)"]
+    return "\n\n".join(parts)
+
+
+def targets(newest: dict[str, list[Record]]) -> str:
+    """Each target beside what was measured; targets of a session that is not there are left out."""
+    rows = [_target(target, by_case(newest[target.result])) for target in TARGETS if newest.get(target.result)]
+    return table(["target", "configuration", "at most", "times that of", "measured", "met"], rows) if rows else ""
+
+
+def sizes(found: list[Record]) -> str:
+    """Time and memory over the picture's size, per megapixel."""
+    rows = []
+    for case, runs in by_case(found).items():
+        areas = sorted({(run["settings"]["width"], run["settings"]["height"]) for run in runs})
+        per: list[float] = []
+        for width, height in areas:
+            here = [run for run in runs if (run["settings"]["width"], run["settings"]["height"]) == (width, height)]
+            total = seconds(here) or 0.0
+            per.append(total / (width * height / 1e6))
+            figures = [number(total), number(per[-1]), number(per[-1] / per[0]), number(peak(here))]
+            rows.append([case, f"{width}x{height}", *figures])
+    names = ["configuration", "size", "picture, s", "s a megapixel", "ratio to the smallest", "peak memory, GB"]
+    return f"{task(found[0], size=False)}\n\n{table(names, rows)}"
+
+
+def _row(runs: list[Record], base: list[Record]) -> list[str]:
+    picture = runs[-1]["picture"]
+    psnr = picture.get("psnr", "-")
+    environment = runs[-1].get("environment_bytes")
+    return [
+        f"**{number(seconds(runs))}**",
+        number(_ratio(seconds(runs), seconds(base))),
+        number(middle([cold(run) for run in runs])),
+        number(peak(runs)),
+        number(_ratio(peak(runs), peak(base))),
+        number(runs[-1]["model"]["bytes"] / 1e9),
+        number(None if environment is None else environment / 1e9),
+        number(middle([run["warm"].get("joules") for run in runs]), 0),
+        "equal" if psnr is None else str(psnr),
+        f"{picture['ssim']:.4f}" if "ssim" in picture else "-",
+        number(latents(runs), 5),
+    ]
+
+
+def _read(cases: dict[str, list[Record]]) -> list[list[str]]:
+    names = ("layout", "looks")
+    return [
+        [case, *(number(middle([run["picture"].get(name) for run in runs]), 3) for name in names)]
+        for case, runs in cases.items()
+    ]
+
+
+def _times(cases: dict[str, list[Record]]) -> list[list[str]]:
+    rows = []
+    strengths = sorted({point[0] for runs in cases.values() for point in over_strength(runs)})
+    for case, runs in cases.items():
+        points = over_strength(runs)
+        times = [middle([taken for at, _, taken in points if at == strength]) for strength in strengths]
+        off = bend(points)
+        rows.append([case, *map(number, times), "-" if off is None else f"{100 * off:.1f} %"])
+    return rows
+
+
+def _target(target: Target, cases: dict[str, list[Record]]) -> list[str]:
+    figure = FIGURES[target.figure]
+    value = figure(cases.get(target.case, []))
+    if target.of is not None:
+        value = _ratio(value, figure(cases.get(target.of, [])))
+    if value is None:
+        met = "not measured"
+    elif value <= target.most:
+        met = "yes"
+    else:
+        met = f"no, {100 * (value / target.most - 1):.0f} % above" if target.most else "no"
+    return [target.what, target.case, f"{target.most:g}", target.of or "-", number(value, 3), met]
+
+
+def _ratio(value: float | None, base: float | None) -> float | None:
+    return None if value is None or not base else value / base

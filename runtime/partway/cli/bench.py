@@ -1,0 +1,135 @@
+"""``partway bench``: how long a model's pictures take on this machine, on each engine, device and precision it has."""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from partway import bench
+from partway.catalog import suited
+from partway.cli.arguments import Commands, add_engine, given
+from partway.engines import EngineOptions
+from partway.errors import EngineError, InputError, PartwayError, number
+from partway.hub import locate
+from partway.measuring import Job
+from partway.package import Package, open_package
+from partway.plans import Plan, plan_of
+from partway.settings import MAX_SIZE, Settings
+
+_SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
+_CHOICES = ("engine", "device", "precision")
+_HEAD = ("cold", "warm", "UNet call")
+_WIDTH = 28  # of a configuration's name
+_STAGES = {
+    "text": ("text_encoder", "text_encoder_2"),
+    "encode": ("vae_encoder",),
+    "decode": ("vae_decoder",),
+    "other": ("other",),
+}
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("bench", help="how long a model's pictures take on this machine", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a folder, a Hub id (owner/name), or one of: partway models")
+    what = parser.add_argument_group("what to make")
+    default = Settings()
+    for name, type_, text in (
+        ("strength", float, f"0 to 1 (default {default.strength})"),
+        ("steps", int, f"of the whole schedule (default {default.steps})"),
+        ("guidance_scale", float, f"above 1 doubles the work (default {default.guidance_scale})"),
+        ("sampler", str, "see: partway samplers; the model's own if not given"),
+        ("width", int, "pixels (default: what the model was trained for)"),
+        ("height", int, "pixels (default: what the model was trained for)"),
+    ):
+        flag = "--" + name.replace("_", "-")
+        metavar = "NAME" if type_ is str else "N"
+        what.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    where = parser.add_argument_group("what to run it on: all there is, or only")
+    add_engine(where)
+    where.add_argument("--precision", metavar="NAME", default=argparse.SUPPRESS, help="fp32, bf16 or fp16")
+    where.add_argument("--threads", type=int, metavar="N", help="processor threads (default: the engine's choice)")
+    parser.add_argument("--json", action="store_true", help="print one JSON line a configuration")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line a configuration as it is measured; return 1 if one failed."""
+    package = suited(open_package(locate(options.model)), options.model)
+    settings = package.settings(given(options, _SETTINGS))
+    EngineOptions(threads=options.threads)  # checked here, once
+    plan = plan_of(package, settings, image=True)[0]
+    job = _job(options, package, settings, plan)
+    chosen = _chosen(package, given(options, _CHOICES))
+    if not options.json:
+        print(
+            f"{options.model}: {job.width}x{job.height}, {job.steps} steps of {job.sampler}, strength {job.strength:g} "
+            f"({plan.calls['unet']} UNet calls), guidance {job.guidance_scale:g}; seconds, and GB of memory at most"
+        )
+        names = (*_HEAD, *_STAGES, "memory")
+        print(f"{'':<{_WIDTH}} " + " ".join(f"{name:>9}" for name in names))
+    failed = False
+    for name, load in chosen.items():
+        described = {"configuration": name, "options": load}
+        try:
+            with tempfile.TemporaryDirectory(prefix="partway-bench-") as folder:
+                record = bench.run(Job(**vars(job) | {"options": load}), Path(folder))
+        except PartwayError as problem:
+            failed, record = True, {"failed": str(problem)}
+        line = json.dumps(described | _about(job) | record) if options.json else f"{name:<{_WIDTH}} {_row(record)}"
+        print(line, flush=True)
+    return int(failed)
+
+
+def _job(options: argparse.Namespace, package: Package, settings: Settings, plan: Plan) -> Job:
+    if package.guidance == "instruction":
+        raise InputError("models that follow instructions are not measured; give one that takes a strength")
+    if not plan.calls.get("unet"):
+        raise InputError(f"strength {settings.strength:g} returns the picture as it is; give one above 0 to measure")
+    width, height = (
+        int(number(name, getattr(options, name, own), package.multiple, MAX_SIZE))
+        for name, own in zip(("width", "height"), package.size, strict=True)
+    )
+    return Job(
+        tool="partway",
+        model=str(options.model),
+        width=width,
+        height=height,
+        steps=settings.steps,
+        strength=settings.strength,
+        guidance_scale=settings.guidance_scale,
+        sampler=plan.sampler,
+        threads=options.threads,
+    )
+
+
+def _chosen(package: Package, wanted: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The configurations that fit what was asked for; EngineError if none does."""
+    found = bench.configurations(package)
+    chosen = {
+        name: load
+        for name, load in found.items()
+        if all(load.get(key, "fp32").lower() == value.lower() for key, value in wanted.items())
+    }
+    if not chosen:
+        there = ", ".join(found) or "nothing; install an engine: pip install 'partway[openvino]'"
+        raise EngineError(
+            f"this model cannot run here on {' '.join(wanted.values()) or 'any engine'}; it can on: {there}"
+        )
+    return chosen
+
+
+def _about(job: Job) -> dict[str, Any]:
+    return {key: value for key, value in vars(job).items() if key not in ("tool", "options", "settings", "noise")}
+
+
+def _row(record: dict[str, Any]) -> str:
+    """Seconds of the first picture from the start of its process, of the warm one and of its stages; GB."""
+    if "failed" in record:
+        return f"failed: {record['failed']}"
+    seconds, calls = record["warm"]["seconds"], record["warm"]["calls"]
+    figures = [record["cold_seconds"], seconds["total"], seconds["unet"] / calls["unet"]]
+    figures += [sum(seconds.get(name, 0.0) for name in names) for names in _STAGES.values()]
+    peak = "-" if record["peak_bytes"] is None else f"{record['peak_bytes'] / 1e9:.3f}"
+    return " ".join([*(f"{figure:>9.3f}" for figure in figures), f"{peak:>9}"])
