@@ -18,6 +18,7 @@ from typing import Any
 Config = dict[str, Any]
 
 LENGTH = 77
+TINY_VAE = "tiny_vae"
 _CROSS_DOWN, _CROSS_UP = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 # What Stable Diffusion 1.5 and its tiny copy share, and where they differ: "tiny" is for tests of the harness.
 _SHARED: dict[str, Config] = {
@@ -119,6 +120,7 @@ def build(folder: Path, size: str, seed: int = 0) -> None:
             network.half().save_pretrained(folder / name)
         del network
         gc.collect()
+    _tiny_vae().half().save_pretrained(folder / TINY_VAE)
     _tokenizer(folder / "tokenizer", chosen["text_encoder"]["vocab_size"])
     _json(folder / "scheduler/scheduler_config.json", SCHEDULER)
     _json(folder / "model_index.json", INDEX)  # last: its presence says that the folder is complete
@@ -146,6 +148,13 @@ def _vae(config: Config) -> Any:
     out = vae.decode(torch.randn(1, 4, 8, 8) * gain).sample
     _scale(vae.decoder.conv_out, slice(None), 0.4 / float(out.std()))
     return vae
+
+
+def _tiny_vae() -> Any:
+    """TAESD's shape, which is the default."""
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny().eval()
 
 
 def _text_encoder(config: Config) -> Any:
@@ -196,7 +205,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="sd15")
     parser.add_argument("--source", type=Path, help="a diffusers folder to measure instead")
     parser.add_argument("--to", choices=("onnx", "openvino"), help="also export to it")
-    parser.add_argument("--weights", choices=("fp32", "fp16", "int8"), default="fp32")
+    parser.add_argument("--weights", choices=("fp32", "fp16", "int8", "w8a8"), default="fp32")
     args = parser.parse_args()
     source = source_path(args.work, args.size, args.source)
     if args.source is None and not (source / "model_index.json").exists():
@@ -205,9 +214,11 @@ def main() -> None:
     if package and not (package / "partway.json").exists():
         from partway_export import export
 
+        tiny_vae = source / TINY_VAE
         export(
             source,
             package,
+            tiny_vae=tiny_vae if tiny_vae.exists() else None,
             to=args.to,
             weights=args.weights,
             goldens=False,

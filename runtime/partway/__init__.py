@@ -12,6 +12,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from partway import presets
 from partway.catalog import suited
 from partway.colours import Drift
 from partway.dials import DIALS, matching
@@ -24,6 +25,7 @@ from partway.memory import Memory
 from partway.package import TOKENIZERS, open_package
 from partway.pipeline import Pipeline
 from partway.plans import Plan, make_plan
+from partway.presets import PRESETS
 from partway.results import Result, Run, Step
 from partway.samplers import SAMPLERS
 from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
@@ -32,6 +34,7 @@ from partway.tokens import load_tokenizer
 
 __all__ = [
     "DIALS",
+    "PRESETS",
     "SAMPLERS",
     "SCHEDULES",
     "Drift",
@@ -64,25 +67,32 @@ __version__ = "0.1.0"
 def load(
     model: str | Path | None = None,
     *,
-    engine: str = "auto",
-    device: str = "CPU",
+    preset: str | None = None,
+    engine: str | None = None,
+    device: str | None = None,
     threads: int | None = None,
     precision: str | None = None,
     cache_dir: str | Path | None = None,
-    static: bool = False,
+    static: bool | None = None,
     batch: int | None = None,
+    release: bool | None = None,
     memory_limit: int | str | None = None,
     revision: str | None = None,
 ) -> Pipeline:
     """Open a model: a folder of exported networks, a Hub id (``revision`` pins a version of it), or a catalogue name.
 
     Without one it is "rooms", the small model of living rooms that comes with partway.
-    ``engine`` is "auto", "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first
-    use. Raises `PackageError`, `EngineError` or `InputError`, each saying what to do.
+    ``preset`` is a name in `PRESETS`, for what is not given here or for a run. ``engine`` is "auto" (the default),
+    "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first use. Raises
+    `PackageError`, `EngineError` or `InputError`, each saying what to do.
     """
-    options = EngineOptions(device, threads, precision, cache_dir, static, batch, memory_limit)
-    package = suited(open_package(locate(model, revision=revision)), model)
-    memory = Memory(engine_named(engine, package.networks, device), options)
+    given = {
+        "engine": engine, "device": device, "threads": threads, "precision": precision, "cache_dir": cache_dir,
+        "static": static, "batch": batch, "release": release, "memory_limit": memory_limit,
+    }  # fmt: skip
+    engine, options = presets.options(preset, given)
+    package = presets.under(preset, suited(open_package(locate(model, revision=revision)), model))
+    memory = Memory(engine_named(engine, package.networks, options.device), options)
     tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, memory)
 
@@ -93,19 +103,22 @@ def plan(
     image: bool = True,
     width: int | None = None,
     height: int | None = None,
-    engine: str = "auto",
+    preset: str | None = None,
+    engine: str | None = None,
     options: EngineOptions | None = None,
     **settings: Unpack[Options],
 ) -> Plan:
     """What a run would do on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
 
     ``image`` False plans text-to-image. With a model it says how much memory the run would take, for a picture of
-    this size, by default the model's own, on this engine with these options. Raises as `load` does.
+    this size, by default the model's own, on this engine with these options (or else the preset's). Raises as `load`
+    does.
     """
     if model is None:
         return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
-    own = suited(open_package(locate(model)), model)
-    options = options or EngineOptions()
+    own = presets.under(preset, suited(open_package(locate(model)), model))
+    engine, chosen = presets.options(preset, {"engine": engine})
+    options = options or chosen
     memory = Memory(engine_named(engine, own.networks, options.device), options)
     return memory.plan(own, own.settings(settings), image=image, width=width, height=height)
 

@@ -117,7 +117,7 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
     rates = RATES[engine]
     halved = options.precision in ("bf16", "fp16")
     less = (_STATIC if options.static else 1) * (0.5 if halved else 1)
-    heaped = rates.heaped if options.limit is None else 1.0
+    heaped = 1.0 if options.frugal else rates.heaped
     found = {}
     for name in package.networks:
         whole, mapped, stored = _weights(package, name)

@@ -70,7 +70,7 @@ class Memory:
         smaller. Only the last changes the picture. What the user set stays as it is. Memory of GPUs is not known.
         Raises `InputError` naming the least peak and what would lower it, if nothing fits.
         """
-        own = Fit(None, batch=self.options.batch, vae_tile=settings.vae_tile)
+        own = Fit(None, self.options.release, self.options.batch, settings.vae_tile)
         if self.engine is None or self.options.device.upper() != "CPU":
             return own
         limit = self.options.limit

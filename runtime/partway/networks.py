@@ -129,7 +129,7 @@ class Networks:
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
         says, for all of a run, where the shallow graph will do.
         """
-        reuse = reuse or Reuse(0)
+        reuse = reuse or Reuse()
         network = "unet" if reuse.begin(timestep, len(x)) else SHALLOW
         return self._tiled(
             "unet", x, lambda part: self._predict(network, part, timestep, context, guidance_scale, reuse)

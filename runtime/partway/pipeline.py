@@ -307,7 +307,7 @@ def _denoiser(networks: Networks, context: Context, settings: Settings, shown: A
     """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
     package = networks.package
     prediction, way = PREDICTIONS[package.prediction], GUIDED[package.guidance]
-    reuse = Reuse.of(settings.reuse, package.trained)
+    reuse = Reuse(settings.reuse, len(package.trained.sigmas))
     if shown is not None:
         shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in way.seen(settings)])
 

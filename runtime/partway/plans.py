@@ -219,7 +219,7 @@ def _evaluations(
 ) -> tuple[int, int, int]:
     """Network evaluations, those of several predictions, and shallow ones: the sampler itself, run on one number."""
     count = guided = shallow = 0
-    reuse = Reuse.of(settings.reuse, trained)
+    reuse = Reuse(settings.reuse, len(trained.sigmas))
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         nonlocal count, guided, shallow

@@ -26,19 +26,20 @@ def grid(timestep, rows=2):
     return np.full((rows, 1, 2, 2), timestep, np.float32)
 
 
-def test_features_are_kept_for_the_span_and_no_longer():
-    reuse = Reuse(100)
-    whole = []
-    for timestep in (900, 850, 800, 750, 700, 650):
-        whole.append(reuse.begin(timestep, 2))
-        if whole[-1]:
+def test_features_are_kept_for_a_share_of_the_way_and_no_longer():
+    reuse = Reuse(0.2, 1000)
+    whole = {}
+    for timestep in range(950, 0, -50):
+        whole[timestep] = reuse.begin(timestep, 2)
+        if whole[timestep]:
             reuse.keep(grid(timestep))
-    assert whole == [True, False, False, True, False, False]
+    # a fifth of the way from 1000 is less than one step of 50 above 750, and three of them below 250
+    assert [timestep for timestep in whole if whole[timestep]] == [950, 900, 850, 800, 700, 600, 450, 300, 100]
     assert [Reuse(0).begin(timestep, 2) for timestep in (5, 5)] == [True, True]
 
 
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
-    reuse = Reuse(100)
+    reuse = Reuse(0.5)
     reuse.begin(900, 2)
     reuse.keep(grid(900))
     reuse.begin(850, 2)
@@ -46,7 +47,7 @@ def test_one_whole_evaluation_leaves_its_features_as_they_are():
 
 
 def test_fewer_rows_are_the_last_ones_and_more_need_a_whole_evaluation():
-    reuse = Reuse(1000)
+    reuse = Reuse(1)
     reuse.begin(900, 2)
     reuse.keep(np.concatenate([grid(1, rows=1), grid(2, rows=1)]))
     assert not reuse.begin(850, 1)
@@ -93,7 +94,7 @@ def test_little_reuse_changes_little(split, picture):
 @pytest.mark.parametrize("options", [{}, {"tile": 32, "tile_overlap": 8}, {"guidance_max_sigma": 2.0}], ids=str)
 def test_every_row_and_tile_gets_its_own_features(split_folder, picture, engine, options):
     pytest.importorskip(engine)
-    same = {"strength": 0.8, "steps": 10, "reuse": 0.15} | options
+    same = {"strength": 0.8, "steps": 10, "reuse": 0.3} | options
     pipe = partway.load(split_folder, engine=engine)
     batch = pipe.img2img(picture, "a room", seed=(3, 4), **same)
     assert batch.plan.calls["unet_shallow"] > batch.plan.calls["unet"] / 2

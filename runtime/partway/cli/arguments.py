@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from partway.engines import EngineOptions
 from partway.errors import InputError
 from partway.settings import Settings
 
 Commands = Any  # argparse's type for what add_subparsers returns is private
 
 SETTINGS = tuple(field.name for field in fields(Settings))
-LOAD = ("engine", "device", "threads", "precision", "cache_dir", "static", "batch", "memory_limit", "revision")
+LOAD = (*(field.name for field in fields(EngineOptions)), "preset", "engine", "revision")
 """Names of the arguments of `partway.load`, but the model."""
 
 
@@ -68,7 +69,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         add("colour_match", float, "C", "0 to 1, pulls mean colour and contrast back to the source's")
     add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
-    add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the noise levels, for speed")
+    add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the way so far, for speed")
     add("deadline", _seconds, "T", "seconds, as in 8s: drop steps where they are too slow, and end with what there is")
     add("vae_tile", int, "N", "pixels: the same for the VAE alone; as --tile if not given")
     add("vae", str, "NAME", "own or tiny: a tiny autoencoder in place of the VAE, where the package has one")
@@ -105,6 +106,7 @@ def add_options(group: Any) -> None:
     """Add the fields of `partway.EngineOptions` and --engine to a parser or group."""
     add_engine(group)
     for flag, type_, metavar, text in (
+        ("--preset", str, "NAME", "exact, balanced, fast or tiny, see: partway presets"),
         ("--threads", int, "N", "processor threads (default: the engine's choice)"),
         ("--precision", str, "NAME", "arithmetic: fp32, bf16, fp16, or fastest"),
         ("--cache-dir", str, "FOLDER", "keep compiled networks there, for a quick second start"),
@@ -114,6 +116,8 @@ def add_options(group: Any) -> None:
         group.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text)
     text = "compile for the exact size of the picture (OpenVINO): faster steps, slower start"
     group.add_argument("--static", action="store_true", default=argparse.SUPPRESS, help=text)
+    text = "release networks between stages: less memory, slower runs"
+    group.add_argument("--release", action="store_true", default=argparse.SUPPRESS, help=text)
 
 
 def add_engine(group: Any) -> None:

@@ -1,4 +1,4 @@
-"""``partway samplers``, ``schedules``, ``dials`` and ``models``: the names there are."""
+"""``partway samplers``, ``schedules``, ``dials``, ``presets`` and ``models``: the names there are."""
 
 import argparse
 import inspect
@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
         ("samplers", "the samplers there are", samplers),
         ("schedules", "the schedules of noise levels there are", _described(partway.SCHEDULES)),
         ("dials", "the meanings of strength there are", _described(partway.DIALS)),
+        ("presets", "ways to be fast or small", presets),
         ("models", "well-known models, to export by name", models),
     ):
         parser = commands.add_parser(name, help=help_)
@@ -32,6 +33,14 @@ def samplers(options: argparse.Namespace) -> int:
         random, label = "yes" if method.stochastic else "no", A1111_SAMPLERS.get(name)
         others = ", ".join([*([label] if label else []), *SAMPLER_ALIASES.get(name, ())])
         print(f"{name:<14} {method.order:>5} {method.calls:>5}  {random:<7} {eta:<6} {others}".rstrip())
+    return 0
+
+
+def presets(options: argparse.Namespace) -> int:
+    """Print each preset: what it does, and the options and settings that it stands for."""
+    for name, preset in partway.PRESETS.items():
+        print(f"{name:<10} {preset.what}")
+        print(f"{'':<10} {', '.join(f'{name} {value}' for name, value in (preset.options | preset.settings).items())}")
     return 0
 
 

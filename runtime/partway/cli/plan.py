@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import partway
+from partway import presets
 from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_settings, given
 from partway.errors import InputError
 
@@ -35,11 +36,12 @@ def plan(options: argparse.Namespace) -> int:
     settings = given(options, SETTINGS)
     partway.Settings(**settings)  # before a model is opened
     loaded = given(options, LOAD)
-    engine, on = loaded.pop("engine", "auto"), partway.EngineOptions(**loaded)
+    preset = loaded.pop("preset", None)
+    engine, on = presets.options(preset, loaded)
     if on.limit is not None and options.model is None:
         raise InputError("memory is told for a model; give --model")
-    size = {"width": options.width, "height": options.height}
-    make = partial(partway.plan, options.model, image=not options.txt2img, engine=engine, options=on, **size)
+    where = {"width": options.width, "height": options.height, "preset": preset, "engine": engine, "options": on}
+    make = partial(partway.plan, options.model, image=not options.txt2img, **where)
     if options.match is not None:
         print(_match(options.match, options.model, settings))
     elif options.compare:

@@ -63,6 +63,7 @@ class EngineOptions:
     cache_dir  folder for compiled networks (OpenVINO), so that the second start is quick
     static     compile for the exact sizes of a run (OpenVINO): faster steps, a compilation for each new size
     batch      the largest batch a network is given at once; 1 makes guidance two calls
+    release    whether networks are released between the stages of a run, for less memory and slower runs
     memory_limit  the most memory runs may take, in bytes or as text like "1500MB" (`partway.memory`); None for no limit
     """
 
@@ -72,6 +73,7 @@ class EngineOptions:
     cache_dir: str | Path | None = None
     static: bool = False
     batch: int | None = None
+    release: bool = False
     memory_limit: int | str | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +86,11 @@ class EngineOptions:
         choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
         if self.limit is not None and self.device.upper() != "CPU":
             raise InputError(f"memory_limit is for device CPU; leave it out for {self.device}")
+
+    @property
+    def frugal(self) -> bool:
+        """Whether memory counts more than time."""
+        return self.release or self.limit is not None
 
     @property
     def limit(self) -> int | None:

@@ -43,7 +43,7 @@ class OnnxRuntime:
                 "leave precision out, or use engine 'openvino'"
             )
         onnxruntime.set_default_logger_severity(4)  # what goes wrong is raised; the log would say it a second time
-        if options.limit is not None:
+        if options.frugal:
             heap.map_large()
         self._library = onnxruntime
         self._files = files
