@@ -15,8 +15,11 @@ from partway_export.reference import Reference
 # The least PSNR of an exported network, in dB. fp32 differs by rounding only and measures 130 dB and more.
 # Stored as fp16, networks measure 60 to 84 dB; as int8, 49 to 58 dB with random weights, and less where
 # trained channels have outliers. One line for both: at 35 dB the error of a normal output (its range is about
-# 8 standard deviations) is a seventh of its standard deviation, and nothing healthy comes near it.
-GATES = {"fp32": 70.0, "fp16": 35.0, "int8": 35.0, "w8a8": 25.0}
+# 8 standard deviations) is a seventh of its standard deviation, and nothing healthy comes near it. UNets in w8a8
+# measure 48 and 58 dB trained (the built-in model, ONNX and OpenVINO) and 32 to 37 dB with random weights. 30 dB is
+# where pictures break: the built-in model with every layer in 8 bits has 26 to 29 dB, and its pictures are 17 dB from
+# those of fp32.
+GATES = {"fp32": 70.0, "fp16": 35.0, "int8": 35.0, "w8a8": 30.0}
 
 
 def psnr(reference: NDArray[Any], output: NDArray[Any]) -> float:

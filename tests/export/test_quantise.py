@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import partway
+import toy
 from export_graphs import FILES, RUN, decibels
 from partway import cli
 from partway.errors import InputError
@@ -37,7 +38,9 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module", params=["onnx", "openvino"])
 def made(request, tiny_model, pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("packages") / request.param
-    export(tiny_model("sd1"), folder, to=request.param, weights="w8a8", calibration=pictures)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "SAMPLES", 8)  # quicker; other tests take them all
+        export(tiny_model("sd1"), folder, to=request.param, weights="w8a8", calibration=pictures)
     return folder, request.param
 
 
@@ -131,6 +134,19 @@ def test_samples_cover_the_noise_levels(recorded):
     assert samples[0]["sample"].shape == (2, 4, 32, 32)  # with and without the prompt, at the model's own size
     spreads = [float(sample["sample"].std()) for sample in samples]
     assert min(spreads) > 0.3  # latents, not zeros
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "extra"),
+    [({"instruct": True}, (3, 8), set()), ({"guidance_width": 8}, (1, 4), {"timestep_cond"})],
+)
+def test_models_that_take_more_are_recorded_at_their_task(tmp_path, monkeypatch, kind, rows, extra):
+    monkeypatch.setattr(calibrate, "STRENGTHS", (0.5, 1.0))
+    folder = toy.build(tmp_path / "toy", **kind)
+    samples, facts = calibrate.calibrate(folder, "toy", calibrate.material(None))
+    assert facts["calls"] >= facts["samples"] == len(samples) == calibrate.SAMPLES
+    assert samples[0]["sample"].shape[:2] == rows
+    assert set(samples[0]) == {"sample", "timestep", "encoder_hidden_states", *extra}
 
 
 def test_the_same_samples_give_the_same_file(recorded, tmp_path):

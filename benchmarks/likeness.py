@@ -1,0 +1,88 @@
+"""How near the pictures of a package with fewer bits are to those of float32: PSNR and SSIM.
+
+    python -m benchmarks.likeness FP32 OTHER [OTHER ...]
+
+Both are packages of the built-in model, exported with different ``--weights``; rooms that it never saw are restyled
+by both with the same prompts and seeds. One line for each package and engine goes to ``results/likeness.jsonl``.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import partway
+from benchmarks import records
+from partway_rooms import room
+
+FILE = records.RESULTS / "likeness.jsonl"
+STRENGTHS = (0.3, 0.45, 0.8)
+ROOMS = 6
+PROMPTS = (
+    "cozy scandinavian interior, warm light",
+    "a dark industrial loft at night",
+    "a bright watercolour of a room",
+)
+
+Array = NDArray[np.float64]
+
+
+def psnr(one: Array, other: Array) -> float:
+    """In dB, of arrays of 8-bit values."""
+    return float(10 * np.log10(255**2 / max(np.mean((one - other) ** 2), 1e-12)))
+
+
+def ssim(one: Array, other: Array) -> float:
+    """Structural similarity (Wang et al. 2004) of two (H, W) arrays of 8-bit values; 1 for the same."""
+
+    def blurred(array: Array) -> Array:
+        taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+        taps /= taps.sum()
+        for axis in (0, 1):
+            array = np.lib.stride_tricks.sliding_window_view(array, 11, axis) @ taps
+        return array
+
+    mean, mean2 = blurred(one), blurred(other)
+    spread = blurred(one * one) - mean**2, blurred(other * other) - mean2**2
+    common = blurred(one * other) - mean * mean2
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean * mean2 + c1) * (2 * common + c2) / ((mean**2 + mean2**2 + c1) * (sum(spread) + c2))
+    return float(likeness.mean())
+
+
+def pictures(package: Path, engine: str) -> Iterator[Image.Image]:
+    """The rooms as the package restyles them, strength by strength."""
+    pipe = partway.load(package, engine=engine)
+    for strength in STRENGTHS:
+        for number in range(ROOMS):
+            prompt = PROMPTS[number % len(PROMPTS)]
+            yield pipe.img2img(room(number).picture, prompt, strength=strength, seed=number).image
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("fp32", type=Path, help="the package to compare with")
+    parser.add_argument("others", type=Path, nargs="+", help="packages of the same model")
+    args = parser.parse_args()
+    session = records.session("likeness")
+    expected = list(pictures(args.fp32, "auto"))
+    for package in args.others:
+        manifest = partway.load(package).package.manifest
+        for engine in ("onnxruntime", "openvino") if manifest["format"] == "onnx" else ("openvino",):
+            pairs = list(zip(expected, pictures(package, engine), strict=True))
+            each = [psnr(*(np.asarray(picture, np.float64) for picture in pair)) for pair in pairs]
+            alike = [ssim(*(np.asarray(picture.convert("L"), np.float64) for picture in pair)) for pair in pairs]
+            row = {"format": manifest["format"], "weights": manifest["weights"], "engine": engine, "rooms": ROOMS}
+            for name, values in (("psnr", each), ("ssim", alike)):
+                table = np.reshape(values, (len(STRENGTHS), ROOMS))
+                for what, figures in (("mean", table.mean(axis=1)), ("least", table.min(axis=1))):
+                    row[f"{name}_{what}"] = dict(zip(map(str, STRENGTHS), figures.round(3).tolist(), strict=True))
+            records.append(FILE, session | row)
+            print(row)
+
+
+if __name__ == "__main__":
+    main()
