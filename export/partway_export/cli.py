@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--calibration", metavar="DIR", help=text)
     text = "a folder or Hub id of an AutoencoderTiny (TAESD) to put beside the VAE, for --vae tiny"
     it.add_argument("--tiny-vae", metavar="SOURCE", help=text)
+    text = "also cut the UNet into N segments, for machines that cannot hold it (--stream)"
+    it.add_argument("--segments", type=int, metavar="N", help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
     it.add_argument("--no-goldens", action="store_true", help="leave out what `partway doctor` compares with")
     return it
@@ -50,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         goldens=not options.no_goldens,
         calibration=options.calibration,
         tiny_vae=options.tiny_vae,
+        segments=options.segments,
         say=say,
     )
     say(f"wrote {out}")

@@ -42,14 +42,15 @@ def _split_onnx(path: Path, shallow: Path, layers: int) -> bool:
     for node in model.graph.node:
         for names in (node.input, node.output):
             names[:] = [DEEP if name == features else name for name in names]
-    (given,) = (value for value in model.graph.value_info if value.name == features)
-    given.name = DEEP
+    write(model, path, apart=True)
+    # Without the weights' values: what is left of them in a graph still says where they are.
+    model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False))
+    (given,) = (value for value in model.graph.value_info if value.name == DEEP)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     given.type.tensor_type.shape.dim[0].CopyFrom(batch)
     model.graph.output.append(given)
-    write(model, path, apart=True)
-    # Without the weights' values: what is left of them in the new graph still says where they are.
-    onnx.save(_above(onnx.load(path, load_external_data=False), given), shallow)
+    onnx.save(model, path)
+    onnx.save(_above(model, given), shallow)
     return True
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import InputError, choose
-from partway.package import SHALLOW
+from partway.package import MAX_SEGMENTS, SHALLOW
 from partway_export.calibrate import calibrate, material
 from partway_export.compress import compress_onnx, compress_openvino
 from partway_export.families import FORMATS, W8A8, WEIGHTS
@@ -21,6 +21,7 @@ from partway_export.package import copy_settings, latent_channels, write_goldens
 from partway_export.quantise import quantise_onnx, quantise_openvino
 from partway_export.quiet import quiet
 from partway_export.reference import references
+from partway_export.segments import cut
 from partway_export.split import split
 from partway_export.tiny_vae import load_tiny, trace_tiny
 from partway_export.trace import trace
@@ -37,6 +38,7 @@ def export(
     goldens: bool = True,
     calibration: str | os.PathLike[str] | None = None,
     tiny_vae: str | os.PathLike[str] | None = None,
+    segments: int | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Export the model ``source`` (diffusers folder or Hub id) to the folder ``out``; return partway.json.
@@ -44,8 +46,9 @@ def export(
     to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8" or "w8a8"; revision: of a Hub id; goldens: keep
     torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the ranges of
     activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers' AutoencoderTiny, to be
-    put beside the VAE; say: is told of each stage. Every network is compared with
-    torch; when one fails its gate, or anything else goes wrong, nothing is left at ``out``.
+    put beside the VAE; segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
+    Every network is compared with torch; when one fails its gate, or anything else goes wrong, nothing is left at
+    ``out``.
 
     Raises InputError for arguments that cannot be used, PackageError for a model that cannot be exported,
     EngineError when a library is missing, NetworkError when a network differs too much from torch.
@@ -54,6 +57,10 @@ def export(
     choose("weights", weights, WEIGHTS)
     if calibration is not None and weights != W8A8:
         raise InputError(f"only weights {W8A8!r} are calibrated; leave calibration out, or ask for those")
+    if segments is not None and (to != "onnx" or not 2 <= segments <= MAX_SEGMENTS):
+        raise InputError(f"segments must be between 2 and {MAX_SEGMENTS}, of format onnx, not {segments} of {to}")
+    if segments is not None and weights == W8A8:
+        raise InputError(f"weights {W8A8!r} are not cut into segments; choose int8, or leave segments out")
     given = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
     with new_folder(Path(out)) as folder, one_line_errors():
         say(f"fetch {source}")
@@ -92,6 +99,9 @@ def export(
                 truth[SHALLOW] = with_features(truth[name], path, to)
                 check(SHALLOW, shallow, gate)
             check(name, path, gate)
+            if name == "unet" and segments is not None:
+                say(f"{name}: cut into {segments} segments")
+                cut(path, segments)
         if tiny is not None:
             say("tiny VAE: trace")
             with quiet():

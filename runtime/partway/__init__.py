@@ -17,6 +17,7 @@ from partway.catalog import suited
 from partway.colours import Drift
 from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, engine_named, open_engine
+from partway.engines.streamed import Streamed
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
 from partway.latents import Latents
@@ -75,6 +76,7 @@ def load(
     cache_dir: str | Path | None = None,
     static: bool | None = None,
     batch: int | None = None,
+    stream: bool | None = None,
     release: bool | None = None,
     memory_limit: int | str | None = None,
     revision: str | None = None,
@@ -88,13 +90,17 @@ def load(
     """
     given = {
         "engine": engine, "device": device, "threads": threads, "precision": precision, "cache_dir": cache_dir,
-        "static": static, "batch": batch, "release": release, "memory_limit": memory_limit,
+        "static": static, "batch": batch, "stream": stream,
+        "release": release, "memory_limit": memory_limit,
     }  # fmt: skip
     engine, options = presets.options(preset, given)
     package = presets.under(preset, suited(open_package(locate(model, revision=revision)), model))
     memory = Memory(engine_named(engine, package.networks, options.device), options)
     tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, memory)
+    opened = open_engine(engine, package.networks, options)
+    if options.stream:
+        opened = Streamed(opened, package.segments)
+    return Pipeline(package, opened, tokenizers, memory)
 
 
 def plan(

@@ -13,6 +13,7 @@ _EXPORTED = (
     "openvino_model.*",
     "weights.pb",
     "shallow.*",
+    "segment_*",
 )  # the last holds large ONNX weights
 PATTERNS = [
     "model_index.json",

@@ -23,12 +23,16 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 """The folder of the tokenizer that each text encoder has."""
 
 NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
+MAX_SEGMENTS = 64
 _FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
 SHALLOW = "unet_shallow"
 """The UNet's outermost layers, where the export split them off (`partway.reuse`); its file lies beside the UNet's."""
 
 SHALLOW_FILES = {"onnx": "shallow.onnx", "openvino": "shallow.xml"}
+
+SEGMENT = "segment_{}.onnx"
+"""Files of the UNet cut into parts that run in turn (`partway.engines.streamed`), beside its whole one."""
 
 DEEP = "deep_features"
 """What the whole UNet of such a package also gives, and the shallow one takes."""
@@ -93,6 +97,11 @@ class Package:
         """The settings of a run: what is given, else what suits the model, else the defaults of `Settings`."""
         chosen: dict[str, Any] = {**self.defaults, **given}
         return Settings(**chosen)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The networks that the UNet is cut into, first one first; none where the export did not cut it."""
+        return tuple(name for name in self.networks if name.startswith("unet_segment_"))
 
     @property
     def text_encoders(self) -> tuple[str, ...]:
@@ -201,6 +210,7 @@ def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
                 if not part.is_file() or part.stat().st_size == 0:
                     raise PackageError(f"{part} is missing or empty; export or download the model again")
         further = {SHALLOW: root / "unet" / SHALLOW_FILES[format_]}
+        further |= {f"unet_segment_{index}": root / "unet" / SEGMENT.format(index) for index in range(MAX_SEGMENTS)}
         further |= {network: root / network / name for network in VAES["tiny"]}
         return format_, files | {network: file for network, file in further.items() if file.is_file()}
     raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")

@@ -116,6 +116,8 @@ def add_options(group: Any) -> None:
         group.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text)
     text = "compile for the exact size of the picture (OpenVINO): faster steps, slower start"
     group.add_argument("--static", action="store_true", default=argparse.SUPPRESS, help=text)
+    text = "run the UNet in segments (partway export --segments): the least memory, much slower"
+    group.add_argument("--stream", action="store_true", default=argparse.SUPPRESS, help=text)
     text = "release networks between stages: less memory, slower runs"
     group.add_argument("--release", action="store_true", default=argparse.SUPPRESS, help=text)
 

@@ -63,6 +63,7 @@ class EngineOptions:
     cache_dir  folder for compiled networks (OpenVINO), so that the second start is quick
     static     compile for the exact sizes of a run (OpenVINO): faster steps, a compilation for each new size
     batch      the largest batch a network is given at once; 1 makes guidance two calls
+    stream     whether the UNet runs in segments, each loaded and released at every call (packages cut at export)
     release    whether networks are released between the stages of a run, for less memory and slower runs
     memory_limit  the most memory runs may take, in bytes or as text like "1500MB" (`partway.memory`); None for no limit
     """
@@ -73,6 +74,7 @@ class EngineOptions:
     cache_dir: str | Path | None = None
     static: bool = False
     batch: int | None = None
+    stream: bool = False
     release: bool = False
     memory_limit: int | str | None = None
 
@@ -90,7 +92,7 @@ class EngineOptions:
     @property
     def frugal(self) -> bool:
         """Whether memory counts more than time."""
-        return self.release or self.limit is not None
+        return self.release or self.stream or self.limit is not None
 
     @property
     def limit(self) -> int | None:

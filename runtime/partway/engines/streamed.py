@@ -1,0 +1,67 @@
+"""An engine that runs the UNet segment by segment, with one of them loaded at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from partway.engines import Engine, Port, Signature
+from partway.errors import InputError
+from partway.package import DEEP
+
+UNET = "unet"
+
+
+class Streamed:
+    """Wraps an engine: its network "unet" is made of ``segments``, which read by name what earlier ones gave.
+
+    Every call loads each of them and releases it again, which takes about as long as reading its weights. Raises
+    `InputError` where there are none.
+    """
+
+    def __init__(self, engine: Engine, segments: Sequence[str]) -> None:
+        if not segments:
+            raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
+        self._engine = engine
+        self._segments = tuple(segments)
+        self._signatures: dict[str, Signature] = {}
+        self.batch = engine.batch
+
+    def signature(self, network: str) -> Signature:
+        """What the network takes and gives; the UNet's is found by loading its segments once."""
+        if network != UNET:
+            return self._engine.signature(network)
+        inputs: dict[str, Port] = {}
+        made: dict[str, Port] = {}
+        used: set[str] = set()
+        for segment in self._segments:
+            taken, given = self._segment(segment)
+            inputs |= {name: port for name, port in taken.items() if name not in made}
+            used |= taken.keys()
+            made |= given
+        # The last made comes first, as in the whole graph; deep features are read by segments and wanted outside too.
+        return Signature(inputs, {name: made[name] for name in reversed(made) if name not in used or name == DEEP})
+
+    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network once, the UNet one segment after the other; raises `NetworkError` if it fails."""
+        if network != UNET:
+            return self._engine.run(network, inputs)
+        known, wanted = dict(inputs), self.signature(UNET).outputs
+        for index, segment in enumerate(self._segments):
+            taken, _ = self._segment(segment)
+            made = self._engine.run(segment, {name: known[name] for name in taken})
+            self._engine.release(segment)
+            later = {name for one in self._segments[index + 1 :] for name in self._segment(one).inputs}
+            known = {name: array for name, array in known.items() if name in later or name in wanted} | made
+        return {name: known[name] for name in wanted}
+
+    def release(self, network: str) -> None:
+        """Forget a network to free its memory."""
+        if network != UNET:
+            self._engine.release(network)
+
+    def _segment(self, name: str) -> Signature:
+        if name not in self._signatures:
+            self._signatures[name] = self._engine.signature(name)
+            self._engine.release(name)
+        return self._signatures[name]
