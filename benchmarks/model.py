@@ -218,6 +218,7 @@ def main() -> None:
         export(
             source,
             package,
+            split=True,
             tiny_vae=tiny_vae if tiny_vae.exists() else None,
             to=args.to,
             weights=args.weights,

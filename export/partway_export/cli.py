@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--calibration", metavar="DIR", help=text)
     text = "a folder or Hub id of an AutoencoderTiny (TAESD) to put beside the VAE, for --vae tiny"
     it.add_argument("--tiny-vae", metavar="SOURCE", help=text)
+    text = "also split off the UNet's outermost layers, for --reuse and the presets balanced and fast"
+    it.add_argument("--split", action="store_true", help=text)
     text = "also cut the UNet into N segments, for machines that cannot hold it (--stream)"
     it.add_argument("--segments", type=int, metavar="N", help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
@@ -52,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         goldens=not options.no_goldens,
         calibration=options.calibration,
         tiny_vae=options.tiny_vae,
+        split=options.split,
         segments=options.segments,
         say=say,
     )

@@ -20,12 +20,12 @@ LAYERS = 2
 _JOIN = re.compile(r"up_blocks\.\d+/(aten::cat/)?Concat(_\d+)?$")
 
 
-def split(path: Path, to: str, layers: int = LAYERS) -> Path | None:
+def split_off(path: Path, to: str, layers: int = LAYERS) -> Path | None:
     """Give the UNet's graph at ``path`` the output `DEEP`, and write the shallow graph beside it; return its path.
 
     ``to``: "onnx" or "openvino". The weights of an ONNX graph move to a file of their own, which both graphs read; an
     OpenVINO graph has its own, so the shallow layers' are there twice. None, and nothing is changed, for a UNet that
-    has no more than ``layers`` on its way up.
+    has no more than ``layers`` on its way up. Other tools may not expect the second output.
     """
     shallow = path.with_name(SHALLOW_FILES[to])
     return shallow if (_split_onnx if to == "onnx" else _split_openvino)(path, shallow, layers) else None

@@ -22,7 +22,7 @@ from partway_export.quantise import quantise_onnx, quantise_openvino
 from partway_export.quiet import quiet
 from partway_export.reference import references
 from partway_export.segments import cut
-from partway_export.split import split
+from partway_export.split import split_off
 from partway_export.tiny_vae import load_tiny, trace_tiny
 from partway_export.trace import trace
 from partway_export.verify import GATES, verify, with_features
@@ -38,6 +38,7 @@ def export(
     goldens: bool = True,
     calibration: str | os.PathLike[str] | None = None,
     tiny_vae: str | os.PathLike[str] | None = None,
+    split: bool = False,
     segments: int | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
@@ -46,7 +47,8 @@ def export(
     to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8" or "w8a8"; revision: of a Hub id; goldens: keep
     torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the ranges of
     activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers' AutoencoderTiny, to be
-    put beside the VAE; segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
+    put beside the VAE; split: whether the UNet's outermost layers become a graph of their own too (`partway.reuse`);
+    segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
     Every network is compared with torch; when one fails its gate, or anything else goes wrong, nothing is left at
     ``out``.
 
@@ -95,7 +97,7 @@ def export(
                 with quiet():
                     samples, calibrated = calibrate(folder, found.name, given)
                     (quantise_onnx if to == "onnx" else quantise_openvino)(path, samples)
-            if name == "unet" and (shallow := split(path, to)):
+            if name == "unet" and split and (shallow := split_off(path, to)):
                 truth[SHALLOW] = with_features(truth[name], path, to)
                 check(SHALLOW, shallow, gate)
             check(name, path, gate)

@@ -16,7 +16,7 @@ from partway_export import export
 def cut(request, tiny_model, tmp_path_factory):
     kind, weights = request.param
     folder = tmp_path_factory.mktemp(kind) / "out"
-    export(tiny_model(kind), folder, to="onnx", weights=weights, segments=4)
+    export(tiny_model(kind), folder, to="onnx", weights=weights, split=True, segments=4)
     return folder
 
 

@@ -1,5 +1,8 @@
 """The shallow graph computes what torch's UNet computes when its deep features are held at an earlier call's."""
 
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 import onnx
 import pytest
@@ -9,9 +12,43 @@ from diffusers import UNet2DConditionModel
 from export_graphs import FILES, NEEDED, RUN, decibels, unet_inputs
 from partway.package import DEEP, SHALLOW_FILES, open_package
 from partway_export import export
-from partway_export.split import LAYERS, split
+from partway_export.split import LAYERS, split_off
 
-ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-fp16", "openvino-int8"]
+# Kinds of model by format and weights.
+EXPORTS = {
+    "onnx-fp32": "sd1",
+    "onnx-fp16": "sd2",
+    "onnx-int8": "sd1",
+    "openvino-fp32": "sd1",
+    "openvino-fp16": "sd2-v",
+    "openvino-int8": "sd1",
+}
+
+
+class Exported(NamedTuple):
+    """A package, and the diffusers folder that it came from."""
+
+    folder: Path
+    source: Path
+    to: str
+    weights: str
+
+
+@pytest.fixture(scope="module")
+def divided(tiny_model, tmp_path_factory):
+    """As `package`, with the UNet's outermost layers split off."""
+    root = tmp_path_factory.mktemp("divided")
+    made = {}
+
+    def get(name):
+        if name not in made:
+            to, weights = name.split("-")
+            source = tiny_model(EXPORTS[name])
+            export(source, root / name, to=to, weights=weights, split=True)
+            made[name] = Exported(root / name, source, to, weights)
+        return made[name]
+
+    return get
 
 
 def run(made, files, inputs):
@@ -35,10 +72,10 @@ def holding(unet, features=None):
     return resnets[-LAYERS].register_forward_pre_hook(hook), seen
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", EXPORTS)
 @pytest.mark.parametrize(("batch", "height", "width"), [(2, 8, 24), (1, 13, 10)])
-def test_deep_features_and_what_is_made_of_them_are_torchs(package, name, batch, height, width):
-    made = package(name)
+def test_deep_features_and_what_is_made_of_them_are_torchs(divided, name, batch, height, width):
+    made = divided(name)
     unet = UNet2DConditionModel.from_pretrained(made.source / "unet")
     earlier = unet_inputs(made, batch, height, width, 500.25)
     later = unet_inputs(made, batch, height, width, 400.5)
@@ -59,8 +96,8 @@ def test_deep_features_and_what_is_made_of_them_are_torchs(package, name, batch,
 
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "onnx-fp16", "onnx-int8"])
-def test_both_onnx_graphs_read_the_same_weights(package, name):
-    folder = package(name).folder / "unet"
+def test_both_onnx_graphs_read_the_same_weights(divided, name):
+    folder = divided(name).folder / "unet"
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.onnx", "model.onnx_data", "shallow.onnx"}
     shallow, whole = (onnx.load(folder / file, load_external_data=False) for file in ("shallow.onnx", "model.onnx"))
     places = {tensor.name: str(tensor.external_data) for tensor in whole.graph.initializer if tensor.external_data}
@@ -73,7 +110,7 @@ def test_both_onnx_graphs_read_the_same_weights(package, name):
 
 @pytest.mark.parametrize(("kind", "to"), [("sdxl", "onnx"), ("sd1-instruct", "openvino"), ("lcm", "onnx")])
 def test_other_families_are_split_and_say_how_near_to_torch(tiny_model, tmp_path, kind, to):
-    manifest = export(tiny_model(kind), tmp_path / "out", to=to, weights="fp32")
+    manifest = export(tiny_model(kind), tmp_path / "out", to=to, weights="fp32", split=True)
     assert manifest["verification"]["unet_shallow"]["psnr"] > 100
     assert manifest["goldens"]["unet_shallow"] == "goldens/unet_shallow.npz"
     assert "unet_shallow" in open_package(tmp_path / "out").networks
@@ -84,5 +121,5 @@ def test_a_unet_with_too_few_layers_is_left_whole(package, tmp_path, name):
     made = package(name)
     source = made.folder / "vae_encoder" / FILES[made.to]  # it joins nothing
     before = {path.name: path.read_bytes() for path in source.parent.iterdir()}
-    assert split(source, made.to) is None
+    assert split_off(source, made.to) is None
     assert {path.name: path.read_bytes() for path in source.parent.iterdir()} == before
