@@ -202,9 +202,7 @@ def plan_of(package: Package, settings: Settings, *, image: bool, mask: bool = F
     if VAES[settings.vae][0] not in package.networks:
         raise InputError(f"this model has no {settings.vae} VAE; export it with one, or leave vae out")
     if settings.reuse and SHALLOW not in package.networks:
-        raise InputError(
-            "this model has no shallow graph for reuse; export it with --split, or leave reuse out"
-        )
+        raise InputError("this model has no shallow graph for reuse; export it with --split, or leave reuse out")
     asked = GUIDED[package.guidance].texts(settings)
     texts = dict.fromkeys(package.text_encoders, len(asked) - (False in asked and unprompted(package, settings)))
     own = (package.trained, package.sampler, package.schedule)
