@@ -39,7 +39,8 @@ def test_it_makes_a_picture_of_the_same_size_and_runs_as_planned(pix, picture):
     assert plan.calls == {"text_encoder": 2, "vae_encoder": 1, "unet": 6, "vae_decoder": 1}
     assert plan.noise_share == 1 and plan.reads_image and plan.strength == 1
     assert "6 of them guidance triples" in str(plan)
-    assert pix.plan(steps=6, sampler="ddim") == plan
+    width, height = picture.size
+    assert pix.plan(steps=6, seed=[1, 2], sampler="ddim", width=width, height=height) == plan
 
 
 def test_strength_has_no_part_in_it(pix, picture):
