@@ -29,7 +29,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "diffusers_torch": _TORCH,
     "stable_diffusion_cpp": ("stable-diffusion-cpp-python==0.4.7", "pillow==13.0.0"),
 }
-# openvino.genai reads a tokenizer as a network, and gives the UNet whole timesteps where ours takes fractions too.
+# openvino.genai reads a tokenizer as a network, gives the UNet whole timesteps where ours takes fractions too, and wants
+# one output of it.
 _CONVERT = """
 import sys, openvino
 from openvino.preprocess import PrePostProcessor
@@ -38,7 +39,8 @@ from transformers import CLIPTokenizerFast
 package, folder = sys.argv[1:]
 tokenizer = convert_tokenizer(CLIPTokenizerFast.from_pretrained(f"{package}/tokenizer"))
 openvino.save_model(tokenizer, f"{folder}/tokenizer/openvino_tokenizer.xml")
-unet = PrePostProcessor(openvino.Core().read_model(f"{package}/unet/openvino_model.xml"))
+whole = openvino.Core().read_model(f"{package}/unet/openvino_model.xml")
+unet = PrePostProcessor(openvino.Model([whole.output(0).get_node()], whole.get_parameters(), "unet"))
 unet.input("timestep").tensor().set_element_type(openvino.Type.i64)
 openvino.save_model(unet.build(), f"{folder}/unet/openvino_model.xml", compress_to_fp16=False)
 """
