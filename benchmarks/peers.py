@@ -29,8 +29,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "diffusers_torch": _TORCH,
     "stable_diffusion_cpp": ("stable-diffusion-cpp-python==0.4.7", "pillow==13.0.0"),
 }
-# openvino.genai reads a tokenizer as a network, gives the UNet whole timesteps where ours takes fractions too, and wants
-# one output of it.
+# openvino.genai reads a tokenizer as a network, gives the UNet whole timesteps where ours takes fractions too, and
+# wants one output of it.
 _CONVERT = """
 import sys, openvino
 from openvino.preprocess import PrePostProcessor
