@@ -25,7 +25,7 @@ class Preset(NamedTuple):
 
 _REUSED = {"reuse": 0.2}
 _TINY = {"vae": "tiny"}
-_SMALL = {"release": True, "batch": 1}
+_SMALL = {"precision": "fastest", "release": True, "batch": 1}
 _QUICK = {"engine": "openvino", "precision": "fastest", "static": True}
 
 PRESETS = {

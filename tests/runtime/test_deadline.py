@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import partway
-from partway import deadline
+from partway import cli, deadline
 from partway.deadline import Ration
 from partway.levels import NoiseLevel
 
@@ -116,6 +116,16 @@ def test_a_deadline_that_is_never_near_changes_no_byte(pipe, picture):
 def test_what_cannot_be(settings, words):
     with pytest.raises(partway.InputError, match=words):
         partway.Settings(**settings)
+
+
+def test_the_command_line_takes_seconds(toy_folder, tmp_path, picture, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    picture.save("in.png")
+    start = ["img2img", "in.png", "a room", "-m", str(toy_folder), "-o", "out.png", "--deadline"]
+    assert cli.main([*start, "soon"]) == 2
+    assert "seconds are needed, like 8 or 8s, not 'soon'" in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()
+    assert cli.main([*start, "60s"]) == 0 and (tmp_path / "out.png").exists()
 
 
 def test_a_run_that_is_handed_over_does_not_stop(pipe, picture):

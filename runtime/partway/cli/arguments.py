@@ -82,7 +82,11 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
 
 
 def _seconds(text: str) -> float:
-    return float(text.lower().removesuffix("s"))
+    """A number of seconds, with or without an s."""
+    try:
+        return float(text.lower().removesuffix("s"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"seconds are needed, like 8 or 8s, not {text!r}") from None
 
 
 def _pair(text: str) -> list[int]:
