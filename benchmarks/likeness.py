@@ -16,6 +16,7 @@ from PIL import Image
 
 import partway
 from benchmarks import records
+from benchmarks.quality import ssim
 from partway_rooms import room
 
 FILE = records.RESULTS / "likeness.jsonl"
@@ -33,24 +34,6 @@ Array = NDArray[np.float64]
 def psnr(one: Array, other: Array) -> float:
     """In dB, of arrays of 8-bit values."""
     return float(10 * np.log10(255**2 / max(np.mean((one - other) ** 2), 1e-12)))
-
-
-def ssim(one: Array, other: Array) -> float:
-    """Structural similarity (Wang et al. 2004) of two (H, W) arrays of 8-bit values; 1 for the same."""
-
-    def blurred(array: Array) -> Array:
-        taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-        taps /= taps.sum()
-        for axis in (0, 1):
-            array = np.lib.stride_tricks.sliding_window_view(array, 11, axis) @ taps
-        return array
-
-    mean, mean2 = blurred(one), blurred(other)
-    spread = blurred(one * one) - mean**2, blurred(other * other) - mean2**2
-    common = blurred(one * other) - mean * mean2
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    likeness = (2 * mean * mean2 + c1) * (2 * common + c2) / ((mean**2 + mean2**2 + c1) * (sum(spread) + c2))
-    return float(likeness.mean())
 
 
 def pictures(package: Path, engine: str) -> Iterator[Image.Image]:
@@ -74,7 +57,7 @@ def main() -> None:
         for engine in ("onnxruntime", "openvino") if manifest["format"] == "onnx" else ("openvino",):
             pairs = list(zip(expected, pictures(package, engine), strict=True))
             each = [psnr(*(np.asarray(picture, np.float64) for picture in pair)) for pair in pairs]
-            alike = [ssim(*(np.asarray(picture.convert("L"), np.float64) for picture in pair)) for pair in pairs]
+            alike = [ssim(*(np.asarray(picture.convert("L"))[..., None] for picture in pair)) for pair in pairs]
             row = {"format": manifest["format"], "weights": manifest["weights"], "engine": engine, "rooms": ROOMS}
             for name, values in (("psnr", each), ("ssim", alike)):
                 table = np.reshape(values, (len(STRENGTHS), ROOMS))

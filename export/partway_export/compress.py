@@ -87,9 +87,15 @@ def compress_openvino(path: Path, weights: str) -> None:
     _keep_small(compressed, model)
     openvino.save_model(compressed, new, compress_to_fp16=False)
     del model, compressed
+    replace_openvino(path, new)
+    for suffix in (".xml", ".bin"):
+        halved.with_suffix(suffix).unlink()
+
+
+def replace_openvino(path: Path, new: Path) -> None:
+    """Put the OpenVINO model at ``new`` in the place of the one at ``path``, which nothing may have mapped any more."""
     for suffix in (".xml", ".bin"):
         os.replace(new.with_suffix(suffix), path.with_suffix(suffix))
-        halved.with_suffix(suffix).unlink()
 
 
 def _keep_small(model: Any, original: Any) -> None:

@@ -3,13 +3,12 @@
 Ranges of activations come from what `partway_export.calibrate` recorded. Some layers stay in float; see `in_float`.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from partway_export.calibrate import Arrays
-from partway_export.compress import compress_onnx, compress_openvino
+from partway_export.compress import compress_onnx, compress_openvino, replace_openvino
 from partway_export.onnx_file import read, write
 
 # Of the names that torch gives layers, in either format: "/up_blocks.2/resnets.1/conv1/Conv" in ONNX,
@@ -98,6 +97,5 @@ def quantise_openvino(path: Path, samples: Sequence[Arrays]) -> None:
     new = path.with_name("new.xml")
     openvino.save_model(quantised, new, compress_to_fp16=False)
     del model, quantised
-    for suffix in (".xml", ".bin"):
-        os.replace(new.with_suffix(suffix), path.with_suffix(suffix))
+    replace_openvino(path, new)
     compress_openvino(path, "fp16")

@@ -31,7 +31,7 @@ def cut(path: Path, count: int) -> list[Path]:
     graph = model.graph
     fixed = _fixed(graph)
     nodes = [node for node in graph.node if not fixed.issuperset(node.output)]
-    places = _places(nodes, graph, count)
+    places = _places(nodes, graph, fixed, count)
     if len(set(places)) != count - 1:
         raise PackageError(f"the UNet is too small to be cut into {count} segments; ask for fewer")
     bounds = [0, *places, len(nodes)]
@@ -56,7 +56,7 @@ def _fixed(graph: Any) -> set[str]:
     return known
 
 
-def _places(nodes: Sequence[Any], graph: Any, count: int) -> list[int]:
+def _places(nodes: Sequence[Any], graph: Any, fixed: set[str], count: int) -> list[int]:
     """Before which of the nodes to cut: where weights are shared out evenly, and little crosses."""
     sizes = {tensor.name: int(np.prod(tensor.dims, dtype=np.int64)) for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
@@ -64,8 +64,7 @@ def _places(nodes: Sequence[Any], graph: Any, count: int) -> list[int]:
     def weight(name: str) -> int:
         return sizes.get(name, 0) or sum(weight(below) for below in makers[name].input if below in sizes)
 
-    fixed = _fixed(graph) - {""}
-    seen: set[str] = set()
+    seen = {""}  # the name of an input that is left out
     total, sums = 0, []
     for node in nodes:
         new = {name for name in node.input if name in fixed} - seen

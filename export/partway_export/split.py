@@ -5,13 +5,13 @@ joins them to its shallow ones where a layer on the way up begins, so there the 
 the features as a further output, and the shallow one takes them as an input.
 """
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from partway.package import DEEP, SHALLOW_FILES
+from partway_export.compress import replace_openvino
 from partway_export.onnx_file import read, write
 
 LAYERS = 2
@@ -108,6 +108,5 @@ def _split_openvino(path: Path, shallow: Path, layers: int) -> bool:
     new = path.with_name("new.xml")
     openvino.save_model(whole, new, compress_to_fp16=False)
     del whole, output  # the old file was mapped into memory
-    for suffix in (".xml", ".bin"):
-        os.replace(new.with_suffix(suffix), path.with_suffix(suffix))
+    replace_openvino(path, new)
     return True

@@ -44,14 +44,23 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.fixture(scope="session")
 def package(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
-    root = tmp_path_factory.mktemp("packages")
+    return _making(tiny_model, tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="session")
+def divided(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    """As `package`, with the UNet's outermost layers split off."""
+    return _making(tiny_model, tmp_path_factory.mktemp("divided"), split=True)
+
+
+def _making(tiny_model: Callable[[str], Path], root: Path, **options: bool) -> Callable[[str], Exported]:
     made: dict[str, Exported] = {}
 
     def get(name: str) -> Exported:
         if name not in made:
             to, weights = name.split("-")
             source = tiny_model(EXPORTS[name])
-            export(source, root / name, to=to, weights=weights)
+            export(source, root / name, to=to, weights=weights, **options)
             made[name] = Exported(root / name, source, to, weights)
         return made[name]
 

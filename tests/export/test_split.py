@@ -1,8 +1,5 @@
 """The shallow graph computes what torch's UNet computes when its deep features are held at an earlier call's."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 import onnx
 import pytest
@@ -14,41 +11,7 @@ from partway.package import DEEP, SHALLOW_FILES, open_package
 from partway_export import export
 from partway_export.split import LAYERS, split_off
 
-# Kinds of model by format and weights.
-EXPORTS = {
-    "onnx-fp32": "sd1",
-    "onnx-fp16": "sd2",
-    "onnx-int8": "sd1",
-    "openvino-fp32": "sd1",
-    "openvino-fp16": "sd2-v",
-    "openvino-int8": "sd1",
-}
-
-
-class Exported(NamedTuple):
-    """A package, and the diffusers folder that it came from."""
-
-    folder: Path
-    source: Path
-    to: str
-    weights: str
-
-
-@pytest.fixture(scope="module")
-def divided(tiny_model, tmp_path_factory):
-    """As `package`, with the UNet's outermost layers split off."""
-    root = tmp_path_factory.mktemp("divided")
-    made = {}
-
-    def get(name):
-        if name not in made:
-            to, weights = name.split("-")
-            source = tiny_model(EXPORTS[name])
-            export(source, root / name, to=to, weights=weights, split=True)
-            made[name] = Exported(root / name, source, to, weights)
-        return made[name]
-
-    return get
+ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-fp16", "openvino-int8"]
 
 
 def run(made, files, inputs):
@@ -72,7 +35,7 @@ def holding(unet, features=None):
     return resnets[-LAYERS].register_forward_pre_hook(hook), seen
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(("batch", "height", "width"), [(2, 8, 24), (1, 13, 10)])
 def test_deep_features_and_what_is_made_of_them_are_torchs(divided, name, batch, height, width):
     made = divided(name)

@@ -15,6 +15,11 @@ def toy_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def split_folder(tmp_path_factory):
+    return toy.build(tmp_path_factory.mktemp("split"), shallow=True)
+
+
+@pytest.fixture(scope="session")
 def pipe(toy_folder):
     return partway.load(toy_folder)
 

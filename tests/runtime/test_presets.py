@@ -5,14 +5,8 @@ from importlib.util import find_spec
 import pytest
 
 import partway
-import toy
 from partway import cli, presets
 from partway.engines.frugal import Frugal
-
-
-@pytest.fixture(scope="module")
-def split_folder(tmp_path_factory):
-    return toy.build(tmp_path_factory.mktemp("split"), shallow=True)
 
 
 @pytest.mark.parametrize("name", sorted(partway.PRESETS))

@@ -6,14 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import partway
-import toy
 from partway.engines.timed import Timed
 from partway.reuse import Reuse
-
-
-@pytest.fixture(scope="module")
-def split_folder(tmp_path_factory):
-    return toy.build(tmp_path_factory.mktemp("split"), shallow=True)
 
 
 @pytest.fixture(scope="module")
