@@ -24,7 +24,7 @@ DROP = 0.1
 # (Hoogeboom et al. 2023, arXiv 2301.11093), so the middle has less noise than there; the end has more, so that
 # text-to-image starts from no brightness of its own.
 BETA_SCHEDULE = "squaredcos_cap_v2"
-EVERY = 1000  # steps between checkpoints
+EVERY = 250  # steps between checkpoints
 
 
 class Batch(NamedTuple):
