@@ -8,7 +8,7 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,26 +73,39 @@ def text_to_image(pipe: Any, probe: Any, count: int, settings: dict[str, Any]) -
     return dict(zip(NAMES, (right / count).tolist(), strict=True))
 
 
-def restyle(pipe: Any, probe: Any, count: int, strength: float, settings: dict[str, Any]) -> dict[str, float]:
-    """Layout agreement and style change of image-to-image with another style's prompt."""
-    layout, own, changed = [], [], []
-    for seed in range(HELD_OUT, HELD_OUT + count):
-        rng, source, labels = np.random.default_rng([12, seed]), picture(seed).pixels, true_labels(seed)
-        style = other("style", labels[0], rng)
-        light, medium = (WORDS[n][NAMES[n][i]] for n, i in zip(("light", "medium"), labels[1:], strict=True))
-        prompt = f"a {medium} of a {WORDS['style'][style]} living room, {light}"
-        image = pipe.img2img(Image.fromarray(source), prompt, strength=strength, seed=seed, **settings).image
-        maps, found = read(probe, np.stack([np.asarray(image), source]))
-        true = true_map(seed)
-        layout.append(overlap(maps[0], true))
-        own.append(overlap(maps[1], true))
-        changed.append(found[0, 0] == NAMES["style"].index(style))
-    share = float(np.mean(changed))
+def restyled(
+    pipe: Any, probe: Any, seed: int, strengths: Sequence[float], settings: dict[str, Any]
+) -> tuple[list[float], list[bool], float]:
+    """A held-out room with another style's prompt at each strength: its layout, whether the probe reads that style.
+
+    The last is the probe's own layout on the render. Prompt and picture are encoded once for all strengths.
+    """
+    rng, source, labels = np.random.default_rng([12, seed]), picture(seed).pixels, true_labels(seed)
+    style = other("style", labels[0], rng)
+    light, medium = (WORDS[n][NAMES[n][i]] for n, i in zip(("light", "medium"), labels[1:], strict=True))
+    prompt = f"a {medium} of a {WORDS['style'][style]} living room, {light}"
+    made = [pipe.img2img(Image.fromarray(source), prompt, strength=s, seed=seed, **settings).image for s in strengths]
+    maps, found = read(probe, np.stack([*(np.asarray(image) for image in made), source]))
+    true = true_map(seed)
+    layouts = [overlap(one, true) for one in maps]
+    return layouts[:-1], (found[:-1, 0] == NAMES["style"].index(style)).tolist(), layouts[-1]
+
+
+def dial(
+    pipe: Any, probe: Any, count: int, strengths: Sequence[float], settings: dict[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Layout agreement and style change of image-to-image with another style's prompt, by strength."""
+    rooms = (restyled(pipe, probe, seed, strengths, settings) for seed in range(HELD_OUT, HELD_OUT + count))
+    layouts, changes, own = (np.array(values, float) for values in zip(*rooms, strict=True))
+    layouts /= own.mean()
     return {
-        "layout": float(np.mean(layout) / np.mean(own)),
-        "layout_error": float(np.std(layout) / np.mean(own) / count**0.5),
-        "style": share,
-        "style_error": float((share * (1 - share) / count) ** 0.5),
+        str(strength): {
+            "layout": float(layout.mean()),
+            "layout_error": float(layout.std() / count**0.5),
+            "style": float(changed.mean()),
+            "style_error": float(changed.std() / count**0.5),
+        }
+        for strength, layout, changed in zip(strengths, layouts.T, changes.T, strict=True)
     }
 
 
@@ -137,7 +150,7 @@ def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     yield "probe", probe_on_renders(probe, args.rooms)
     yield "vae", round_trip(pipe, args.rooms)
     yield "text_to_image", text_to_image(pipe, probe, args.pictures, settings)
-    yield "dial", {str(s): restyle(pipe, probe, args.rooms, s, settings) for s in sorted(STRENGTHS)}
+    yield "dial", dial(pipe, probe, args.rooms, sorted(STRENGTHS), settings)
 
 
 def main() -> None:
@@ -150,7 +163,7 @@ def main() -> None:
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=500)
     args = parser.parse_args()
