@@ -43,7 +43,8 @@ def trained(run: Path) -> tuple[Any, Any]:
 
 def pipeline(run: Path, few_step: bool = False) -> StableDiffusionPipeline:
     """The whole model as diffusers runs it."""
-    vae = AutoencoderKL.from_pretrained(run / "vae", scaling_factor=scaling_factor(run)).eval()
+    folder = next(path for name in ("tuned_vae", "vae") if (path := run / name).exists())
+    vae = AutoencoderKL.from_pretrained(folder, scaling_factor=scaling_factor(run)).eval()
     unet, text_encoder = trained(run)
     scheduler: Any = DPMSolverMultistepScheduler(**SCHEDULER, timestep_spacing="trailing", steps_offset=1)
     if few_step:

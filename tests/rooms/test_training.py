@@ -9,7 +9,19 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
-from models.rooms import assemble, distill, latents, probe, renders, restore, structure, train_unet, train_vae, training  # noqa: E402
+from models.rooms import (  # noqa: E402
+    assemble,
+    distill,
+    latents,
+    probe,
+    renders,
+    restore,
+    structure,
+    train_decoder,
+    train_unet,
+    train_vae,
+    training,
+)
 from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 from partway.doctor import psnr  # noqa: E402
@@ -128,6 +140,22 @@ def test_the_networks_train_resume_and_assemble(run, monkeypatch):
         pipe.set_progress_bar_config(disable=True)
         drawn = pipe("a room", num_inference_steps=2, guidance_scale=2.0, output_type="np").images
         assert drawn.shape == (1, 256, 256, 3)
+
+
+def test_the_decoder_trains_alone_and_is_what_is_assembled(run, monkeypatch):
+    pixels = np.random.default_rng(1).integers(0, 255, (ROOMS, 256, 256, 3), np.uint8)
+    monkeypatch.setattr(train_decoder, "open_shard", lambda run, index: pixels)
+    monkeypatch.setattr(train_decoder, "SHARD", ROOMS)
+    monkeypatch.setattr(train_decoder, "round_trip_psnr", lambda vae, count: {})
+    small = ("--batch", "1", "--shards", "1", "--report", "1")
+    resumed_equals_whole(train_decoder, run, monkeypatch, "decoder.pt", lambda s: s["averaged"], *small)
+    do(train_unet, run, monkeypatch, "--steps", "1", "--batch", "2", "--shards", "1")
+    before = diffusers.AutoencoderKL.from_pretrained(run / "vae").state_dict()
+    after = assemble.pipeline(run).vae.state_dict()
+    kept = {name for name, value in before.items() if torch.equal(value, after[name])}
+    parts = ("encoder.", "quant_conv.")
+    assert kept >= {name for name in before if name.startswith(parts)}
+    assert not any(name.startswith(("decoder.conv_in", "post_quant_conv")) for name in kept)
 
 
 def test_the_autoencoder_resumes(run, monkeypatch):
