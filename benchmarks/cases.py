@@ -56,20 +56,24 @@ TILED: dict[str, Case] = {
 
 
 class Target(NamedTuple):
-    """``figure`` of ``case`` is to be ``most`` or less, times that of the case ``of`` where one is named.
+    """``figure`` of ``case`` is to be ``limit`` or less, times that of the case ``of`` where one is named.
+
+    With ``least`` it is to be ``limit`` or more.
 
     figure  "seconds" of a warm picture; "cold", seconds from the start of the process to its first picture, all steps;
             "peak", GB; "latents", their relative distance to the reference's; "encodes", calls of the encoders for
-            another strength of the same picture and prompt
+            another strength of the same picture and prompt; "ssim" to the exact pictures and "drift" of layout and
+            style from theirs, each at the worst strength
     result  name of the result file
     """
 
     what: str
     case: str
     figure: str
-    most: float
+    limit: float
     of: str | None = None
     result: str = "peers"
+    least: bool = False
 
 
 TARGETS: tuple[Target, ...] = (
@@ -82,5 +86,9 @@ TARGETS: tuple[Target, ...] = (
     Target("fast: time", "fast", "seconds", 0.22, GENAI),
     Target("tiny: memory, GB", "tiny", "peak", 1.2),
     Target("streamed: memory, GB", "streamed", "peak", 0.7),
+    Target("balanced: SSIM on rooms", "balanced", "ssim", 0.95, result="presets", least=True),
+    Target("balanced: layout and style on rooms", "balanced", "drift", 0.02, result="presets"),
+    Target("fast: SSIM on rooms", "fast", "ssim", 0.9, result="presets", least=True),
+    Target("fast: layout and style on rooms", "fast", "drift", 0.02, result="presets"),
     Target("rooms: cold start to picture, s", REFERENCE, "cold", 2.0, result="rooms"),
 )

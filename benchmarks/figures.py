@@ -78,6 +78,8 @@ FIGURES = {
     "latents": latents,
     "encodes": encodes,
     "cold": lambda runs: middle([cold(run) for run in runs]),
+    "ssim": lambda runs: min((run["ssim"] for run in runs), default=None),
+    "drift": lambda runs: max((run["drift"] for run in runs), default=None),
 }
 
 

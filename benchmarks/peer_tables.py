@@ -37,7 +37,20 @@ def peers(found: list[Record]) -> str:
 def targets(newest: dict[str, list[Record]]) -> str:
     """Each target beside what was measured; targets of a session that is not there are left out."""
     rows = [_target(target, by_case(newest[target.result])) for target in TARGETS if newest.get(target.result)]
-    return table(["target", "configuration", "at most", "times that of", "measured", "met"], rows) if rows else ""
+    return table(["target", "configuration", "wanted", "times that of", "measured", "met"], rows) if rows else ""
+
+
+def presets(found: list[Record]) -> str:
+    """Each preset's pictures of rooms beside the exact ones, by strength."""
+    rows = []
+    for case, runs in by_case(found).items():
+        for run in runs:
+            calls = f"{run['whole']} + {run['shallow']}" if run["shallow"] else f"{run['whole']}"
+            figures = [f"{run[name]:.3f}" for name in ("ssim", "ssim_least", "layout", "style")]
+            rows.append([case, f"{run['strength']:g}", calls, *figures])
+    names = ["preset", "strength", "UNet calls, whole + shallow", "SSIM, mean", "SSIM, least", "layout", "style"]
+    said = f"{found[0]['rooms']} rooms, {found[0]['settings']['steps']} steps, SSIM to the exact preset's pictures."
+    return f"{said}\n\n{table(names, rows)}"
 
 
 def sizes(found: list[Record]) -> str:
@@ -99,13 +112,16 @@ def _target(target: Target, cases: dict[str, list[Record]]) -> list[str]:
     value = figure(cases.get(target.case, []))
     if target.of is not None:
         value = _ratio(value, figure(cases.get(target.of, [])))
-    if value is None:
+    far = None if value is None else (value - target.limit) * (-1 if target.least else 1)
+    if far is None:
         met = "not measured"
-    elif value <= target.most:
+    elif far <= 0:
         met = "yes"
     else:
-        met = f"no, {100 * (value / target.most - 1):.0f} % above" if target.most else "no"
-    return [target.what, target.case, f"{target.most:g}", target.of or "-", number(value, 3), met]
+        side = "below" if target.least else "above"
+        met = f"no, {100 * far / target.limit:.0f} % {side}" if target.limit else "no"
+    limit = f"{target.limit:g} or {'more' if target.least else 'less'}"
+    return [target.what, target.case, limit, target.of or "-", number(value, 3), met]
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:

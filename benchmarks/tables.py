@@ -135,6 +135,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "peers": peer_tables.peers,
     "sizes": peer_tables.sizes,
     "rooms": img2img,
+    "presets": peer_tables.presets,
     "memory": memory,
     "start": start,
     "install": install,

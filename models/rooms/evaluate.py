@@ -8,9 +8,10 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -73,13 +74,22 @@ def text_to_image(pipe: Any, probe: Any, count: int, settings: dict[str, Any]) -
     return dict(zip(NAMES, (right / count).tolist(), strict=True))
 
 
-def restyled(
-    pipe: Any, probe: Any, seed: int, strengths: Sequence[float], settings: dict[str, Any]
-) -> tuple[list[float], list[bool], float]:
-    """A held-out room with another style's prompt at each strength: its layout, whether the probe reads that style.
+class Restyled(NamedTuple):
+    """A room with another style's prompt at several strengths: pictures, layouts, whether the probe reads that style.
 
-    The last is the probe's own layout on the render. Prompt and picture are encoded once for all strengths.
+    ``own`` is the layout that the probe reads in the render itself.
     """
+
+    images: list[Image.Image]
+    layouts: list[float]
+    changed: list[bool]
+    own: float
+
+
+def restyled(
+    pipe: Any, probe: Any, seed: int, strengths: Sequence[float], settings: Mapping[str, Any] = MappingProxyType({})
+) -> Restyled:
+    """A held-out room restyled; prompt and picture are encoded once for all strengths."""
     rng, source, labels = np.random.default_rng([12, seed]), picture(seed).pixels, true_labels(seed)
     style = other("style", labels[0], rng)
     light, medium = (WORDS[n][NAMES[n][i]] for n, i in zip(("light", "medium"), labels[1:], strict=True))
@@ -88,25 +98,30 @@ def restyled(
     maps, found = read(probe, np.stack([*(np.asarray(image) for image in made), source]))
     true = true_map(seed)
     layouts = [overlap(one, true) for one in maps]
-    return layouts[:-1], (found[:-1, 0] == NAMES["style"].index(style)).tolist(), layouts[-1]
+    return Restyled(made, layouts[:-1], (found[:-1, 0] == NAMES["style"].index(style)).tolist(), layouts[-1])
 
 
-def dial(
-    pipe: Any, probe: Any, count: int, strengths: Sequence[float], settings: dict[str, Any]
-) -> dict[str, dict[str, float]]:
-    """Layout agreement and style change of image-to-image with another style's prompt, by strength."""
-    rooms = (restyled(pipe, probe, seed, strengths, settings) for seed in range(HELD_OUT, HELD_OUT + count))
-    layouts, changes, own = (np.array(values, float) for values in zip(*rooms, strict=True))
-    layouts /= own.mean()
+def curves(rooms: Sequence[Restyled], strengths: Sequence[float]) -> dict[str, dict[str, float]]:
+    """Layout agreement, as a share of the probe's own on renders, and style change, with standard errors."""
+    layouts, changes = (np.array(values, float) for values in ([r.layouts for r in rooms], [r.changed for r in rooms]))
+    layouts /= np.mean([room.own for room in rooms])
     return {
         str(strength): {
             "layout": float(layout.mean()),
-            "layout_error": float(layout.std() / count**0.5),
+            "layout_error": float(layout.std() / len(rooms) ** 0.5),
             "style": float(changed.mean()),
-            "style_error": float(changed.std() / count**0.5),
+            "style_error": float(changed.std() / len(rooms) ** 0.5),
         }
         for strength, layout, changed in zip(strengths, layouts.T, changes.T, strict=True)
     }
+
+
+def dial(
+    pipe: Any, probe: Any, count: int, strengths: Sequence[float], settings: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """The dial: `curves` of so many held-out rooms."""
+    rooms = range(HELD_OUT, HELD_OUT + count)
+    return curves([restyled(pipe, probe, seed, strengths, settings) for seed in rooms], strengths)
 
 
 def probe_on_renders(probe: Any, count: int) -> dict[str, float]:

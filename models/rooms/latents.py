@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--shards", type=int, default=28)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -76,7 +76,7 @@ def main() -> None:
     """Draws the shards, in order."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--shards", type=int, default=28)
     args = parser.parse_args()
     for index in range(args.shards):
         started = time.perf_counter()

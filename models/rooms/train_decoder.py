@@ -34,9 +34,9 @@ def main() -> None:
     """Trains until the step count is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--shards", type=int, default=28)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=int, default=50)
     args = parser.parse_args()

@@ -79,9 +79,9 @@ def main() -> None:
     """Trains until the step count is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=5200)
+    parser.add_argument("--steps", type=int, default=2700)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--shards", type=int, default=28)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", type=int, default=50)
