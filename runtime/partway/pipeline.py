@@ -2,40 +2,32 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from time import perf_counter
 from typing import Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
-from partway import images, masks, outpaint, previews, sizes, starts
+from partway import images, masks, outpaint, starts
+from partway.beginnings import begin
 from partway.brownian import paths
 from partway.caching import Recent
 from partway.deadline import Ration
 from partway.dials import Part
+from partway.encoders import Encoders, Posteriors, Texts
 from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
 from partway.latents import Latents
 from partway.latents import check as check_hand_over
-from partway.levels import NoiseLevel
 from partway.memory import Memory
-from partway.networks import Context, Networks, Posterior, Text
-from partway.noise import GENERATORS, turned
+from partway.networks import Networks
 from partway.package import Package
-from partway.plans import Plan, plan_of, unprompted
+from partway.plans import Plan, plan_of
 from partway.predictions import PREDICTIONS
 from partway.results import Result, Run, Step
-from partway.reuse import Reuse
 from partway.samplers import SAMPLERS
-from partway.sampling import Denoiser, trajectory
+from partway.sampling import trajectory
 from partway.settings import Options, Settings
 from partway.starts import Start
 from partway.tokens import Tokenizer
-from partway.views import GUIDED, View
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +38,9 @@ class Pipeline:
     engine: Engine
     tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
     memory: Memory = field(default_factory=Memory)
-    texts: Recent[str, Text] = field(default_factory=lambda: Recent(32))
+    texts: Texts = field(default_factory=lambda: Recent(32))
     decoding: dict[tuple[str, int, int], float] = field(default_factory=dict)  # seconds it took, by network and size
-    pictures: Recent[tuple[str | int | bytes, ...], Posterior] = field(default_factory=lambda: Recent(4))
+    pictures: Posteriors = field(default_factory=lambda: Recent(4))
 
     def img2img(
         self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
@@ -193,7 +185,6 @@ class Pipeline:
         tiles = (settings.tile, settings.tile_overlap, settings.vae_tile)
         networks = Networks(timed, self.package, *tiles, settings.vae)
         ration.begin(self.decoding.get((networks.decoder, *start.size)))
-        edit, picture = start.edit, start.picture
         if start.given and not plan.levels:
             latents = start.latents and start.latents.repeated(len(settings.seeds))
             if decode and latents is not None and not start.untouched:
@@ -203,56 +194,11 @@ class Pipeline:
             yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
             return
 
-        shape = self.package.latent_shape(*start.size)
-        streams = [GENERATORS[settings.rng](seed) for seed in settings.seeds]
-
-        def normal() -> Array:
-            return np.concatenate([stream.normal(shape) for stream in streams])
-
-        def sampled(posterior: Posterior) -> Array:
-            return networks.to_latents(posterior, normal() if posterior.std is not None else posterior.mean)
-
-        context = self._context(networks, prompt, settings, shape)
-        colours = previews.STABLE_DIFFUSION
-        known = np.zeros((len(streams), *shape[1:]), np.float32)
-        if picture is not None:
-            pixels = images.pad(picture.pixels, self.package.multiple)
-        if start.latents is not None:
-            known = start.latents.repeated(len(streams)).values
-            if start.untouched:
-                seen = images.pad(images.read(start.untouched[0]).pixels, self.package.multiple)
-                colours = previews.fit(known[0], seen[0])
-        elif picture is not None and plan.reads_image:
-            # The order of draws is diffusers': posterior, start noise, sampler noise.
-            posterior = self._posterior(networks, pixels)
-            if self.package.guidance == "instruction":
-                posterior = posterior.mode
-            known = sampled(posterior)
-            colours = previews.fit(known[0], pixels[0])
-        if start.latents is not None and start.latents.sigma:
-            x = known  # with the noise that the other run left
-        else:
-            noise = normal()
-            if settings.variation_strength:
-                other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
-                noise = turned(noise, other, settings.variation_strength)
-            x = part.image * known + part.noise * noise
-        if self.package.guidance == "instruction":
-            denoise = _denoiser(networks, context, settings, np.repeat(posterior.mean, len(streams), axis=0))
-        elif edit is None:
-            denoise = _denoiser(networks, context, settings)
-        else:
-            weights = edit.padded(self.package.multiple)
-            cells = masks.of_latents(weights, self.package.pixels_per_latent)
-            if self.package.inpaints:
-                left = sampled(self._posterior(networks, pixels * (weights < 0.5)))
-                denoise = _denoiser(networks, context, settings, masks.shown(cells, left, len(streams)))
-            else:
-                sampled(posterior)  # diffusers draws the rest's posterior here, also where it has no use for it
-                denoise = masks.keeping(_denoiser(networks, context, settings), known, noise, cells, part)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures)
+        x, denoise, normal, colours = begin(encoders, prompt, start, settings, part, reads_image=plan.reads_image)
         method = SAMPLERS[plan.sampler]
         top = float(max(self.package.trained.sigmas[-1], part.schedule.sigmas[0]))
-        fresh = paths(settings.seeds, shape, top) if method.path else lambda *_: normal()
+        fresh = paths(settings.seeds, x[:1].shape, top) if method.path else lambda *_: normal()
         step = method.bound(self.package.trained, settings.eta)
         for state in trajectory(denoise, step, part.schedule, x, fresh, ration):
             yielded, done = perf_counter(), len(state.behind)
@@ -262,7 +208,7 @@ class Pipeline:
         plan = plan.followed(state.behind, timed.calls)
 
         if settings.denoising_end is not None:
-            handed = Latents(state.x, self.package.latent_scale, start.size, picture, plan.levels[-1].sigma)
+            handed = Latents(state.x, self.package.latent_scale, start.size, start.picture, plan.levels[-1].sigma)
             yield Result([], plan, settings, _seconds(timed, begun), handed)
             return
         if ration.short:
@@ -274,55 +220,9 @@ class Pipeline:
             self.decoding[networks.decoder, *start.size] = timed.seconds[networks.decoder]
         else:
             pictures, drift = [], ()
-        latents = Latents(made, self.package.latent_scale, start.size, picture) if edit is None else None
+        keeps = start.edit is None  # with a mask the picture says more
+        latents = Latents(made, self.package.latent_scale, start.size, start.picture) if keeps else None
         yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
-
-    def _context(self, networks: Networks, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Context:
-        """What the UNet is told: B rows for each of its views, with the prompt or the negative prompt."""
-
-        def encode(text: str) -> Text:
-            def make() -> Text:
-                return networks.encode_text([tokenizer([text]) for tokenizer in self.tokenizers])
-
-            return self.texts.get(text, make)
-
-        tiling, cell = networks.tiling("unet"), self.package.pixels_per_latent
-        height, width = shape[2:] if tiling is None else tiling.seen(*shape[2:])
-        told = sizes.told(self.package.size_conditions, settings, (width * cell, height * cell)) or (None, None)
-
-        def seen(view: View) -> tuple[Text, Array | None]:
-            if view.prompt:
-                return encode(prompt), told[0]
-            none = unprompted(self.package, settings)
-            return encode(prompt).nothing() if none else encode(settings.negative_prompt), told[1]
-
-        return Context.of([seen(view) for view in GUIDED[self.package.guidance].seen(settings)], len(settings.seeds))
-
-    def _posterior(self, networks: Networks, pixels: Array) -> Posterior:
-        key = (networks.encoder, *pixels.shape, sha256(pixels.tobytes()).digest())
-        return self.pictures.get(key, lambda: networks.encode_image(pixels))
-
-
-def _denoiser(networks: Networks, context: Context, settings: Settings, shown: Array | None = None) -> Denoiser:
-    """Network, guidance and prediction as one function of (x, level); ``shown``: further channels of the input."""
-    package = networks.package
-    prediction, way = PREDICTIONS[package.prediction], GUIDED[package.guidance]
-    reuse = Reuse(settings.reuse, len(package.trained.sigmas))
-    if shown is not None:
-        shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in way.seen(settings)])
-
-    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        views = way.seen_at(settings, level.sigma)
-        inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
-        if shown is not None:
-            inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
-        told = context.last(len(inputs))
-        output = networks.predict(inputs, level.timestep, told, settings.guidance_scale, reuse)
-        if len(views) > 1:
-            output = way.combine(np.split(output, len(views)), settings, boost)
-        return prediction.denoised(x, output, level)
-
-    return denoise
 
 
 def _seconds(timed: Timed, begun: float) -> dict[str, float]:

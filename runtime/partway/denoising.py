@@ -1,0 +1,36 @@
+"""Network, guidance and prediction as one function of (x, level): what samplers call."""
+
+import numpy as np
+
+from partway.levels import NoiseLevel
+from partway.networks import Context, Networks
+from partway.predictions import PREDICTIONS
+from partway.reuse import Reuse
+from partway.sampling import Array, Denoiser
+from partway.settings import Settings
+from partway.views import GUIDED
+
+
+def denoiser(networks: Networks, context: Context, settings: Settings, shown: Array | None = None) -> Denoiser:
+    """The estimate of the clean latents for one run; ``shown``: further channels of the network's input, (B, C, h, w).
+
+    ``context`` has B rows for each view of the package's kind of guidance.
+    """
+    package = networks.package
+    prediction, way = PREDICTIONS[package.prediction], GUIDED[package.guidance]
+    reuse = Reuse(settings.reuse, len(package.trained.sigmas))
+    if shown is not None:
+        shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in way.seen(settings)])
+
+    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
+        views = way.seen_at(settings, level.sigma)
+        inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
+        if shown is not None:
+            inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
+        told = context.last(len(inputs))
+        output = networks.predict(inputs, level.timestep, told, settings.guidance_scale, reuse)
+        if len(views) > 1:
+            output = way.combine(np.split(output, len(views)), settings, boost)
+        return prediction.denoised(x, output, level)
+
+    return denoise
