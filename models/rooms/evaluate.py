@@ -135,7 +135,7 @@ def probe_on_renders(probe: Any, count: int) -> dict[str, float]:
 
 
 def seconds(pipe: Any, settings: dict[str, Any]) -> float:
-    """Seconds of one 256x256 image-to-image at strength 1, the best of three after a warm-up."""
+    """Seconds of one 256x256 image-to-image of all steps (strength 1), the best of three after a warm-up."""
     source = Image.fromarray(picture(HELD_OUT).pixels)
 
     def once(seed: int) -> float:
@@ -160,8 +160,9 @@ def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     pipe = partway.load(args.package, engine=args.engine, threads=args.threads)
     settings: dict[str, Any] = {"steps": args.steps, "guidance_scale": args.guidance}
     yield "machine", {"processor": processor(), "engine": args.engine, "threads": args.threads}
-    yield "settings", settings
-    yield "seconds", seconds(pipe, settings)
+    yield "settings", settings | {"rooms": args.rooms, "pictures": args.pictures}
+    engines = ("onnxruntime", "openvino") if pipe.package.format == "onnx" else ("openvino",)
+    yield "seconds", {name: seconds(partway.load(args.package, engine=name, threads=2), settings) for name in engines}
     yield "probe", probe_on_renders(probe, args.rooms)
     yield "vae", round_trip(pipe, args.rooms)
     yield "text_to_image", text_to_image(pipe, probe, args.pictures, settings)

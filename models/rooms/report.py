@@ -8,13 +8,17 @@ from typing import Any
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """One Markdown row a package."""
-    head = "| package | VAE dB | style | light | medium | layout 0.45 | style 0.45 | style 0.8 | seconds |"
-    lines = [head, "|---|" + "---:|" * 8]
+    head = "| package | steps, guidance | rooms, pictures | VAE dB | style | light | medium | layout 0.45 | style 0.45 "
+    head += "| style 0.8 | seconds: onnxruntime, OpenVINO |"
+    lines = [head, "|---|" + "---:|" * 10]
     for name, r in results.items():
         dial, text = r["dial"], r["text_to_image"]
-        cells = [f"{r['vae']['psnr']:.1f}", *(f"{text[k]:.3f}" for k in ("style", "light", "medium"))]
+        given = r["settings"]
+        cells = [f"{given['steps']}, {given['guidance_scale']:g}", f"{given['rooms']}, {given['pictures']}"]
+        cells += [f"{r['vae']['psnr']:.1f}", *(f"{text[k]:.3f}" for k in ("style", "light", "medium"))]
         cells += [f"{dial['0.45']['layout']:.3f}", f"{dial['0.45']['style']:.3f}", f"{dial['0.8']['style']:.3f}"]
-        lines.append(f"| {name} | " + " | ".join([*cells, f"{r['seconds']:.2f}"]) + " |")
+        cells += [", ".join(f"{taken:.2f}" for taken in r["seconds"].values())]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -58,11 +58,13 @@ def test_the_report_is_made_of_the_figures(tmp_path, monkeypatch, capsys):
         "vae": {"psnr": 28.26},
         "text_to_image": {"style": 0.9, "light": 0.91, "medium": 0.92},
         "dial": dial,
-        "seconds": 3.21,
+        "seconds": {"onnxruntime": 3.21, "openvino": 1.5},
+        "settings": {"steps": 20, "guidance_scale": 7.5, "rooms": 200, "pictures": 500},
     }
     (tmp_path / "rooms-fp16.json").write_text(json.dumps(found))
     monkeypatch.setattr(sys, "argv", ["report", str(tmp_path)])
     report.main()
-    assert "| rooms-fp16 | 28.3 | 0.900 | 0.910 | 0.920 | 0.775 | 0.450 | 0.800 | 3.21 |" in capsys.readouterr().out
+    row = "| rooms-fp16 | 20, 7.5 | 200, 500 | 28.3 | 0.900 | 0.910 | 0.920 | 0.775 | 0.450 | 0.800 | 3.21, 1.50 |"
+    assert row in capsys.readouterr().out
     assert (tmp_path / "dial.png").read_bytes()[:4] == b"\x89PNG"
     assert "rooms-fp16" in (tmp_path / "table.md").read_text()
