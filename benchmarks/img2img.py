@@ -20,7 +20,7 @@ from benchmarks.jobs import Job, Request
 from benchmarks.peers import say
 from partway import bench
 from partway.errors import NetworkError
-from partway.hub import BUILT_IN
+from partway.hub import DEFAULT
 
 ALL = CASES | TILED
 
@@ -158,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", action="store_true", help="also run every peer, installing it where needed")
     parser.add_argument("--size", choices=model.SIZES, default="sd15", help="default: sd15")
     parser.add_argument("--source", type=Path, help="a diffusers folder to measure instead")
-    parser.add_argument("--package", choices=(BUILT_IN,), help="the model that comes with partway instead; no peers")
+    parser.add_argument("--package", choices=(DEFAULT,), help="the model that comes with partway instead; no peers")
     parser.add_argument("--to", choices=("onnx", "openvino"), default="onnx", help="default: onnx, for both engines")
     parser.add_argument("--weights", choices=("fp32", "fp16", "int8"), default="fp32", help="default: fp32")
     parser.add_argument("--cases", nargs="+", choices=list(ALL), help="default: all of partway's, or all with --peers")

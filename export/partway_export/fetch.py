@@ -36,8 +36,10 @@ def fetch(source: str, revision: str | None = None) -> Source:
         return Source(folder, folder.resolve().name, None, licence(folder))  # not the path: packages are passed on
     if folder.exists():
         raise InputError(f"{source} is a file; a diffusers folder or a Hub id (owner/name) is needed")
-    if source in entries():
-        return fetch(entries()[source].source, revision or entries()[source].revision)
+    if (entry := entries().get(source)) is not None:
+        if entry.built_in is not None:
+            raise InputError(f"{source} comes with partway, ready to run: --model {source}; it needs no export")
+        return fetch(entry.source, revision or entry.revision)
     if re.fullmatch(r"[\w.-]+", source):
         raise InputError(f"{source} does not exist and is no name of the catalogue; {near(source)}")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-FOLDER = Path(__file__).with_name("package")  # what `partway.load` opens
+PACKAGES = Path(__file__).parent  # where the models lie that come with partway, each in a folder of its own
+FOLDER = PACKAGES / "package"  # what `partway.load` opens
 HELD_OUT = 10_000_000  # rooms from this number on are never trained on
 
 

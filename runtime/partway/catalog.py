@@ -21,6 +21,7 @@ class Entry:
     revision: str
     family: str
     package: str | None = None
+    built_in: str | None = None
     licence: str | None = None
     gigabytes: float | None = None
     defaults: Options = field(default_factory=Options)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from partway.catalog import entries, near
+from partway.catalog import Entry, entries, near
 from partway.errors import PackageError
 from partway.package import NETWORKS, TOKENIZERS
 from partway.vaes import VAES
@@ -25,25 +25,25 @@ PATTERNS = [
     *(f"{network}/{name}" for network in (*NETWORKS, *VAES["tiny"]) for name in _EXPORTED),
 ]
 
-
-BUILT_IN = "rooms"
+DEFAULT = "rooms"  # of the catalogue
 
 
 def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
     """The folder of a model: a path as it is, or a Hub id ``owner/name`` fetched (with progress) into the Hub's cache.
 
-    None, or "rooms" where no folder has that name, is the model that comes with partway. Other names of the catalogue
-    stand for their ready packages, again where no folder has the name.
+    None is "rooms", which comes with partway. Where no folder has the name, names of the catalogue stand for models
+    that come with partway and for ready packages on the Hub.
     ``revision`` is a branch, tag or commit. A folder that was fetched before is used when there is no network.
     Raises `PackageError` when there is no such folder and nothing can be fetched.
     """
-    if model is None or (model == BUILT_IN and not Path(model).exists()):
-        from partway_rooms import FOLDER
-
-        return FOLDER
+    if model is None:
+        return _built_in(DEFAULT)
     path = Path(model)
     if isinstance(model, str) and path.name == model and not path.exists() and not model.startswith("~"):
-        model = _package_of(model)
+        entry = _entry(model)
+        if entry.built_in is not None:
+            return _built_in(model)
+        model = _package_of(entry)
         path = Path(model)
     if path.is_dir() or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
         return path.expanduser()
@@ -59,11 +59,21 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
         ) from error
 
 
-def _package_of(name: str) -> str:
-    """The Hub id of a catalogue name's ready package."""
+def _entry(name: str) -> Entry:
     entry = entries().get(name)
     if entry is None:
         raise PackageError(f"there is no model folder {name!r} and no model of that name; {near(name)}")
+    return entry
+
+
+def _built_in(name: str) -> Path:
+    from partway_rooms import PACKAGES
+
+    return PACKAGES / str(entries()[name].built_in)
+
+
+def _package_of(entry: Entry) -> str:
+    """The Hub id of a catalogue name's ready package."""
     if entry.package is None:
-        raise PackageError(f"there is no ready package of {name}; make one first: partway export {name}")
+        raise PackageError(f"there is no ready package of {entry.name}; make one first: partway export {entry.name}")
     return entry.package

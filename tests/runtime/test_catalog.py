@@ -12,16 +12,16 @@ import partway
 import toy
 from partway import SAMPLERS, SCHEDULES, PackageError, Settings, cli
 from partway.catalog import entries, near, suited
-from partway.hub import BUILT_IN, locate
+from partway.hub import locate
 from partway.package import open_package, runs
 
 
 @pytest.mark.parametrize("entry", entries().values(), ids=list(entries()))
 def test_every_entry_is_well_formed(entry):
-    assert re.fullmatch(r"[a-z0-9-]+", entry.name) and entry.name != BUILT_IN
+    assert re.fullmatch(r"[a-z0-9-]+", entry.name)
     assert entry.title and entry.revision
     for id_ in (entry.source, entry.package or entry.source):
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+", id_)
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", id_) or entry.built_in
     assert runs(entry.family)
     assert entry.licence is None or re.fullmatch(r"[a-z0-9.+-]+", entry.licence)
     assert entry.gigabytes is None or 1 < entry.gigabytes < 30
@@ -50,7 +50,9 @@ def test_a_name_is_its_ready_package(toy_folder, monkeypatch, tmp_path):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     for entry in entries().values():
-        if entry.package:
+        if entry.built_in:
+            assert (locate(entry.name) / "model_index.json").exists()
+        elif entry.package:
             assert locate(entry.name) == toy_folder
             assert asked[-1] == entry.package
         else:
@@ -106,5 +108,5 @@ def test_the_source_in_a_manifest_counts_before_the_folder_s_name(turbo):
 def test_the_command_lists_them(capsys):
     assert cli.main(["models"]) == 0
     out = capsys.readouterr().out
-    assert all(any(line.startswith(f"{name} ") for line in out.splitlines()) for name in (*entries(), BUILT_IN))
+    assert all(any(line.startswith(f"{name} ") for line in out.splitlines()) for name in entries())
     assert max(map(len, out.splitlines())) <= 140

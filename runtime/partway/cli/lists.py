@@ -8,7 +8,6 @@ from functools import partial
 import partway
 from partway.catalog import entries
 from partway.cli.arguments import Commands
-from partway.hub import BUILT_IN
 from partway.names import A1111_SAMPLERS, SAMPLER_ALIASES
 
 
@@ -47,9 +46,8 @@ def presets(options: argparse.Namespace) -> int:
 def models(options: argparse.Namespace) -> int:
     """Print each model: its name, what to do for it, size and licence, what it is; then settings that suit it."""
     print(f"{'name':<21} {'to run it':<10} {'GB':>5}  {'licence':<22} what")
-    print(f"{BUILT_IN:<21} {'built in':<10} {'':>5}  {'':<22} living rooms, 256 x 256")
     for entry in entries().values():
-        way = "ready" if entry.package else "export"
+        way = "built in" if entry.built_in else "ready" if entry.package else "export"
         size = "" if entry.gigabytes is None else f"{entry.gigabytes:.1f}"
         print(f"{entry.name:<21} {way:<10} {size:>5}  {entry.licence or 'see its model card':<22} {entry.title}")
         if entry.defaults:

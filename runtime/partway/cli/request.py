@@ -9,7 +9,7 @@ import partway
 from partway import metadata
 from partway.cli.arguments import LOAD, SETTINGS, given
 from partway.errors import ImageError, InputError
-from partway.hub import BUILT_IN
+from partway.hub import DEFAULT
 from partway.records import record
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
@@ -53,7 +53,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
         made = metadata.read_parameters(options.from_png)
         if made.get("task") != task:
             raise ImageError(f"{options.from_png} was made by partway {made.get('task')}; replay it with that")
-    model = options.model or (_part(made, "model").get("name") if made else BUILT_IN)
+    model = options.model or (_part(made, "model").get("name") if made else DEFAULT)
     if not model:
         raise ImageError("the replayed picture does not say which model made it; give --model")
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
