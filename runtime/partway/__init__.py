@@ -74,6 +74,7 @@ def load(
     threads: int | None = None,
     precision: str | None = None,
     cache_dir: str | Path | None = None,
+    cache_limit: int | str | None = None,
     static: bool | None = None,
     batch: int | None = None,
     stream: bool | None = None,
@@ -90,8 +91,8 @@ def load(
     """
     given = {
         "engine": engine, "device": device, "threads": threads, "precision": precision, "cache_dir": cache_dir,
-        "static": static, "batch": batch, "stream": stream,
-        "release": release, "memory_limit": memory_limit,
+        "cache_limit": cache_limit, "static": static, "batch": batch, "stream": stream, "release": release,
+        "memory_limit": memory_limit,
     }  # fmt: skip
     engine, options = presets.options(preset, given)
     package = presets.under(preset, suited(open_package(locate(model, revision=revision)), model))

@@ -1,4 +1,4 @@
-"""Output files: checked before a long run, written whole or not at all."""
+"""Files: outputs checked before a long run and written whole or not at all; and whether others have changed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +48,12 @@ def unused(folder: Path, stem: str, suffix: str) -> Path:
     while (path := folder / f"{stem}-{number:04d}{suffix}").exists():
         number += 1
     return path
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return the size and the time of the last change, in nanoseconds, of every file in ``folder``, by name."""
+    found = {file.name: file.stat() for file in sorted(folder.iterdir()) if file.is_file()}
+    return {name: (about.st_size, about.st_mtime_ns) for name, about in found.items()}
 
 
 def _temporary(path: Path) -> Path:

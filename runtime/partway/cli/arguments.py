@@ -114,6 +114,7 @@ def add_options(group: Any) -> None:
         ("--threads", int, "N", "processor threads (default: the engine's choice)"),
         ("--precision", str, "NAME", "arithmetic: fp32, bf16, fp16, or fastest"),
         ("--cache-dir", str, "FOLDER", "keep compiled networks there, for a quick second start"),
+        ("--cache-limit", str, "SIZE", f"the most they take, as 500MB or 2GiB (default {EngineOptions.cache_limit})"),
         ("--batch", int, "N", "largest batch a network is given at once; 1 makes guidance two calls"),
         ("--memory-limit", str, "SIZE", "as 1500MB or 2GiB: run so that less than that is needed, or say why not"),
     ):

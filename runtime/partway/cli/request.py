@@ -13,7 +13,7 @@ from partway.hub import DEFAULT
 from partway.records import record
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
-_MACHINE = ("threads", "cache_dir", "memory_limit", "release", "stream")
+_MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")
 # How a task treats the picture it starts from.
 _EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale", "then")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.

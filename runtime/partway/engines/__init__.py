@@ -61,6 +61,7 @@ class EngineOptions:
     precision  arithmetic: "fp32" (default: the same pictures everywhere), "bf16", "fp16", or "fastest", the device's
                own choice; ONNX Runtime computes in the precision of the exported graph and takes only "fp32"
     cache_dir  folder for compiled networks (OpenVINO), so that the second start is quick
+    cache_limit  the most that they may take there, in bytes or as text like "4GB"; what is used least goes first
     static     compile for the exact sizes of a run (OpenVINO): faster steps, a compilation for each new size
     batch      the largest batch a network is given at once; 1 makes guidance two calls
     stream     whether the UNet runs in segments, each loaded and released at every call (packages cut at export)
@@ -72,6 +73,7 @@ class EngineOptions:
     threads: int | None = None
     precision: str | None = None
     cache_dir: str | Path | None = None
+    cache_limit: int | str = "4GB"
     static: bool = False
     batch: int | None = None
     stream: bool = False
@@ -85,6 +87,7 @@ class EngineOptions:
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
         if self.threads is not None and self.threads > (os.cpu_count() or 1):
             raise InputError(f"threads must be at most {os.cpu_count()}, this machine's number, not {self.threads}")
+        amount("cache_limit", self.cache_limit)
         choose("precision", self.precision or "fp32", ("fp32", "bf16", "fp16", "fastest"))
         if self.limit is not None and self.device.upper() != "CPU":
             raise InputError(f"memory_limit is for device CPU; leave it out for {self.device}")
@@ -93,6 +96,11 @@ class EngineOptions:
     def frugal(self) -> bool:
         """Whether memory counts more than time."""
         return self.release or self.stream or self.limit is not None
+
+    @property
+    def cache_bytes(self) -> int:
+        """``cache_limit`` in bytes."""
+        return amount("cache_limit", self.cache_limit)
 
     @property
     def limit(self) -> int | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
+from partway.engines.compiled import Compiled
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -36,6 +37,9 @@ class OpenVINO:
         self._static = options.static or npu
         self.batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
+        self._cache: Compiled | None = None
+        if options.cache_dir:
+            self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
         self._files = files
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
@@ -75,15 +79,22 @@ class OpenVINO:
 
     def _compile(self, network: str, shapes: Shapes) -> Any:
         model = self._models.pop(network, None) or self._read(network)
+        properties = dict(self._properties)
+        place = self._cache and self._cache.place(self._files[network], (shapes, properties))
+        if place:
+            properties["CACHE_DIR"] = str(place)
         try:
             if shapes:
                 model.reshape(dict(shapes))
-            return self._core.compile_model(model, self._device, self._properties).create_infer_request()
+            request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
             remedy = "export it again" if self._device == "CPU" else "try device CPU"
             raise EngineError(
                 f"{network} cannot be compiled for {self._device}: {_last_line(error)}; {remedy}"
             ) from error
+        if self._cache and place:
+            self._cache.used(place)
+        return request
 
     def _read(self, network: str) -> Any:
         path = self._files[network]
@@ -130,15 +141,14 @@ def _properties(options: EngineOptions) -> dict[str, Any]:
         properties["INFERENCE_PRECISION_HINT"] = _PRECISIONS[precision]
     if options.threads:
         properties["INFERENCE_NUM_THREADS"] = options.threads
-    if options.cache_dir:
-        try:
-            Path(options.cache_dir).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EngineError(
-                f"cache_dir {options.cache_dir} cannot be made: {error.strerror}; choose another"
-            ) from error
-        properties["CACHE_DIR"] = str(options.cache_dir)
     return properties
+
+
+def _made_by(core: Any, device: str) -> list[str]:
+    """What a compiled network is good for: OpenVINO's version, the device's name, and its driver's where it has one."""
+    version = next(iter(core.get_versions(device).values())).build_number
+    drivers = [name for name in core.get_property(device, "SUPPORTED_PROPERTIES") if name.endswith("DRIVER_VERSION")]
+    return [version, *(str(core.get_property(device, name)) for name in ("FULL_DEVICE_NAME", *drivers))]
 
 
 def _name(port: Any) -> str:
