@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from partway.machine import cores, processor
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 
@@ -48,7 +50,7 @@ def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def machine() -> dict[str, Any]:
     """Processor, cores that may be used, flags that matter, memory, system and Python."""
-    model, flags = _processor()
+    model, flags = processor()
     return {
         "cpu": model,
         "cores": cores(),
@@ -57,11 +59,6 @@ def machine() -> dict[str, Any]:
         "system": _system(),
         "python": platform.python_version(),
     }
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def commit() -> str | None:
@@ -104,20 +101,6 @@ class Processor(NamedTuple):
             return None
         work = (later.busy - self.busy) - (later.children - self.children)
         return round(max(work, 0.0) / (later.clock - self.clock), 3)
-
-
-def _processor() -> tuple[str, set[str]]:
-    fields: dict[str, str] = {}
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            name, _, value = line.partition(":")
-            fields.setdefault(name.strip(), value.strip())
-    except OSError:
-        pass
-    model = fields.get("model name") or platform.processor() or platform.machine()
-    if "model" in fields and "cpu family" in fields:
-        model += f" (family {fields['cpu family']}, model {fields['model']})"
-    return model, set((fields.get("flags") or fields.get("Features") or "").split())
 
 
 def _system() -> str:

@@ -9,10 +9,11 @@
 `match` translates the strengths of other tools.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from partway import presets
+from partway import presets, tuned
 from partway.catalog import suited
 from partway.colours import Drift
 from partway.dials import DIALS, matching
@@ -94,9 +95,11 @@ def load(
         "cache_limit": cache_limit, "static": static, "batch": batch, "stream": stream, "release": release,
         "memory_limit": memory_limit,
     }  # fmt: skip
-    engine, options = presets.options(preset, given)
+    presets.options(preset, given)  # refused before anything is fetched
     package = presets.under(preset, suited(open_package(locate(model, revision=revision)), model))
-    memory = Memory(engine_named(engine, package.networks, options.device), options)
+    known = tuned.measured(package)
+    engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
+    memory = Memory(engine_named(engine, package.networks, options.device), options, known)
     tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
     opened = open_engine(engine, package.networks, options)
     if options.stream:
@@ -112,21 +115,23 @@ def plan(
     height: int | None = None,
     preset: str | None = None,
     engine: str | None = None,
-    options: EngineOptions | None = None,
+    options: EngineOptions | Mapping[str, Any] | None = None,
     **settings: Unpack[Options],
 ) -> Plan:
     """What a run would do on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
 
     ``image`` False plans text-to-image. With a model it says how much memory the run would take, for a picture of
-    this size, by default the model's own, on this engine with these options (or else the preset's). Raises as `load`
-    does.
+    this size, by default the model's own, on this engine with these options (or else the preset's), which can be given
+    by name; and about how many seconds, where ``partway tune`` has measured that. Raises as `load` does.
     """
     if model is None:
         return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
     own = presets.under(preset, suited(open_package(locate(model)), model))
-    engine, chosen = presets.options(preset, {"engine": engine})
-    options = options or chosen
-    memory = Memory(engine_named(engine, own.networks, options.device), options)
+    known = tuned.measured(own)
+    given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
+    engine, chosen = presets.options(preset, given, tuned.nearest(known, own.size))
+    options = options if isinstance(options, EngineOptions) else chosen
+    memory = Memory(engine_named(engine, own.networks, options.device), options, known)
     return memory.plan(own, own.settings(settings), image=image, width=width, height=height)
 
 

@@ -1,4 +1,4 @@
-"""Amounts of memory as people write them."""
+"""Amounts of memory and time as people write them."""
 
 import re
 
@@ -22,3 +22,8 @@ def amount(name: str, value: int | str) -> int:
 def shown(size: int) -> str:
     """Bytes as "1.23 GB" or "456 MB"."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def shown_time(seconds: float) -> str:
+    """Seconds, of which about two figures are known, as "267 s" or "1.6 s"."""
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"

@@ -1,7 +1,7 @@
 """What this machine makes of a model: every engine, device and precision it has, each in a process of its own.
 
 ``python -m partway.bench JOB.json OUT_FOLDER`` is that process; `configurations`, `request` and `spawn` are what is
-around it, for ``partway bench`` and for the project's own benchmarks.
+around it, for ``partway bench``, ``partway tune`` and the project's own benchmarks.
 """
 
 import json
@@ -116,11 +116,14 @@ def spawn(
     return dict(json.loads(record.read_text("utf-8")))
 
 
-def run(job: Job, out: Path) -> dict[str, Any]:
-    """Run a job of partway's own: a first picture from a cold start, then another one warm. Raises as `spawn` does."""
-    images = sources(out, job.width, job.height)
-    wanted = zip(("first", "warm"), images, PROMPTS, strict=True)
-    requests = {name: Request(image, prompt, job.steps, job.strength) for name, image, prompt in wanted}
+def run(job: Job, out: Path, *, first_steps: int | None = None) -> dict[str, Any]:
+    """Run a job of partway's own: a first picture from a cold start, then another one warm. Raises as `spawn` does.
+
+    ``first_steps`` are those of the first picture, where they are not the job's.
+    """
+    images, steps = sources(out, job.width, job.height), (first_steps or job.steps, job.steps)
+    wanted = zip(("first", "warm"), images, PROMPTS, steps, strict=True)
+    requests = {name: Request(image, prompt, count, job.strength) for name, image, prompt, count in wanted}
     quiet = os.environ | {"PYTHONWARNINGS": "ignore"}
     return spawn([sys.executable, "-m", "partway.bench"], job, requests, out, environment=quiet)
 

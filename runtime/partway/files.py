@@ -1,5 +1,6 @@
-"""Files: outputs checked before a long run and written whole or not at all; and whether others have changed."""
+"""Files: outputs that are written whole or not at all, whether others have changed, and where to keep some."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
@@ -48,6 +49,12 @@ def unused(folder: Path, stem: str, suffix: str) -> Path:
     while (path := folder / f"{stem}-{number:04d}{suffix}").exists():
         number += 1
     return path
+
+
+def cache_folder() -> Path:
+    """Return partway's folder for what can be made again: $PARTWAY_CACHE, or partway in $XDG_CACHE_HOME or ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("PARTWAY_CACHE") or Path(base) / "partway").expanduser()
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from partway.engines import EngineOptions
 from partway.package import SHALLOW, TOKENIZERS, Package
+from partway.tiles import square
 from partway.vaes import VAES
 
 TOKENS = 77
@@ -110,6 +111,13 @@ class Work(NamedTuple):
     vae: tuple[int, int]
     rows: int
     released: bool = False
+
+
+def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int, int]:
+    """Height and width, in latents, that a network is shown of a picture of this size."""
+    latents = package.latent_shape(*size)[2:]
+    tiling = square(tile, None, package.pixels_per_latent)
+    return latents if tiling is None else tiling.seen(*latents)
 
 
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:

@@ -1,18 +1,20 @@
-"""What a run does to stay below a limit of memory, decided before anything loads."""
+"""What a run does to stay below a limit of memory, and about how long it takes, said before anything loads."""
 
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from partway import duration
 from partway.amounts import shown
 from partway.engines import Engine, EngineOptions
 from partway.engines.frugal import Frugal, stage
 from partway.errors import InputError
-from partway.footprint import Work, loads, peak
+from partway.footprint import Work, loads, peak, seen
 from partway.package import SHALLOW, TOKENIZERS, Package
 from partway.plans import Plan, plan_of
 from partway.settings import Settings
 from partway.starts import start
 from partway.tiles import square
+from partway.tuned import Measured, nearest
 from partway.vaes import VAES
 from partway.views import GUIDED
 
@@ -26,13 +28,14 @@ class Fit(NamedTuple):
     """How a run uses memory: its predicted peak in bytes, None if that is not known, and what is done for it.
 
     release: whether networks are released between stages; batch: the largest a network is given, None for any;
-    vae_tile: pixels of the VAE's own tiles, None if it has none
+    vae_tile: pixels of the VAE's own tiles, None if it has none; measured: what networks took that run in this way
     """
 
     peak: int | None = None
     release: bool = False
     batch: int | None = None
     vae_tile: int | None = None
+    measured: tuple[Measured, ...] = ()
 
     def over(self, engine: Engine) -> Engine:
         """The engine as this run uses it."""
@@ -43,25 +46,28 @@ class Fit(NamedTuple):
         return replace(settings, vae_tile=self.vae_tile) if self.vae_tile != settings.vae_tile else settings
 
     def told(self, plan: Plan, package: Package, settings: Settings, size: tuple[int, int]) -> Plan:
-        """The plan with what is said of memory, and with the calls of a VAE that has tiles of its own."""
+        """The plan with what is said of memory and time, and with the calls of a VAE that has tiles of its own."""
         done = ["networks are released between stages" if self.release else "networks stay loaded"]
         done += ["each prediction is a call"] if self.batch == 1 and plan.predictions > 1 and settings.guided else []
         done += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
         plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done))
         tiling = square(self.vae_tile, settings.tile_overlap, package.pixels_per_latent)
-        if tiling is None:
-            return plan
-        tiles = tiling.needed(*package.latent_shape(*size)[2:])
-        encode, decode = (tiles if plan.calls[name] else None for name in plan.vae)
-        return plan.with_calls(encode=encode, decode=decode)
+        if tiling is not None:
+            tiles = tiling.needed(*package.latent_shape(*size)[2:])
+            encode, decode = (tiles if plan.calls[name] else None for name in plan.vae)
+            plan = plan.with_calls(encode=encode, decode=decode)
+        for one in nearest(self.measured, size)[:1]:
+            plan = replace(plan, seconds=duration.seconds(plan, package, self.within(settings), size, one))
+        return plan
 
 
 @dataclass(frozen=True)
 class Memory:
-    """An engine's name and its options, which say how much memory runs may take."""
+    """An engine's name and its options, which say how much memory runs may take; what is measured of the model here."""
 
     engine: str | None = None
     options: EngineOptions = field(default_factory=EngineOptions)
+    measured: tuple[Measured, ...] = ()
 
     def fit(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
         """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
@@ -70,6 +76,17 @@ class Memory:
         smaller. Only the last changes the picture. What the user set stays as it is. Memory of GPUs is not known.
         Raises `InputError` naming the least peak and what would lower it, if nothing fits.
         """
+        way = self._way(package, settings, plan, size)
+        return way._replace(measured=self._like(way))
+
+    def _like(self, way: Fit) -> tuple[Measured, ...]:
+        """What is measured of networks that run as they do in this way; of those that load anew in a run, nothing."""
+        if self.engine is None or way.release or self.options.stream:
+            return ()
+        options = replace(self.options, batch=way.batch)
+        return tuple(one for one in self.measured if one.suits(self.engine, options))
+
+    def _way(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
         own = Fit(None, self.options.release, self.options.batch, settings.vae_tile)
         if self.engine is None or self.options.device.upper() != "CPU":
             return own
@@ -95,6 +112,9 @@ class Memory:
         """The plan of a run on pictures of this size, by default the model's own; raises as `fit` does."""
         plan = plan_of(package, settings, image=image)[0]
         size = start(None, width, height, package).size
+        tiling = square(settings.tile, settings.tile_overlap, package.pixels_per_latent)
+        if tiling is not None:
+            plan = plan.in_tiles(tiling.needed(*package.latent_shape(*size)[2:]))
         return self.fit(package, settings, plan, size).told(plan, package, settings, size)
 
     def _ways(self, package: Package, settings: Settings, size: tuple[int, int], way: Fit) -> list[Fit]:
@@ -113,8 +133,8 @@ class Memory:
     def _peak(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int], way: Fit) -> int:
         rows = len(GUIDED[package.guidance].seen(settings)) * len(settings.seeds)
         work = Work(
-            unet=_shown(package, size, settings.tile),
-            vae=_shown(package, size, way.vae_tile or settings.tile),
+            unet=seen(package, size, settings.tile),
+            vae=seen(package, size, way.vae_tile or settings.tile),
             rows=min(rows, way.batch or rows),
             released=way.release,
         )
@@ -131,10 +151,3 @@ class Memory:
 def _tile(package: Package) -> int:
     """A tile of the size that the model was made for, in pixels."""
     return max(1, min(package.size) // package.multiple) * package.multiple
-
-
-def _shown(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int, int]:
-    """Height and width, in latents, that a network is shown of a picture of this size."""
-    latents = package.latent_shape(*size)[2:]
-    tiling = square(tile, None, package.pixels_per_latent)
-    return latents if tiling is None else tiling.seen(*latents)

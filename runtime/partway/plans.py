@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from partway import sizes
-from partway.amounts import shown
+from partway.amounts import shown, shown_time
 from partway.dials import DIALS, Part, ending, going_on
 from partway.errors import InputError
 from partway.levels import NoiseLevel, Trained
@@ -35,6 +35,7 @@ class Plan:
     denoising_start, denoising_end  the shares of the noise levels between which the run stays, None for no limit
     peak_bytes     the most memory that the process is predicted to take, None where that is not known
     memory         what is done to keep it low
+    seconds        about how long the run takes once its networks are loaded, None where that was not measured
     """
 
     dial: str
@@ -53,6 +54,7 @@ class Plan:
     denoising_end: float | None = None
     peak_bytes: int | None = None
     memory: str = ""
+    seconds: float | None = None
 
     @property
     def start_sigma(self) -> float:
@@ -118,6 +120,7 @@ class Plan:
         if not self.levels:
             return f"{head}\nnothing runs: the picture is returned as it is"
         head += f"\nmemory: about {shown(self.peak_bytes)} at the peak; {self.memory}" if self.peak_bytes else ""
+        head += f"\ntime: about {shown_time(self.seconds)}, once networks are loaded" if self.seconds else ""
         start = f"starts at sigma {self.start_sigma:.3f} (timestep {self.start_timestep:.1f})"
         share = f"noise is {100 * self.noise_share:.1f} % of the start"
         if not self.reads_image:

@@ -9,6 +9,14 @@ import toy
 from partway.engines.timed import Timed
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory):
+    """What was tuned on this machine has no part in tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PARTWAY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory):
     return toy.build(tmp_path_factory.mktemp("toy"))

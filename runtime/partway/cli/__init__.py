@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import partway
-from partway.cli import bench, demo, devices, doctor, export, info, lists, make, plan, sweep
+from partway.cli import bench, demo, devices, doctor, export, info, lists, make, plan, sweep, tune
 from partway.cli.arguments import Parser
 
 
@@ -48,6 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"partway {partway.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (demo, make, sweep, plan, info, devices, doctor, bench, lists, export):
+    for module in (demo, make, sweep, plan, info, devices, doctor, bench, tune, lists, export):
         module.add(commands)
     return parser

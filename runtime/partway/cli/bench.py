@@ -19,8 +19,8 @@ from partway.settings import MAX_SIZE, Settings
 
 _SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
 _CHOICES = ("engine", "device", "precision")
+WIDTH = 28  # of a configuration's name
 _HEAD = ("cold", "warm", "UNet call")
-_WIDTH = 28  # of a configuration's name
 _STAGES = {
     "text": ("text_encoder", "text_encoder_2"),
     "encode": ("vae_encoder",),
@@ -32,7 +32,7 @@ _STAGES = {
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("bench", help="how long a model's pictures take on this machine", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a folder, a Hub id (owner/name), or one of: partway models")
+    add_model(parser)
     what = parser.add_argument_group("what to make")
     default = Settings()
     for name, type_, text in (
@@ -40,35 +40,45 @@ def add(commands: Commands) -> None:
         ("steps", int, f"of the whole schedule (default {default.steps})"),
         ("guidance_scale", float, f"above 1 doubles the work (default {default.guidance_scale})"),
         ("sampler", str, "see: partway samplers; the model's own if not given"),
-        ("width", int, "pixels (default: what the model was trained for)"),
-        ("height", int, "pixels (default: what the model was trained for)"),
     ):
         flag = "--" + name.replace("_", "-")
         metavar = "NAME" if type_ is str else "N"
         what.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    add_size_and_place(parser, what)
+    parser.set_defaults(command=run)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model that is measured."""
+    parser.add_argument("model", metavar="MODEL", help="a folder, a Hub id (owner/name), or one of: partway models")
+
+
+def add_size_and_place(parser: argparse.ArgumentParser, what: Any) -> None:
+    """Add the picture's size to the group ``what``, and to the parser what to run on, and --json."""
+    for name in ("width", "height"):
+        text = "pixels (default: what the model was trained for)"
+        what.add_argument(f"--{name}", type=int, metavar="N", default=argparse.SUPPRESS, help=text)
     where = parser.add_argument_group("what to run it on: all there is, or only")
     add_engine(where)
     where.add_argument("--precision", metavar="NAME", default=argparse.SUPPRESS, help="fp32, bf16 or fp16")
     where.add_argument("--threads", type=int, metavar="N", help="processor threads (default: the engine's choice)")
     parser.add_argument("--json", action="store_true", help="print one JSON line a configuration")
-    parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a configuration as it is measured; return 1 if one failed."""
     package = suited(open_package(locate(options.model)), options.model)
     settings = package.settings(given(options, _SETTINGS))
-    EngineOptions(threads=options.threads)  # checked here, once
     plan = plan_of(package, settings, image=True)[0]
-    job = _job(options, package, settings, plan)
-    chosen = _chosen(package, given(options, _CHOICES))
+    job = job_of(options, package, settings, plan)
+    chosen = chosen_of(options, package)
     if not options.json:
         print(
             f"{options.model}: {job.width}x{job.height}, {job.steps} steps of {job.sampler}, strength {job.strength:g} "
             f"({plan.calls['unet']} UNet calls), guidance {job.guidance_scale:g}; seconds, and GB of memory at most"
         )
         names = (*_HEAD, *_STAGES, "memory")
-        print(f"{'':<{_WIDTH}} " + " ".join(f"{name:>9}" for name in names))
+        print(f"{'':<{WIDTH}} " + " ".join(f"{name:>9}" for name in names))
     failed = False
     for name, load in chosen.items():
         described = {"configuration": name, "options": load}
@@ -77,12 +87,14 @@ def run(options: argparse.Namespace) -> int:
                 record = bench.run(Job(**vars(job) | {"options": load}), Path(folder))
         except PartwayError as problem:
             failed, record = True, {"failed": str(problem)}
-        line = json.dumps(described | _about(job) | record) if options.json else f"{name:<{_WIDTH}} {_row(record)}"
+        line = json.dumps(described | _about(job) | record) if options.json else f"{name:<{WIDTH}} {_row(record)}"
         print(line, flush=True)
     return int(failed)
 
 
-def _job(options: argparse.Namespace, package: Package, settings: Settings, plan: Plan) -> Job:
+def job_of(options: argparse.Namespace, package: Package, settings: Settings, plan: Plan) -> Job:
+    """The job of measuring this run in the size and with the threads asked for; InputError where there is none."""
+    EngineOptions(threads=options.threads)  # checked here, once
     if package.guidance == "instruction":
         raise InputError("models that follow instructions are not measured; give one that takes a strength")
     if not plan.calls.get("unet"):
@@ -104,8 +116,9 @@ def _job(options: argparse.Namespace, package: Package, settings: Settings, plan
     )
 
 
-def _chosen(package: Package, wanted: dict[str, str]) -> dict[str, dict[str, Any]]:
+def chosen_of(options: argparse.Namespace, package: Package) -> dict[str, dict[str, Any]]:
     """The configurations that fit what was asked for; EngineError if none does."""
+    wanted: dict[str, str] = given(options, _CHOICES)
     found = bench.configurations(package)
     chosen = {
         name: load

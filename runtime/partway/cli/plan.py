@@ -24,10 +24,10 @@ def add(commands: Commands) -> None:
     shape.add_argument("--match", metavar="DIAL:STRENGTH", help=text)
     parser.add_argument("--txt2img", action="store_true", help="plan a run without a source picture")
     for name in ("width", "height"):
-        text = "pixels, to tell the memory for (default: what the model was trained for)"
+        text = "pixels, to tell memory and time for (default: what the model was trained for)"
         parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
     add_settings(parser)
-    add_options(parser.add_argument_group("what to tell the memory for, with a model"))
+    add_options(parser.add_argument_group("what to tell memory and time for, with a model"))
     parser.set_defaults(command=plan)
 
 
@@ -37,10 +37,10 @@ def plan(options: argparse.Namespace) -> int:
     partway.Settings(**settings)  # before a model is opened
     loaded = given(options, LOAD)
     preset = loaded.pop("preset", None)
-    engine, on = presets.options(preset, loaded)
+    on = presets.options(preset, loaded)[1]  # checked before a model is opened
     if on.limit is not None and options.model is None:
         raise InputError("memory is told for a model; give --model")
-    where = {"width": options.width, "height": options.height, "preset": preset, "engine": engine, "options": on}
+    where = {"width": options.width, "height": options.height, "preset": preset, "options": loaded}
     make = partial(partway.plan, options.model, image=not options.txt2img, **where)
     if options.match is not None:
         print(_match(options.match, options.model, settings))
@@ -49,7 +49,10 @@ def plan(options: argparse.Namespace) -> int:
     elif options.json:
         print(json.dumps(make(**settings).as_dict(), indent=2))
     else:
-        print(make(**settings))
+        made = make(**settings)
+        print(made)
+        if options.model is not None and made.levels and made.seconds is None and not on.frugal:
+            print(f"time: partway tune {options.model} tells the seconds")
     return 0
 
 
