@@ -89,7 +89,9 @@ def test_networks_never_see_more_than_a_tile(largest):
     cell, multiple = pipe.package.pixels_per_latent, pipe.package.multiple
     tile = 4 * multiple
     big = Image.fromarray(np.random.default_rng(1).integers(0, 256, (6 * multiple + 3, 9 * multiple, 3), np.uint8))
-    run = pipe.stream("a room", big, tile=tile, strength=0.5, steps=4, sampler="euler")
+    settings = {"tile": tile, "strength": 0.5, "steps": 4, "sampler": "euler"}
+    run = pipe.stream("a room", big, **settings)
+    assert run.plan == pipe.plan(width=big.width, height=big.height, **settings)
     result = run.result()
     assert result.image.size == big.size
     assert most["vae_encoder"] == tile**2
