@@ -18,7 +18,6 @@ from partway.catalog import suited
 from partway.colours import Drift
 from partway.dials import DIALS, matching
 from partway.engines import EngineOptions, devices, engine_named, open_engine
-from partway.engines.streamed import Streamed
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.hub import locate
 from partway.latents import Latents
@@ -100,11 +99,9 @@ def load(
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     memory = Memory(engine_named(engine, package.networks, options.device), options, known)
+    memory.check(package)
     tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
-    opened = open_engine(engine, package.networks, options)
-    if options.stream:
-        opened = Streamed(opened, package.segments)
-    return Pipeline(package, opened, tokenizers, memory)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, memory)
 
 
 def plan(

@@ -15,7 +15,7 @@ engines that write them out. The VAE's are ``rate * widest`` for each pixel, or 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +84,7 @@ RATES = {
 _HALVED = 0.9  # of `held`, in bf16 and fp16, where what was read stays as it is
 _STATIC = 0.6  # of activations, of networks compiled for one size
 _OUTERMOST = 0.05  # of the UNet's weights, those of its outermost layers; 0.02 for Stable Diffusion 1.5
+_UNEVEN = 1.3  # times its even share, what a segment has of the UNet's weights at the most
 _TINY = 64  # channels of a tiny autoencoder at the size of the picture
 _COPIES = 4  # of a picture in float32, on its way in and out
 
@@ -139,6 +140,13 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
     return found
 
 
+def in_turn(parts: Sequence[Load]) -> Load:
+    """Of parts of a network that are loaded one at a time, at every call: nothing stays but what they work with."""
+    most = max(part.most for part in parts)
+    working = max(part.working for part in parts)
+    return Load(most, 0, working)
+
+
 def peak(engine: str, stages: Iterable[Iterable[Load]], pictures: int) -> int:
     """Bytes at the peak of a run whose ``stages`` follow each other, each released before the next.
 
@@ -158,7 +166,7 @@ def _working(package: Package, network: str, work: Work, rates: Rates) -> float:
     """Numbers that a network's calls work with."""
     if network in TOKENIZERS:
         return 0.0
-    if network in ("unet", SHALLOW):
+    if network.startswith("unet"):  # whole, shallow, or a segment, which has what earlier ones gave
         return work.rows * _unet(_config(package, "unet"), work.unet[0] * work.unet[1], rates)
     if network in VAES["tiny"]:
         return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.pixels_per_latent**2)
@@ -194,6 +202,9 @@ def _weights(package: Package, network: str) -> tuple[int, bool, str]:
     if network == SHALLOW:
         whole, mapped, stored = _weights(package, "unet")
         return int(_OUTERMOST * whole), mapped, stored
+    if network in package.segments:  # they share the whole one's files
+        whole, mapped, stored = _weights(package, "unet")
+        return int(_UNEVEN * whole / len(package.segments)), mapped, stored
     file = package.networks[network]
     if file.suffix == ".xml":
         size, mapped = file.with_suffix(".bin").stat().st_size, True

@@ -7,8 +7,9 @@ from partway import duration
 from partway.amounts import shown
 from partway.engines import Engine, EngineOptions
 from partway.engines.frugal import Frugal, stage
+from partway.engines.streamed import Streamed
 from partway.errors import InputError
-from partway.footprint import Work, loads, peak, seen
+from partway.footprint import Work, in_turn, loads, peak, seen
 from partway.package import SHALLOW, TOKENIZERS, Package
 from partway.plans import Plan, plan_of
 from partway.settings import Settings
@@ -28,17 +29,20 @@ class Fit(NamedTuple):
     """How a run uses memory: its predicted peak in bytes, None if that is not known, and what is done for it.
 
     release: whether networks are released between stages; batch: the largest a network is given, None for any;
-    vae_tile: pixels of the VAE's own tiles, None if it has none; measured: what networks took that run in this way
+    vae_tile: pixels of the VAE's own tiles, None if it has none; segments: of the UNet, where it runs in those;
+    measured: what networks took that run in this way
     """
 
     peak: int | None = None
     release: bool = False
     batch: int | None = None
     vae_tile: int | None = None
+    segments: tuple[str, ...] = ()
     measured: tuple[Measured, ...] = ()
 
     def over(self, engine: Engine) -> Engine:
         """The engine as this run uses it."""
+        engine = Streamed(engine, self.segments) if self.segments else engine
         return Frugal(engine, self.batch) if self.release else engine
 
     def within(self, settings: Settings) -> Settings:
@@ -50,6 +54,7 @@ class Fit(NamedTuple):
         done = ["networks are released between stages" if self.release else "networks stay loaded"]
         done += ["each prediction is a call"] if self.batch == 1 and plan.predictions > 1 and settings.guided else []
         done += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
+        done += [f"the UNet runs in {len(self.segments)} segments, one loaded at a time"] if self.segments else []
         plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done))
         tiling = square(self.vae_tile, settings.tile_overlap, package.pixels_per_latent)
         if tiling is not None:
@@ -69,25 +74,33 @@ class Memory:
     options: EngineOptions = field(default_factory=EngineOptions)
     measured: tuple[Measured, ...] = ()
 
+    def check(self, package: Package) -> None:
+        """Raise `InputError` where a stream is asked for of a model that has no segments."""
+        if self.options.stream and not package.segments:
+            raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
+
     def fit(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
         """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
 
         Else the first that does of: networks released between stages; and one row a call; and the VAE in tiles, ever
-        smaller. Only the last changes the picture. What the user set stays as it is. Memory of GPUs is not known.
-        Raises `InputError` naming the least peak and what would lower it, if nothing fits.
+        smaller; and the UNet in segments, where it is cut into them. Only the tiles change the picture. What the user
+        set stays as it is. Memory of GPUs is not known. Raises `InputError` naming the least peak and what would lower
+        it, if nothing fits, and as `check`.
         """
+        self.check(package)
         way = self._way(package, settings, plan, size)
         return way._replace(measured=self._like(way))
 
     def _like(self, way: Fit) -> tuple[Measured, ...]:
         """What is measured of networks that run as they do in this way; of those that load anew in a run, nothing."""
-        if self.engine is None or way.release or self.options.stream:
+        if self.engine is None or way.release or way.segments:
             return ()
         options = replace(self.options, batch=way.batch)
         return tuple(one for one in self.measured if one.suits(self.engine, options))
 
     def _way(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
-        own = Fit(None, self.options.release, self.options.batch, settings.vae_tile)
+        segments = package.segments if self.options.stream else ()
+        own = Fit(None, self.options.release, self.options.batch, settings.vae_tile, segments)
         if self.engine is None or self.options.device.upper() != "CPU":
             return own
         limit = self.options.limit
@@ -103,6 +116,8 @@ class Memory:
             helps.append(f"tile={_tile(package)}")
         if package.manifest.get("weights") != "int8":
             helps.append("a package with int8 weights")
+        if not package.segments:
+            helps.append("one exported with --segments")
         raise InputError(
             f"this run needs about {shown(min(peaks))} of memory at the least, which is more than memory_limit "
             f"{shown(limit)}; what would help: {', '.join(helps)}"
@@ -128,6 +143,8 @@ class Memory:
                 if tile < max(size):
                     ways.append(ways[-1]._replace(vae_tile=tile))
                 tile = tile // 2 // package.multiple * package.multiple
+        if package.segments and not way.segments:
+            ways.append(ways[-1]._replace(segments=package.segments))
         return ways
 
     def _peak(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int], way: Fit) -> int:
@@ -140,6 +157,8 @@ class Memory:
         )
         assert self.engine is not None
         each = loads(package, self.engine, work, self.options)
+        if way.segments:
+            each["unet"] = in_turn([each[name] for name in way.segments])
         stages: dict[tuple[str, ...], list[str]] = {}
         for name in _ORDER:
             if plan.calls.get(name):

@@ -93,3 +93,24 @@ def test_what_cannot_be_is_one_line(tiny_model, package, tmp_path, capsys):
         assert line.startswith("partway: error: ") and words in line and not (tmp_path / "out").exists()
     with pytest.raises(partway.InputError, match="not cut into segments"):
         partway.load(package("onnx-fp32").folder, stream=True)
+
+
+def test_a_limit_makes_the_unet_run_in_segments_before_it_is_refused(cut, picture):
+    limit, seen = None, []
+    run = {"width": 96, "height": 64, "strength": 0.6, "steps": 4}
+    while True:
+        options = partway.EngineOptions(memory_limit=limit)
+        try:
+            plan = partway.plan(cut, engine="onnxruntime", options=options, **run)
+        except partway.InputError as refused:
+            assert "--segments" not in str(refused)
+            break
+        seen.append(plan)
+        limit = plan.peak_bytes - 1
+    assert [("4 segments" in plan.memory) for plan in seen] == [False] * (len(seen) - 1) + [True]
+    pipe = partway.load(cut, engine="onnxruntime", memory_limit=seen[-1].peak_bytes)
+    result = pipe.img2img(picture, "a photo", strength=0.6, steps=4)
+    assert result.plan.memory == seen[-1].memory
+    free = partway.load(cut, engine="onnxruntime").img2img(picture, "a photo", strength=0.6, steps=4)
+    apart = np.abs(np.asarray(result.image, int) - np.asarray(free.image, int))
+    assert apart.mean() < 0.5 and apart.max() <= 8

@@ -6,7 +6,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from partway.engines import Engine, Port, Signature
-from partway.errors import InputError
 from partway.package import DEEP
 
 UNET = "unet"
@@ -15,32 +14,32 @@ UNET = "unet"
 class Streamed:
     """Wraps an engine: its network "unet" is made of ``segments``, which read by name what earlier ones gave.
 
-    Every call loads each of them and releases it again, which takes about as long as reading its weights. Raises
-    `InputError` where there are none.
+    Every call loads each of them and releases it again, which takes about as long as reading its weights.
     """
 
     def __init__(self, engine: Engine, segments: Sequence[str]) -> None:
-        if not segments:
-            raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
         self._engine = engine
         self._segments = tuple(segments)
-        self._signatures: dict[str, Signature] = {}
+        self._unet: Signature | None = None
         self.batch = engine.batch
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives; the UNet's is found by loading its segments once."""
         if network != UNET:
             return self._engine.signature(network)
-        inputs: dict[str, Port] = {}
-        made: dict[str, Port] = {}
-        used: set[str] = set()
-        for segment in self._segments:
-            taken, given = self._segment(segment)
-            inputs |= {name: port for name, port in taken.items() if name not in made}
-            used |= taken.keys()
-            made |= given
-        # The last made comes first, as in the whole graph; deep features are read by segments and wanted outside too.
-        return Signature(inputs, {name: made[name] for name in reversed(made) if name not in used or name == DEEP})
+        if self._unet is None:
+            inputs: dict[str, Port] = {}
+            made: dict[str, Port] = {}
+            used: set[str] = set()
+            for segment in self._segments:
+                taken, given = self._segment(segment)
+                inputs |= {name: port for name, port in taken.items() if name not in made}
+                used |= taken.keys()
+                made |= given
+            # The last made comes first, as in the whole graph; segments read deep features, wanted outside too.
+            outputs = {name: made[name] for name in reversed(made) if name not in used or name == DEEP}
+            self._unet = Signature(inputs, outputs)
+        return self._unet
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once, the UNet one segment after the other; raises `NetworkError` if it fails."""
@@ -61,7 +60,7 @@ class Streamed:
             self._engine.release(network)
 
     def _segment(self, name: str) -> Signature:
-        if name not in self._signatures:
-            self._signatures[name] = self._engine.signature(name)
-            self._engine.release(name)
-        return self._signatures[name]
+        """Its signature, which engines remember, and no more of it than that."""
+        signature = self._engine.signature(name)
+        self._engine.release(name)
+        return signature
