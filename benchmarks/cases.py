@@ -8,7 +8,7 @@ class Case(NamedTuple):
     """A tool with its options (for loading) and settings (for a picture; partway's only).
 
     model    "onnx" or "openvino" for that export, "diffusers" for the folder they were made from; None: as --to says
-    weights  "fp32", "fp16" or "int8"; None: as --weights says
+    weights  as `partway export` takes them; None: as --weights says
     same_noise  whether its pictures start from the same noise and text, and can be compared
     """
 
@@ -38,7 +38,8 @@ CASES: dict[str, Case] = {
     EXACT: Case("partway", {"engine": "openvino", "precision": "bf16", "static": True}),
     "balanced": Case("partway", {"preset": "balanced"}),
     "fast": Case("partway", {"preset": "fast"}),
-    "tiny": Case("partway", {"preset": "tiny"}),
+    "tiny": Case("partway", {"preset": "tiny"}, model="onnx", weights="int8"),
+    "streamed": Case("partway", {"preset": "tiny", "stream": True}, model="onnx", weights="int8"),
     "openvino.genai fp32": Case("openvino_genai", {"precision": "f32"}, model="openvino"),
     GENAI: Case("openvino_genai", {"precision": "bf16"}, model="openvino"),
     "openvino.genai bf16 reshaped": Case("openvino_genai", {"precision": "bf16", "reshape": True}, model="openvino"),

@@ -19,6 +19,8 @@ Config = dict[str, Any]
 
 LENGTH = 77
 TINY_VAE = "tiny_vae"
+WEIGHTS = ("fp32", "fp16", "int8", "w8a8")
+SEGMENTS = 8
 _CROSS_DOWN, _CROSS_UP = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 # What Stable Diffusion 1.5 and its tiny copy share, and where they differ: "tiny" is for tests of the harness.
 _SHARED: dict[str, Config] = {
@@ -205,7 +207,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="sd15")
     parser.add_argument("--source", type=Path, help="a diffusers folder to measure instead")
     parser.add_argument("--to", choices=("onnx", "openvino"), help="also export to it")
-    parser.add_argument("--weights", choices=("fp32", "fp16", "int8", "w8a8"), default="fp32")
+    parser.add_argument("--weights", choices=WEIGHTS, default="fp32")
     args = parser.parse_args()
     source = source_path(args.work, args.size, args.source)
     if args.source is None and not (source / "model_index.json").exists():
@@ -220,6 +222,7 @@ def main() -> None:
             package,
             split=True,
             tiny_vae=tiny_vae if tiny_vae.exists() else None,
+            segments=SEGMENTS if args.to == "onnx" and args.weights != "w8a8" else None,  # what cannot be cut
             to=args.to,
             weights=args.weights,
             goldens=False,
