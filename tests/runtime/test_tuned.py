@@ -204,7 +204,6 @@ def test_the_nearest_size_is_asked(package, split_folder):
         {"threads": 1},
         {"batch": 1},
         {"release": True},
-        {"stream": True},
     ],
 )
 def test_what_was_not_measured_is_not_told(package, split_folder, options):
