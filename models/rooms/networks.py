@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 SIZE = 256
@@ -19,6 +19,18 @@ def make_vae() -> Any:
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=channels, layers_per_block=1, latent_channels=4, norm_num_groups=8, sample_size=SIZE,
         mid_block_add_attention=False,  # it is trained on crops, where attention would see another number of places
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+
+
+def make_tiny_vae() -> Any:
+    """Autoencoder without posterior, for scaled latents: 0.4 M parameters, a fifth of the other's multiplications.
+
+    Its class has one width for all levels, so depth goes where pictures are small: the level of whole pictures has no
+    block at all.
+    """
+    return AutoencoderTiny(
+        encoder_block_out_channels=(32,) * 4, num_encoder_blocks=(0, 0, 2, 3),
+        decoder_block_out_channels=(32,) * 4, num_decoder_blocks=(3, 2, 1, 0),
     ).to(memory_format=torch.channels_last)  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL
 from . import training
 from .latents import check_owner, latents_path
 from .renders import SHARD, open_shard
-from .train_vae import reconstruction_loss, round_trip_psnr, to_input
+from .train_vae import reconstruction_loss, round_trip_psnr, through, to_input
 
 SEED = 5
 RATE = 5e-4
@@ -73,7 +73,7 @@ def main() -> None:
         for p, mean in zip(weights, averaged, strict=True):
             p.copy_(mean)
     vae.save_pretrained(args.run / "tuned_vae")
-    log(step=args.steps, **round_trip_psnr(vae, 30))
+    log(step=args.steps, **round_trip_psnr(through(vae), 30))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from models.rooms import (  # noqa: E402
     restore,
     structure,
     train_decoder,
+    train_tiny_vae,
     train_unet,
     train_vae,
     training,
@@ -25,6 +26,7 @@ from models.rooms import (  # noqa: E402
 from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 from partway.doctor import psnr  # noqa: E402
+from partway_export.tiny_vae import load_tiny  # noqa: E402
 from partway_rooms import FOLDER  # noqa: E402
 
 ROOMS = 64
@@ -156,6 +158,20 @@ def test_the_decoder_trains_alone_and_is_what_is_assembled(run, monkeypatch):
     parts = ("encoder.", "quant_conv.")
     assert kept >= {name for name in before if name.startswith(parts)}
     assert not any(name.startswith(("decoder.conv_in", "post_quant_conv")) for name in kept)
+
+
+def test_the_tiny_autoencoder_learns_scaled_latents_and_is_what_export_takes(run, monkeypatch):
+    pixels = np.random.default_rng(1).integers(0, 255, (ROOMS, 256, 256, 3), np.uint8)
+    monkeypatch.setattr(train_decoder, "open_shard", lambda run, index: pixels)
+    monkeypatch.setattr(train_decoder, "SHARD", ROOMS)
+    monkeypatch.setattr(train_tiny_vae, "round_trip_psnr", lambda round_trip, count: {})
+    small = ("--batch", "2", "--shards", "1", "--report", "1")
+    resumed_equals_whole(train_tiny_vae, run, monkeypatch, "tiny_vae.pt", lambda s: s["averaged"], *small)
+    vae = load_tiny(str(run / "tiny_vae"), 4)
+    kept = training.load(run / "tiny_vae.pt")["averaged"]
+    assert all(torch.equal(a, b) for a, b in zip(vae.parameters(), kept, strict=True))
+    first = json.loads((run / "tiny_vae.jsonl").read_text().splitlines()[0])
+    assert 0.9 < first["latents"] < 1.3  # untrained it says about nothing, so this is the deviation of what it learns
 
 
 def test_the_autoencoder_resumes(run, monkeypatch):
