@@ -130,6 +130,29 @@ def memory(found: list[Record]) -> str:
     return table(names, rows)
 
 
+def token_merging(found: list[Record]) -> str:
+    """A block's time with and without merged tokens, what a whole call would save, and how alike pictures stay."""
+    blocks = {(record["engine"], record["merging"]): record for record in found if record["what"] == "block"}
+    alike = {record["merging"]: record for record in found if record["what"] == "pictures"}
+    engines = list(dict.fromkeys(engine for engine, _ in blocks))
+    strengths = list(dict.fromkeys(strength for record in alike.values() for strength in record["ssim_mean"]))
+    head = ["tokens merged into, share"]
+    for engine in engines:
+        head += [f"{engine}, ms a block", "saves of a call"]
+    rows = []
+    for merging in dict.fromkeys(merging for _, merging in blocks):
+        row = [merging or "none"]
+        for record in (blocks[engine, merging] for engine in engines):
+            saved, whole = record["saved_seconds"], record.get("call_seconds")
+            share = "" if whole is None else f", {100 * saved / whole:.1f} %"
+            row += [f"{1000 * record['seconds']:.0f}", f"{saved:.2f} s{share}" if merging else "-"]
+        for strength in strengths:
+            mean, least = (alike.get(merging, {}).get(name, {}).get(strength) for name in ("ssim_mean", "ssim_least"))
+            row.append("-" if mean is None else f"{mean:.3f} ({least:.3f})")
+        rows.append(row)
+    return table([*head, *(f"SSIM at {strength} (least)" for strength in strengths)], rows)
+
+
 BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "img2img": img2img,
     "peers": peer_tables.peers,
@@ -139,6 +162,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "memory": memory,
     "start": start,
     "install": install,
+    "token_merging": token_merging,
 }
 
 
