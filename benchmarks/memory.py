@@ -17,7 +17,7 @@ from typing import Any
 
 import partway
 from benchmarks import records
-from benchmarks.child import peak_bytes, versions
+from partway.measuring import peak_bytes, versions
 
 RESULTS = records.RESULTS / "memory.jsonl"
 _SETTINGS: dict[str, Any] = {"steps": 4, "strength": 0.5}

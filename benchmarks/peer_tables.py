@@ -120,6 +120,7 @@ def _target(target: Target, cases: dict[str, list[Record]]) -> list[str]:
     else:
         side = "below" if target.least else "above"
         met = f"no, {100 * far / target.limit:.0f} % {side}" if target.limit else "no"
+        met += f": {target.why}" if target.why else ""
     limit = f"{target.limit:g} or {'more' if target.least else 'less'}"
     return [target.what, target.case, limit, target.of or "-", number(value, 3), met]
 

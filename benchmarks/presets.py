@@ -15,10 +15,10 @@ import numpy as np
 
 import partway
 from benchmarks import records, tables
-from benchmarks.child import versions
 from benchmarks.quality import ssim
 from models.rooms.evaluate import Restyled, curves, restyled
 from models.rooms.probe import load_probe
+from partway.measuring import versions
 from partway_rooms import HELD_OUT
 
 FILE = records.RESULTS / "presets.jsonl"

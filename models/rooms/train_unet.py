@@ -20,7 +20,6 @@ from .networks import TOKENS, make_text_encoder, make_unet
 
 SEED = 2
 DROP = 0.1
-FOCUS = 0.5, 600  # this share of the timesteps is below that, where strengths up to 0.6 run
 # Cosine (Nichol and Dhariwal 2021): latents of half Stable Diffusion's side lose their layout at half its sigma
 # (Hoogeboom et al. 2023, arXiv 2301.11093), so the middle has less noise than there; the end has more, so that
 # text-to-image starts from no brightness of its own.
@@ -51,11 +50,10 @@ def batch_at(data: Shard, step: int, size: int, scale: float, empty: np.ndarray)
     rng = np.random.default_rng([SEED, 2, step])
     tokens = data.tokens[picked, rng.integers(data.tokens.shape[1], size=size)].astype(np.int64)
     tokens[rng.random(size) < DROP] = empty
-    spread = (rng.permutation(size) + rng.random(size)) / size * 1000  # timesteps stratified over the batch
-    spread[: round(FOCUS[0] * size)] *= FOCUS[1] / 1000
+    spread = (rng.permutation(size) + rng.random(size)) / size  # timesteps stratified over the batch
     latents = torch.from_numpy(data.latents[picked].astype(np.float32) * scale)
     noise = torch.randn(latents.shape, generator=training.generator(SEED, step))
-    return Batch(latents, torch.from_numpy(tokens), torch.from_numpy(spread.astype(np.int64)), noise)
+    return Batch(latents, torch.from_numpy(tokens), torch.from_numpy((spread * 1000).astype(np.int64)), noise)
 
 
 def v_loss(unet: Any, text_encoder: Any, batch: Batch, cumulative: torch.Tensor) -> torch.Tensor:

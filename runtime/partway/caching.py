@@ -17,6 +17,11 @@ class Recent(Generic[K, V]):
         self._lock = Lock()
         self._values: OrderedDict[K, V] = OrderedDict()
 
+    def values(self) -> list[V]:
+        """What is kept."""
+        with self._lock:
+            return list(self._values.values())
+
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value kept for ``key``, made first if there is none."""
         with self._lock:

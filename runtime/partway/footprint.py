@@ -16,6 +16,7 @@ engines that write them out. The VAE's are ``rate * widest`` for each pixel, or 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ class Rates(NamedTuple):
     scores   whether attention writes out its scores
     unet, vae  activations, to be multiplied by the numbers above
     later    the same of a decoder that loads where others were released, as a multiple
+    returned  whether networks give back what they worked with when another stage begins
     """
 
     base: int
@@ -52,6 +54,7 @@ class Rates(NamedTuple):
     unet: float
     vae: float
     later: float
+    returned: bool
 
 
 RATES = {
@@ -66,6 +69,7 @@ RATES = {
         unet=1.0,
         vae=5.5,
         later=1.0,
+        returned=False,
     ),
     # It holds the weights that it has read and those that it has laid out for its kernels.
     "openvino": Rates(
@@ -79,9 +83,11 @@ RATES = {
         unet=2.0,
         vae=5.0,
         later=1.8,  # how well tensors share memory there differs from run to run; this is its worst
+        returned=True,
     ),
 }
 _HALVED = 0.9  # of `held`, in bf16 and fp16, where what was read stays as it is
+_LAID = 0.51  # of float32, what kernels for bf16 and fp16 hold of weights that are stored as float
 _STATIC = 0.6  # of activations, of networks compiled for one size
 _OUTERMOST = 0.05  # of the UNet's weights, those of its outermost layers; 0.02 for Stable Diffusion 1.5
 _UNEVEN = 1.3  # times its even share, what a segment has of the UNet's weights at the most
@@ -124,20 +130,32 @@ def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:
     """Each network's memory on an engine, a key of `RATES`."""
     rates = RATES[engine]
-    halved = options.precision in ("bf16", "fp16")
+    halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _fast(engine))
     less = (_STATIC if options.static else 1) * (0.5 if halved else 1)
     heaped = 1.0 if options.frugal else rates.heaped
     found = {}
     for name in package.networks:
         whole, mapped, stored = _weights(package, name)
         loading = rates.mapped if mapped and stored == "fp32" else rates.loading[stored] * heaped
+        held = rates.held[stored] * (_HALVED if halved else 1)
+        if package.networks[name].suffix == ".xml":  # a file that is mapped counts until the network is compiled
+            file = 1 / _WIDER[stored]
+            held = _LAID if halved and stored != "int8" else held - file
+            loading = max(loading, held + file) if not halved else held + file
         graph = rates.graph[name != "unet"]
-        found[name] = Load(
-            int(loading * whole) + graph,
-            int(rates.held[stored] * whole * (_HALVED if halved else 1)) + graph,
-            int(_working(package, name, work, rates) * _BYTES * less),
-        )
+        working = int(_working(package, name, work, rates) * _BYTES * less)
+        found[name] = Load(int(loading * whole) + graph, int(held * whole) + graph, working)
     return found
+
+
+@cache
+def _fast(engine: str) -> bool:
+    """Whether the processor computes in 16 bits where it may choose."""
+    if engine != "openvino":
+        return False
+    from partway.engines.openvino import precisions
+
+    return not {"bf16", "fp16"}.isdisjoint(precisions("CPU"))
 
 
 def in_turn(parts: Sequence[Load]) -> Load:
@@ -147,19 +165,20 @@ def in_turn(parts: Sequence[Load]) -> Load:
     return Load(most, 0, working)
 
 
-def peak(engine: str, stages: Iterable[Iterable[Load]], pictures: int) -> int:
-    """Bytes at the peak of a run whose ``stages`` follow each other, each released before the next.
+def peak(engine: str, stages: Iterable[Sequence[Load]], pictures: int, *, released: bool) -> int:
+    """Bytes at the peak of a run whose ``stages`` follow each other, each ``released`` before the next or not.
 
-    Networks of one stage load one after the other, and what they hold and work with stays. ``pictures``: pixels of
-    all pictures.
+    Networks of one stage load one after the other, and what they hold and work with stays until its end.
+    ``pictures``: pixels of all pictures.
     """
-    most = 0
+    rates, most, before = RATES[engine], 0, 0
     for stage in stages:
-        before = 0
+        here = 0 if released else before
         for load in stage:
-            most = max(most, before + load.most)
-            before += load.held + load.working
-    return RATES[engine].base + most + 3 * _BYTES * _COPIES * pictures
+            most = max(most, here + load.most)
+            here += load.held + load.working
+        before = here - rates.returned * sum(load.working for load in stage)
+    return rates.base + most + 3 * _BYTES * _COPIES * pictures
 
 
 def _working(package: Package, network: str, work: Work, rates: Rates) -> float:

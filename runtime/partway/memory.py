@@ -162,9 +162,10 @@ class Memory:
         stages: dict[tuple[str, ...], list[str]] = {}
         for name in _ORDER:
             if plan.calls.get(name):
-                stages.setdefault(stage(name) if way.release else (), []).append(name)
+                stages.setdefault(stage(name), []).append(name)
         pictures = size[0] * size[1] * len(settings.seeds)
-        return peak(self.engine, [[each[name] for name in names] for names in stages.values()], pictures)
+        loaded = [[each[name] for name in names] for names in stages.values()]
+        return peak(self.engine, loaded, pictures, released=way.release)
 
 
 def _tile(package: Package) -> int:

@@ -1,14 +1,16 @@
 """Engines: options, devices, what is remembered, what is refused."""
 
 import importlib.util
+import mmap
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import partway
-from partway import EngineError, InputError, PackageError
+from partway import EngineError, InputError, PackageError, heap
 from partway.engines import EngineOptions, open_engine
 
 HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
@@ -115,3 +117,25 @@ def test_a_network_that_is_gone_is_named(tmp_path, toy_folder):
     engine = open_engine("onnxruntime", {"unet": tmp_path / "model.onnx"}, EngineOptions())
     with pytest.raises(PackageError, match=r"model\.onnx cannot be loaded"):
         engine.signature("unet")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells of mapped files through /proc")
+def test_mapped_files_are_no_memory_once_they_were_used(tmp_path):
+    content = bytes(range(256)) * 40_000
+    for name in ("inside", "outside"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.bin").write_bytes(content)
+
+    def resident(name):
+        lines = Path("/proc/self/smaps").read_text("utf-8").splitlines()
+        start = next(i for i, line in enumerate(lines) if line.endswith(f"/{name}/weights.bin"))
+        return next(int(line.split()[1]) * 1024 for line in lines[start:] if line.startswith("Rss:"))
+
+    maps = {}
+    for name in ("inside", "outside"):
+        with (tmp_path / name / "weights.bin").open("rb") as file:
+            maps[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        assert maps[name][:] == content and resident(name) >= len(content)
+    heap.unread(tmp_path / "inside")
+    assert resident("inside") == 0 and resident("outside") >= len(content)
+    assert maps["inside"][:] == content

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partway import heap
 from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.engines.compiled import Compiled
+from partway.engines.frugal import stage
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -45,6 +47,7 @@ class OpenVINO:
         self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
         self._signatures: dict[str, Signature] = {}
         self._requests: dict[str, Recent[Shapes, Any]] = {}
+        self._stage: tuple[str, ...] = ()
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives."""
@@ -59,6 +62,7 @@ class OpenVINO:
         """Run the network once; raises `NetworkError` if it fails."""
         ready = cast(network, inputs, self.signature(network))
         with self._lock:
+            self._enter(network)
             request = self._request(network, ready)
             try:
                 results = request.infer(ready, share_inputs=True)
@@ -71,6 +75,14 @@ class OpenVINO:
         with self._lock:
             self._models.pop(network, None)
             self._requests.pop(network, None)
+
+    def _enter(self, network: str) -> None:
+        """Give back what the networks of the stage before this one worked with; their weights stay."""
+        if network not in self._stage:
+            for name in self._stage:
+                for request in self._requests[name].values() if name in self._requests else ():
+                    request.get_compiled_model().release_memory()
+            self._stage = stage(network)
 
     def _request(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
         shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
@@ -92,6 +104,7 @@ class OpenVINO:
             raise EngineError(
                 f"{network} cannot be compiled for {self._device}: {_last_line(error)}; {remedy}"
             ) from error
+        heap.unread(self._files[network].parent)
         if self._cache and place:
             self._cache.used(place)
         return request
