@@ -142,29 +142,29 @@ def test_colour_match_is_a_setting_and_drift_is_told(pipe, picture):
         partway.Settings(colour_match=1.5)
 
 
-def test_five_edits_through_latents_drift_less_than_through_pictures():
-    """On the built-in model: a room redrawn five times at strength 0.1, which should hardly change it."""
+def test_ten_edits_through_latents_drift_less_than_through_pictures():
+    """On the built-in model: a room redrawn ten times at strength 0.05, which should hardly change it."""
     pytest.importorskip("onnxruntime")
     loaded = partway.load()
     engine = Timed(loaded.engine)
     pipe = partway.Pipeline(loaded.package, engine, loaded.tokenizers)
     source, prompt = (room := partway_rooms.room(29)).picture, room.caption
-    same = {"strength": 0.1, "steps": 10, "guidance_scale": 1}
+    same = {"strength": 0.05, "steps": 10, "guidance_scale": 1}
     far, colours = {}, {}
     for way in ("latents", "pictures"):
         engine.calls.clear()
         at = source
-        for seed in range(5):
+        for seed in range(10):
             given = at.image if seed and way == "pictures" else at
-            at = pipe.img2img(given, prompt, seed=seed, decode=way == "pictures" or seed == 4, **same)
+            at = pipe.img2img(given, prompt, seed=seed, decode=way == "pictures" or seed == 9, **same)
         made = np.asarray(at.image, float)
         far[way] = np.abs(made - np.asarray(source)).mean()
         colours[way] = np.abs((made - np.asarray(source)).mean(axis=(0, 1))).mean()
         # the second way remembers the first one's encode of the source
-        encoded, decoded = {"latents": (1, 1), "pictures": (4, 5)}[way]
-        assert engine.calls == {"unet": 5, "vae_encoder": encoded, "vae_decoder": decoded} | (
+        encoded, decoded = {"latents": (1, 1), "pictures": (9, 10)}[way]
+        assert engine.calls == {"unet": 10, "vae_encoder": encoded, "vae_decoder": decoded} | (
             {"text_encoder": 1} if way == "latents" else {}
         )
-    # 8-bit levels when this was written: 15 against 24 of each pixel, 1.2 against 4.1 of the mean colour
-    assert far["latents"] < 0.75 * far["pictures"], far
+    # 8-bit levels when this was written: 9 against 11 of each pixel, 0.5 against 2.2 of the mean colour
+    assert far["latents"] < 0.9 * far["pictures"], far
     assert colours["latents"] < 0.5 * colours["pictures"], colours

@@ -93,7 +93,7 @@ def test_ways_come_in_order_each_needing_less(rooms, engine):
     done = [plan.memory for _, plan in found]
     assert peaks == sorted(peaks, reverse=True) and len(set(peaks)) == len(peaks)
     assert done[0] == "networks stay loaded"
-    assert done[1] == "networks are released between stages"
+    assert done[1].startswith("networks are released between stages")
     assert done[-1].startswith(
         "networks are released between stages, each prediction is a call, the VAE works in tiles"
     )
