@@ -9,8 +9,7 @@ from partway.errors import InputError, PartwayError
 from partway.files import check_writable, unused, write_atomically
 
 PROMPT = "cozy scandinavian interior, warm light"
-STRENGTHS = "0.2,0.45,0.6,0.7,0.8,0.9,1"
-GUIDANCE = 4.0
+STRENGTHS = "0.2,0.3,0.45,0.55,0.65,0.8,1"
 ROOM = 29  # mid-century, in daylight
 
 
@@ -32,7 +31,6 @@ def demo(options: argparse.Namespace) -> int:
 
     if not 0 <= options.room < 1_000_000:
         raise InputError(f"there are rooms 0 to 999999, not {options.room}")
-    options.guidance_scale = getattr(options, "guidance_scale", GUIDANCE)
     folder = Path(options.output).parent if options.output else Path()
     options.input = unused(folder, f"room-{options.room}", ".png")
     drawn = room(options.room)
