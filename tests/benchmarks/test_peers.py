@@ -138,7 +138,10 @@ def test_targets_are_met_or_not_or_not_measured(found: list[dict[str, Any]]) -> 
     assert cells(rows, "exact: latents' distance to fp32")[0][-2:] == ["0.500", "yes"]
     assert cells(rows, "exact: encoder calls for a second strength")[0][-2:] == ["0.000", "yes"]
     slow = [run_of(EXACT, 17, 4), run_of(GENAI, 10, 8)]
-    assert cells(peer_tables.targets({"peers": slow}), "exact: time")[0][-2:] == ["1.700", f"no, 100 % above: {TARGETS[0].why}"]
+    assert cells(peer_tables.targets({"peers": slow}), "exact: time")[0][-2:] == [
+        "1.700",
+        f"no, 100 % above: {TARGETS[0].why}",
+    ]
     assert peer_tables.targets({}) == ""
     assert all(isinstance(target, Target) and target.figure in figures.FIGURES for target in TARGETS)
 
