@@ -19,7 +19,8 @@ def parser() -> argparse.ArgumentParser:
     text = "the folder to write; must not exist, or be empty; default: the catalogue name"
     it.add_argument("out", nargs="?", help=text)
     it.add_argument("--to", choices=list(FORMATS), default="onnx", help="format; default: onnx, for both engines")
-    text = "how weights are stored; w8a8: the UNet also computes in 8 bits, calibrated on pictures; default: fp16"
+    text = "how weights are stored; int4: matrix products in 4 bits, the rest in 8; "
+    text += "w8a8: the UNet also computes in 8 bits, calibrated on pictures; default: fp16"
     it.add_argument("--weights", choices=WEIGHTS, default="fp16", help=text)
     text = "for w8a8: a folder of pictures, prompts.txt (one a line) or both to calibrate on; default: built in"
     it.add_argument("--calibration", metavar="DIR", help=text)

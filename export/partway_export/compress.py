@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway_export.families import INT4
+from partway_export.four_bits import compress_products, pack_products
 from partway_export.onnx_file import LARGE, large_weights, replace_initializers
 
 # Where the output channel of a weight lies, by the operator that uses it as its second input.
@@ -14,11 +16,11 @@ CHANNEL = {"Conv": 0, "MatMul": -1}
 
 
 def compress_onnx(model: Any, weights: str) -> None:
-    """Store the large weights of an ONNX model as ``weights`` ("fp32", "fp16" or "int8"), in place.
+    """Store the large weights of an ONNX model as ``weights`` ("fp32", "fp16", "int8" or "int4"), in place.
 
     fp16: float16 tensors, each followed by a Cast to float32 that engines fold when they load. int8: one
     symmetric scale per output channel, as DequantizeLinear; what is neither a convolution nor a matrix product
-    is stored as fp16.
+    is stored as fp16. int4: the same after `partway_export.four_bits.pack_products`.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -26,11 +28,13 @@ def compress_onnx(model: Any, weights: str) -> None:
         return
     nodes, tensors = [], []
     large = large_weights(model)
+    for name in pack_products(model, large) if weights == INT4 else ():
+        del large[name]
     uses = _uses(model)
     stored = set()
     for name, tensor in large.items():
         values = numpy_helper.to_array(tensor)
-        axes = {axis for axis in uses.get(name, {None}) if axis is not None} if weights == "int8" else set()
+        axes = {axis for axis in uses.get(name, {None}) if axis is not None} if weights != "fp16" else set()
         if len(axes) == 1 and None not in uses[name]:
             packed = quantise(values, axes.pop() % values.ndim)
             tensors += [
@@ -69,7 +73,7 @@ def quantise(values: NDArray[np.float32], axis: int) -> Quantised:
 
 
 def compress_openvino(path: Path, weights: str) -> None:
-    """Rewrite the OpenVINO model at ``path`` with its large weights stored as "fp32", "fp16" or "int8"."""
+    """Rewrite the OpenVINO model at ``path`` with its large weights stored as "fp32", "fp16", "int8" or "int4"."""
     if weights == "fp32":
         return
     import openvino
@@ -80,6 +84,8 @@ def compress_openvino(path: Path, weights: str) -> None:
         import nncf
 
         model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
+    elif weights == INT4:
+        model = compress_products(model)
     # The old file is mapped into memory and must stay until the new ones are written.
     halved, new = path.with_name("halved.xml"), path.with_name("new.xml")
     openvino.save_model(model, halved, compress_to_fp16=True)

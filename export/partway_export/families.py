@@ -36,4 +36,5 @@ FAMILIES = {
 FORMATS = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
 W8A8 = "w8a8"  # as papers on quantisation call it: 8 bits for weights and 8 for activations
-WEIGHTS = ("fp32", "fp16", "int8", W8A8)
+INT4 = "int4"
+WEIGHTS = ("fp32", "fp16", "int8", INT4, W8A8)

@@ -5,12 +5,14 @@ from typing import Any
 from partway_export.onnx_file import large_weights, replace_initializers
 
 
-def optimise(model: Any) -> Any:
+def optimise(model: Any, *, shapes: bool = False) -> Any:
     """Return ``model`` folded and fused by onnxslim; only operators of the ONNX standard come out.
 
     The weights wait outside meanwhile, as graph inputs: onnxslim copies the model many times, and protobuf
-    cannot copy more than 2 GiB.
+    cannot copy more than 2 GiB. ``shapes``: whether the shapes of all tensors are written down, for operators to come
+    that ONNX does not know.
     """
+    import onnx
     import onnxslim
     from onnx import helper
 
@@ -20,6 +22,7 @@ def optimise(model: Any) -> Any:
         helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in weights.values()
     )
     model = onnxslim.slim(model)
+    model = onnx.shape_inference.infer_shapes(model) if shapes else model
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)

@@ -10,7 +10,7 @@ from partway.errors import InputError, choose
 from partway.package import MAX_SEGMENTS, SHALLOW
 from partway_export.calibrate import calibrate, material
 from partway_export.compress import compress_onnx, compress_openvino
-from partway_export.families import FORMATS, W8A8, WEIGHTS
+from partway_export.families import FORMATS, INT4, W8A8, WEIGHTS
 from partway_export.fetch import fetch
 from partway_export.guard import check_space, new_folder, one_line_errors
 from partway_export.load import bytes_on_disk, family_of, load
@@ -44,11 +44,11 @@ def export(
 ) -> dict[str, Any]:
     """Export the model ``source`` (diffusers folder or Hub id) to the folder ``out``; return partway.json.
 
-    to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8" or "w8a8"; revision: of a Hub id; goldens: keep
-    torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the ranges of
-    activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers' AutoencoderTiny, to be
-    put beside the VAE; split: whether the UNet's outermost layers become a graph of their own too (`partway.reuse`);
-    segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
+    to: "onnx" or "openvino"; weights: "fp32", "fp16", "int8", "int4" or "w8a8"; revision: of a Hub id; goldens:
+    keep torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the
+    ranges of activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers'
+    AutoencoderTiny, to be put beside the VAE; split: whether the UNet's outermost layers become a graph of their own
+    too (`partway.reuse`); segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
     Every network is compared with torch; when one fails its gate, or anything else goes wrong, nothing is left at
     ``out``.
 
@@ -126,8 +126,8 @@ def export(
 
 
 def form(name: str, weights: str) -> str:
-    """How a network is stored in a package of ``weights``: activations are quantised in the UNet alone."""
-    return "int8" if weights == W8A8 and name != "unet" else weights
+    """How a network is stored in a package of ``weights``: 4 bits, and 8 for activations, are for the UNet alone."""
+    return "int8" if weights in (INT4, W8A8) and name != "unet" else weights
 
 
 def finish(path: Path, to: str, weights: str) -> None:
@@ -135,6 +135,6 @@ def finish(path: Path, to: str, weights: str) -> None:
     if to == "openvino":  # its converter has optimised the graph
         compress_openvino(path, weights)
         return
-    model = optimise(read(path))
+    model = optimise(read(path), shapes=weights == INT4)
     compress_onnx(model, weights)
     write(model, path)

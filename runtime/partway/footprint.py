@@ -232,6 +232,7 @@ def _weights(package: Package, network: str) -> tuple[int, bool, str]:
         size = sum(one.stat().st_size for one in beside if one.is_file())
         mapped = file.stat().st_size < size / 2
     said = str(package.manifest.get("weights"))
+    said = "int8" if said in ("int4", "w8a8") else said  # most of their weights have 8 bits
     stored = said if said in _WIDER else _stored(file)
     return size * _WIDER[stored], mapped, stored
 

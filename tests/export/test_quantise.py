@@ -15,6 +15,7 @@ from export_graphs import FILES, RUN, decibels
 from partway import cli
 from partway.errors import InputError
 from partway_export import calibrate, export, onnx_file, quantise
+from partway_export.layers import in_float
 
 # Below what was measured (33 dB at the worst), far above what a mistake leaves.
 NEEDED = 28
@@ -175,9 +176,9 @@ def test_layers_that_stay_in_float():
     names = [f"/up_blocks.{level}/resnets.0/conv1/Conv" for level in range(3)]
     edges = ["/conv_in/Conv", "/time_embedding/linear_1/Gemm", "/down_blocks.0/resnets.0/time_emb_proj/Gemm"]
     inner = ["/mid_block/attentions.0/proj_in/Conv", "/up_blocks.2/attentions.0/transformer_blocks.0/attn1/to_q/MatMul"]
-    assert quantise.in_float([*names, *edges, *inner]) == [names[-1], *edges]
+    assert in_float([*names, *edges, *inner]) == [names[-1], *edges]
     dotted = [f"__module.up_blocks.{level}.resnets.1.conv2/aten::_convolution/Convolution" for level in range(4)]
-    assert quantise.in_float([*dotted, "__module.conv_out/aten::_convolution/Convolution"]) == [
+    assert in_float([*dotted, "__module.conv_out/aten::_convolution/Convolution"]) == [
         dotted[-1],
         "__module.conv_out/aten::_convolution/Convolution",
     ]
