@@ -36,7 +36,8 @@ def pack(values: NDArray[np.float32], size: int) -> tuple[NDArray[np.uint8], NDA
     farthest = np.take_along_axis(groups, np.abs(groups).argmax(axis=2)[..., None], axis=2)
     scale = np.where(farthest == 0, np.float32(1), farthest / np.float32(-8))
     steps = (np.rint(groups / scale) + 8).clip(0, 15).astype(np.uint8)
-    return steps[..., ::2] | steps[..., 1::2] << 4, scale[..., 0]
+    packed: NDArray[np.uint8] = np.bitwise_or(steps[..., ::2], np.left_shift(steps[..., 1::2], np.uint8(4)))
+    return packed, scale[..., 0].astype(np.float32)
 
 
 def pack_products(model: Any, large: Mapping[str, Any]) -> set[str]:
