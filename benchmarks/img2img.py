@@ -21,6 +21,7 @@ from benchmarks.peers import say
 from partway import bench
 from partway.errors import NetworkError
 from partway.hub import DEFAULT
+from partway_export.families import WEIGHTS
 
 ALL = CASES | TILED
 
@@ -160,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", type=Path, help="a diffusers folder to measure instead")
     parser.add_argument("--package", choices=(DEFAULT,), help="the model that comes with partway instead; no peers")
     parser.add_argument("--to", choices=("onnx", "openvino"), default="onnx", help="default: onnx, for both engines")
-    parser.add_argument("--weights", choices=model.WEIGHTS, default="fp32", help="default: fp32")
+    parser.add_argument("--weights", choices=WEIGHTS, default="fp32", help="default: fp32")
     parser.add_argument("--cases", nargs="+", choices=list(ALL), help="default: all of partway's, or all with --peers")
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--height", type=int, default=512)

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from partway_export.families import W8A8, WEIGHTS
+
 Config = dict[str, Any]
 
 LENGTH = 77
 TINY_VAE = "tiny_vae"
-WEIGHTS = ("fp32", "fp16", "int8", "w8a8")
 SEGMENTS = 8
 _CROSS_DOWN, _CROSS_UP = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 # What Stable Diffusion 1.5 and its tiny copy share, and where they differ: "tiny" is for tests of the harness.
@@ -222,7 +223,7 @@ def main() -> None:
             package,
             split=True,
             tiny_vae=tiny_vae if tiny_vae.exists() else None,
-            segments=SEGMENTS if args.to == "onnx" and args.weights != "w8a8" else None,  # what cannot be cut
+            segments=SEGMENTS if args.to == "onnx" and args.weights != W8A8 else None,  # what cannot be cut
             to=args.to,
             weights=args.weights,
             goldens=False,

@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, LCMScheduler, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
@@ -35,9 +34,7 @@ def trained(run: Path) -> tuple[Any, Any]:
     if not state:
         raise SystemExit(f"no unet.pt in {run}: run python -m models.rooms.train_unet --run {run} first")
     unet, text_encoder = make_unet(), make_text_encoder(int(empty_tokens(run).max()) + 1)
-    with torch.no_grad():
-        for p, mean in zip([*unet.parameters(), *text_encoder.parameters()], state["averaged"], strict=True):
-            p.copy_(mean)
+    training.put([*unet.parameters(), *text_encoder.parameters()], state["averaged"])
     return unet.eval(), text_encoder.eval()
 
 
@@ -48,9 +45,7 @@ def pipeline(run: Path, few_step: bool = False) -> StableDiffusionPipeline:
     unet, text_encoder = trained(run)
     scheduler: Any = DPMSolverMultistepScheduler(**SCHEDULER, timestep_spacing="trailing", steps_offset=1)
     if few_step:
-        with torch.no_grad():
-            for p, mean in zip(unet.parameters(), training.load(run / "lcm.pt")["averaged"], strict=True):
-                p.copy_(mean)
+        training.put(unet.parameters(), training.load(run / "lcm.pt")["averaged"])
         scheduler = LCMScheduler(**SCHEDULER, clip_sample=False)
     return StableDiffusionPipeline(
         vae=vae, text_encoder=text_encoder, tokenizer=CLIPTokenizer.from_pretrained(run / "tokenizer"), unet=unet,

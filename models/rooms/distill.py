@@ -5,9 +5,7 @@ self's answer 40 timesteps nearer to the picture, where one DDIM step of the gui
 the first, so the student knows those of every strength. Resumable like the rest.
 """
 
-import argparse
 import copy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,17 +59,7 @@ def teacher_step(
 
 def main() -> None:
     """Distils until the step count is reached."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--batch", type=int, default=24)
-    parser.add_argument("--shards", type=int, default=28)
-    parser.add_argument("--rate", type=float, default=3e-4)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=50)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    args = training.arguments(__doc__, seed=SEED, steps=600, batch=24, rate=3e-4, report=50)
     check_owner(args.run)
     data, scale, empty = read_latents(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
     teacher, text_encoder = trained(args.run)
@@ -80,16 +68,9 @@ def main() -> None:
         network.requires_grad_(False)
     weights, averaged = list(student.parameters()), list(target.parameters())
     optimiser = training.Optimiser([student], args.rate, 0.0)
-    path, log_path = args.run / "lcm.pt", args.run / "lcm.jsonl"
-    state, first = training.load(path), 0
-    if state:
-        student.load_state_dict(state["student"])
-        optimiser.load_state_dict(state["optimiser"])
-        for mean, kept in zip(averaged, state["averaged"], strict=True):
-            mean.copy_(kept)
-        first = state["step"]
-    training.cut_log(log_path, first)
-    log, total = training.Log(log_path), 0.0
+    path, parts = args.run / "lcm.pt", {"student": student, "optimiser": optimiser}
+    first = training.resume(path, averaged, **parts)
+    log, total = training.Log(path.with_suffix(".jsonl")), 0.0
     bare_tokens = torch.from_numpy(empty)[None].repeat(args.batch, 1)
     for step in range(first, args.steps):
         batch: Batch = batch_at(data, step, args.batch, scale, empty)
@@ -112,10 +93,7 @@ def main() -> None:
             log(step=step + 1, loss=round(total / args.report, 5))
             total = 0.0
         if (step + 1) % 500 == 0 or step + 1 == args.steps:
-            training.save(
-                path, student=student.state_dict(), optimiser=optimiser.state_dict(),
-                averaged=[p.detach() for p in averaged], step=step + 1,
-            )  # fmt: skip
+            training.keep(path, step + 1, averaged, **parts)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ PACKAGE is what `partway export` wrote (fp32, fp16 or int8, many steps or few); 
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import partway
+from partway import machine
 from partway.networks import Networks
 from partway_rooms import HELD_OUT
 from partway_rooms.renderer import KINDS, LIGHTS, STYLES
@@ -86,9 +85,7 @@ class Restyled(NamedTuple):
     own: float
 
 
-def restyled(
-    pipe: Any, probe: Any, seed: int, strengths: Sequence[float], settings: Mapping[str, Any] = MappingProxyType({})
-) -> Restyled:
+def restyled(pipe: Any, probe: Any, seed: int, strengths: Sequence[float], settings: Mapping[str, Any]) -> Restyled:
     """A held-out room restyled; prompt and picture are encoded once for all strengths."""
     rng, source, labels = np.random.default_rng([12, seed]), picture(seed).pixels, true_labels(seed)
     style = other("style", labels[0], rng)
@@ -146,23 +143,21 @@ def seconds(pipe: Any, settings: dict[str, Any]) -> float:
     return min([once(seed) for seed in range(4)][1:])
 
 
-def processor() -> str:
-    """What this machine calls its processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
-
-
 def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Every figure, one at a time."""
     probe = load_probe(args.run / "probe.pt")
     pipe = partway.load(args.package, engine=args.engine, threads=args.threads)
     settings: dict[str, Any] = {"steps": args.steps, "guidance_scale": args.guidance}
-    yield "machine", {"processor": processor(), "engine": args.engine, "threads": args.threads}
+    yield (
+        "machine",
+        {"processor": machine.processor()[0], "cores": machine.cores(), "engine": args.engine, "threads": args.threads},
+    )
     yield "settings", settings | {"rooms": args.rooms, "pictures": args.pictures}
     engines = ("onnxruntime", "openvino") if pipe.package.format == "onnx" else ("openvino",)
-    yield "seconds", {name: seconds(partway.load(args.package, engine=name, threads=2), settings) for name in engines}
+    yield (
+        "seconds",
+        {name: seconds(partway.load(args.package, engine=name, threads=args.threads), settings) for name in engines},
+    )
     yield "probe", probe_on_renders(probe, args.rooms)
     yield "vae", round_trip(pipe, args.rooms)
     yield "text_to_image", text_to_image(pipe, probe, args.pictures, settings)

@@ -4,7 +4,6 @@ It tells the object class of each 4x4 block and the picture's style, light and m
 never on what the model makes, with a little blur, noise and change of exposure so that it reads pictures, not pixels.
 """
 
-import argparse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,9 +85,7 @@ def load_probe(path: Path) -> Probe:
     state = training.load(path)
     if not state:
         raise SystemExit(f"no probe at {path}: train it with python -m models.rooms.probe")
-    with torch.no_grad():
-        for p, mean in zip(probe.parameters(), state["averaged"], strict=True):
-            p.copy_(mean)
+    training.put(probe.parameters(), state["averaged"])
     return probe
 
 
@@ -102,26 +99,13 @@ def read(probe: Probe, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ND
 
 def main() -> None:
     """Trains on the shards of `renders/`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--shards", type=int, default=28)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=100)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    args = training.arguments(__doc__, seed=SEED, steps=2500, batch=16, report=100)
     probe = Probe().to(memory_format=torch.channels_last)
     optimiser = training.Optimiser([probe], RATE, 1e-2)
     averaged = [p.detach().clone() for p in probe.parameters()]
-    path, log_path, first = args.run / "probe.pt", args.run / "probe.jsonl", 0
-    if state := training.load(path):
-        probe.load_state_dict(state["probe"])
-        optimiser.load_state_dict(state["optimiser"])
-        averaged, first = state["averaged"], state["step"]
-    training.cut_log(log_path, first)
-    log, sums = training.Log(log_path), np.zeros(4)
+    path, parts = args.run / "probe.pt", {"probe": probe, "optimiser": optimiser}
+    first = training.resume(path, averaged, **parts)
+    log, sums = training.Log(path.with_suffix(".jsonl")), np.zeros(4)
     per_shard = SHARD // args.batch
     for step in range(first, args.steps):
         turn, place = divmod(step, per_shard)
@@ -146,9 +130,7 @@ def main() -> None:
             log(step=step + 1, **dict(zip(("objects", *NAMES), mean, strict=True)))
             sums[:] = 0
         if (step + 1) % 500 == 0 or step + 1 == args.steps:
-            training.save(
-                path, probe=probe.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step + 1
-            )
+            training.keep(path, step + 1, averaged, **parts)
 
 
 if __name__ == "__main__":

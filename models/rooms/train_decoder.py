@@ -5,7 +5,6 @@ encoder leaves out, the decoder gets all of a step's work. Writes `DIR/tuned_vae
 `DIR/vae`. Stopped at any time, the same command goes on from the last checkpoint with the same result.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -32,28 +31,15 @@ def batch_at(run: Path, step: int, count: int, shards: int) -> tuple[torch.Tenso
 
 def main() -> None:
     """Trains until the step count is reached."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--shards", type=int, default=28)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=50)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    args = training.arguments(__doc__, seed=SEED, steps=500, batch=4, report=50)
     check_owner(args.run)
     vae = AutoencoderKL.from_pretrained(args.run / "vae").to(memory_format=torch.channels_last)
     weights = [*vae.post_quant_conv.parameters(), *vae.decoder.parameters()]
     optimiser = training.Optimiser([vae.post_quant_conv, vae.decoder], RATE, 1e-4)
     averaged = [p.detach().clone() for p in weights]
-    path, log_path, first = args.run / "decoder.pt", args.run / "decoder.jsonl", 0
-    if state := training.load(path):
-        vae.load_state_dict(state["vae"])
-        optimiser.load_state_dict(state["optimiser"])
-        averaged, first = state["averaged"], state["step"]
-    training.cut_log(log_path, first)
-    log, total = training.Log(log_path), 0.0
+    path, parts = args.run / "decoder.pt", {"vae": vae, "optimiser": optimiser}
+    first = training.resume(path, averaged, **parts)
+    log, total = training.Log(path.with_suffix(".jsonl")), 0.0
     for step in range(first, args.steps):
         latents, x = batch_at(args.run, step, args.batch, args.shards)
         with torch.autocast("cpu", torch.bfloat16):
@@ -66,12 +52,8 @@ def main() -> None:
             log(step=step + 1, psnr=round(float(6.02 - 10 * np.log10(total / args.report)), 2))
             total = 0.0
         if (step + 1) % EVERY == 0 or step + 1 == args.steps:
-            training.save(
-                path, vae=vae.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step + 1
-            )
-    with torch.no_grad():
-        for p, mean in zip(weights, averaged, strict=True):
-            p.copy_(mean)
+            training.keep(path, step + 1, averaged, **parts)
+    training.put(weights, averaged)
     vae.save_pretrained(args.run / "tuned_vae")
     log(step=args.steps, **round_trip_psnr(through(vae), 30))
 

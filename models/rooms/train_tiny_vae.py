@@ -5,9 +5,6 @@ the pictures from those. Writes `DIR/tiny_vae`, which `partway export DIR/diffus
 puts into a package. Stopped at any time, the same command goes on from the last checkpoint with the same result.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -29,28 +26,15 @@ def latents_loss(error: torch.Tensor) -> torch.Tensor:
 
 def main() -> None:
     """Trains until the step count is reached."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--shards", type=int, default=28)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=50)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    args = training.arguments(__doc__, seed=SEED, steps=2000, batch=8, report=50)
     check_owner(args.run)
     scale, vae = scaling_factor(args.run), make_tiny_vae()
     weights = list(vae.parameters())
     optimiser = training.Optimiser([vae], RATE, 1e-4)
     averaged = [p.detach().clone() for p in weights]
-    path, log_path, first = args.run / "tiny_vae.pt", args.run / "tiny_vae.jsonl", 0
-    if state := training.load(path):
-        vae.load_state_dict(state["vae"])
-        optimiser.load_state_dict(state["optimiser"])
-        averaged, first = state["averaged"], state["step"]
-    training.cut_log(log_path, first)
-    log, sums = training.Log(log_path), np.zeros(2)
+    path, parts = args.run / "tiny_vae.pt", {"vae": vae, "optimiser": optimiser}
+    first = training.resume(path, averaged, **parts)
+    log, sums = training.Log(path.with_suffix(".jsonl")), np.zeros(2)
     for step in range(first, args.steps):
         latents, x = batch_at(args.run, step, args.batch, args.shards)
         latents, x = (value.contiguous(memory_format=torch.channels_last) for value in (latents * scale, x))
@@ -67,12 +51,8 @@ def main() -> None:
             psnr = round(float(6.02 - 10 * np.log10(of_pixels)), 2)
             log(step=step + 1, latents=round(float(of_latents**0.5), 4), psnr=psnr)
         if (step + 1) % EVERY == 0 or step + 1 == args.steps:
-            training.save(
-                path, vae=vae.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step + 1
-            )
-    with torch.no_grad():
-        for p, mean in zip(weights, averaged, strict=True):
-            p.copy_(mean)
+            training.keep(path, step + 1, averaged, **parts)
+    training.put(weights, averaged)
     vae.save_pretrained(args.run / "tiny_vae")
     log(step=args.steps, **round_trip_psnr(lambda x: vae.decode(vae.encode(x).latents).sample, 30))
 

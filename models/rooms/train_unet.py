@@ -5,7 +5,6 @@ and Ho, 2022) on latents scaled to deviation 1; one caption in ten is empty, whi
 prompts need.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,17 +76,7 @@ def empty_tokens(run: Path) -> np.ndarray:
 
 def main() -> None:
     """Trains until the step count is reached."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=2700)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--shards", type=int, default=28)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=50)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    args = training.arguments(__doc__, seed=SEED, steps=2700, batch=32, rate=1.5e-3, report=50)
     check_owner(args.run)
     data, scale, empty = read_latents(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
     vocabulary = int(empty.max()) + 1
@@ -95,16 +84,9 @@ def main() -> None:
     weights = [*unet.parameters(), *text_encoder.parameters()]
     optimiser = training.Optimiser([unet, text_encoder], args.rate, 1e-2)
     averaged = [p.detach().clone() for p in weights]
-    path, log_path = args.run / "unet.pt", args.run / "unet.jsonl"
-    state, first = training.load(path), 0
-    if state:
-        unet.load_state_dict(state["unet"])
-        text_encoder.load_state_dict(state["text_encoder"])
-        averaged, first = state["averaged"], state["step"]
-    if "optimiser" in state:  # not in a run that begins with a package's weights
-        optimiser.load_state_dict(state["optimiser"])
-    training.cut_log(log_path, first)
-    log, total = training.Log(log_path), 0.0
+    path, parts = args.run / "unet.pt", {"unet": unet, "text_encoder": text_encoder, "optimiser": optimiser}
+    first = training.resume(path, averaged, **parts)
+    log, total = training.Log(path.with_suffix(".jsonl")), 0.0
     for step in range(first, args.steps):
         rate = training.rate(step, args.steps, args.rate)
         loss = v_loss(unet, text_encoder, batch_at(data, step, args.batch, scale, empty), cumulative)
@@ -115,10 +97,7 @@ def main() -> None:
             log(step=step + 1, loss=round(total / args.report, 5), rate=rate)
             total = 0.0
         if (step + 1) % EVERY == 0 or step + 1 == args.steps:
-            training.save(
-                path, unet=unet.state_dict(), text_encoder=text_encoder.state_dict(),
-                optimiser=optimiser.state_dict(), averaged=averaged, step=step + 1,
-            )  # fmt: skip
+            training.keep(path, step + 1, averaged, **parts)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Stopped at any time, the same command goes on from the last checkpoint, with the
 stopped. The shards come from `python -m models.rooms.renders`, which may still be drawing.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,44 +116,22 @@ def round_trip_psnr(round_trip: Callable[[torch.Tensor], torch.Tensor], count: i
 
 def main() -> None:
     """Trains until the step count is reached."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--shards", type=int, default=28)
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=100)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    args = training.arguments(__doc__, seed=SEED, steps=STEPS, rate=3e-3, report=100)
     vae, reader = new_vae(), Reader().to(memory_format=torch.channels_last)
     weights = list(vae.parameters())
     optimiser = training.Optimiser([vae, reader], args.rate, 1e-4)
     averaged = [p.detach().clone() for p in weights]
-    path, log_path = args.run / "vae.pt", args.run / "vae.jsonl"
-    state, first = training.load(path), 0
-    if state:
-        vae.load_state_dict(state["vae"])
-        averaged, first = state["averaged"], state["step"]
-    if "optimiser" in state:  # not in a run that begins with a package's weights
-        reader.load_state_dict(state["reader"])
-        optimiser.load_state_dict(state["optimiser"])
-    training.cut_log(log_path, first)
-    log, sums = training.Log(log_path), np.zeros(4)
+    path, parts = args.run / "vae.pt", {"vae": vae, "reader": reader, "optimiser": optimiser}
+    first = training.resume(path, averaged, **parts)
+    log, sums = training.Log(path.with_suffix(".jsonl")), np.zeros(4)
 
     def keep(step: int) -> None:
-        training.save(
-            path, vae=vae.state_dict(), reader=reader.state_dict(), optimiser=optimiser.state_dict(),
-            averaged=averaged, step=step,
-        )  # fmt: skip
+        training.keep(path, step, averaged, **parts)
         current = [p.detach().clone() for p in weights]
-        with torch.no_grad():
-            for p, mean in zip(weights, averaged, strict=True):
-                p.copy_(mean)
-            vae.save_pretrained(args.run / "vae")
-            log(step=step, **round_trip_psnr(through(vae), 30))
-            for p, value in zip(weights, current, strict=True):
-                p.copy_(value)
+        training.put(weights, averaged)
+        vae.save_pretrained(args.run / "vae")
+        log(step=step, **round_trip_psnr(through(vae), 30))
+        training.put(weights, current)
 
     for step in range(first, args.steps):
         x, objects = batch_at(args.run, step, args.shards)

@@ -1,5 +1,6 @@
-"""What every training script shares: the learning rate, averaged weights, checkpoints that survive a kill, logs."""
+"""What training scripts share: arguments, learning rate, averaged weights, checkpoints that survive a kill, logs."""
 
+import argparse
 import json
 import os
 import time
@@ -9,6 +10,26 @@ from typing import Any
 
 import numpy as np
 import torch
+
+
+def arguments(
+    description: str | None, *, seed: int, steps: int, report: int, batch: int | None = None, rate: float | None = None
+) -> argparse.Namespace:
+    """The command line, with these defaults and ``batch`` and ``rate`` where they are given; sets threads and seed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--steps", type=int, default=steps)
+    if batch is not None:
+        parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--shards", type=int, default=28)
+    if rate is not None:
+        parser.add_argument("--rate", type=float, default=rate)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", type=int, default=report)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(seed)
+    return args
 
 
 def rate(step: int, steps: int, peak: float, warmup: int = 300, decay: float = 0.2) -> float:
@@ -33,6 +54,13 @@ def average(kept: list[torch.Tensor], new: Iterable[torch.Tensor], step: int, ho
         mean.lerp_(value, weight)
 
 
+@torch.no_grad()
+def put(weights: Iterable[torch.Tensor], values: Iterable[torch.Tensor]) -> None:
+    """Copies values into weights."""
+    for weight, value in zip(weights, values, strict=True):
+        weight.copy_(value)
+
+
 def save(path: Path, **state: Any) -> None:
     """Writes a checkpoint; a kill at any moment leaves the old or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +72,27 @@ def save(path: Path, **state: Any) -> None:
 def load(path: Path) -> dict[str, Any]:
     """A checkpoint, or an empty dict when there is none yet."""
     return dict(torch.load(path, weights_only=True)) if path.exists() else {}
+
+
+def keep(path: Path, step: int, averaged: Iterable[torch.Tensor], **parts: Any) -> None:
+    """Writes a checkpoint at a step: the averaged weights, and the state of each part, a network or an optimiser."""
+    states = {name: part.state_dict() for name, part in parts.items()}
+    save(path, **states, averaged=[mean.detach() for mean in averaged], step=step)
+
+
+def resume(path: Path, averaged: Iterable[torch.Tensor], **parts: Any) -> int:
+    """Puts back what `keep` wrote, if anything, and returns the step to go on from; the log beside it ends there.
+
+    What a checkpoint lacks stays as it is: one that begins with a package's weights has no optimiser.
+    """
+    state = load(path)
+    for name in parts.keys() & state.keys():
+        parts[name].load_state_dict(state[name])
+    if state:
+        put(averaged, state["averaged"])
+    first = int(state.get("step", 0))
+    cut_log(path.with_suffix(".jsonl"), first)
+    return first
 
 
 class Optimiser:

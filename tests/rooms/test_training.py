@@ -144,10 +144,16 @@ def test_the_networks_train_resume_and_assemble(run, monkeypatch):
         assert drawn.shape == (1, 256, 256, 3)
 
 
-def test_the_decoder_trains_alone_and_is_what_is_assembled(run, monkeypatch):
+@pytest.fixture
+def small_shard(monkeypatch):
+    """Pictures of noise for the made-up latents, as many."""
     pixels = np.random.default_rng(1).integers(0, 255, (ROOMS, 256, 256, 3), np.uint8)
     monkeypatch.setattr(train_decoder, "open_shard", lambda run, index: pixels)
     monkeypatch.setattr(train_decoder, "SHARD", ROOMS)
+
+
+@pytest.mark.usefixtures("small_shard")
+def test_the_decoder_trains_alone_and_is_what_is_assembled(run, monkeypatch):
     monkeypatch.setattr(train_decoder, "round_trip_psnr", lambda vae, count: {})
     small = ("--batch", "1", "--shards", "1", "--report", "1")
     resumed_equals_whole(train_decoder, run, monkeypatch, "decoder.pt", lambda s: s["averaged"], *small)
@@ -160,10 +166,8 @@ def test_the_decoder_trains_alone_and_is_what_is_assembled(run, monkeypatch):
     assert not any(name.startswith(("decoder.conv_in", "post_quant_conv")) for name in kept)
 
 
+@pytest.mark.usefixtures("small_shard")
 def test_the_tiny_autoencoder_learns_scaled_latents_and_is_what_export_takes(run, monkeypatch):
-    pixels = np.random.default_rng(1).integers(0, 255, (ROOMS, 256, 256, 3), np.uint8)
-    monkeypatch.setattr(train_decoder, "open_shard", lambda run, index: pixels)
-    monkeypatch.setattr(train_decoder, "SHARD", ROOMS)
     monkeypatch.setattr(train_tiny_vae, "round_trip_psnr", lambda round_trip, count: {})
     small = ("--batch", "2", "--shards", "1", "--report", "1")
     resumed_equals_whole(train_tiny_vae, run, monkeypatch, "tiny_vae.pt", lambda s: s["averaged"], *small)
