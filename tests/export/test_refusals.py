@@ -72,7 +72,7 @@ def test_tokenizer_without_merges(tiny_model, tmp_path, capsys):
 
 
 def test_unknown_option_values(capsys):
-    for option in (["--to", "tflite"], ["--weights", "int4"]):
+    for option in (["--to", "tflite"], ["--weights", "int3"]):
         assert "invalid choice" in refuse(capsys, "a", "b", *option)
 
 
