@@ -14,10 +14,10 @@ from transformers import CLIPTokenizer
 from . import training
 from .latents import scaling_factor
 from .networks import make_text_encoder, make_unet
-from .train_unet import BETA_SCHEDULE, empty_tokens
+from .train_unet import betas, empty_tokens
 
 SCHEDULER: dict[str, Any] = {
-    "beta_schedule": BETA_SCHEDULE,
+    "trained_betas": betas(),
     "num_train_timesteps": 1000,
     "prediction_type": "v_prediction",
 }

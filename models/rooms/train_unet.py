@@ -19,10 +19,10 @@ from .networks import TOKENS, make_text_encoder, make_unet
 
 SEED = 2
 DROP = 0.1
-# Cosine (Nichol and Dhariwal 2021): latents of half Stable Diffusion's side lose their layout at half its sigma
-# (Hoogeboom et al. 2023, arXiv 2301.11093), so the middle has less noise than there; the end has more, so that
-# text-to-image starts from no brightness of its own.
-BETA_SCHEDULE = "squaredcos_cap_v2"
+# Sigma at the middle is half of Stable Diffusion's: latents of half the side lose their layout at half the noise
+# (Hoogeboom et al. 2023, arXiv 2301.11093). That is the cosine schedule (Nichol and Dhariwal 2021) with sigmas a
+# quarter lower; its end still has enough noise for text-to-image to start from no brightness of its own.
+SIGMAS = 0.75 * trained("squaredcos_cap_v2").sigmas
 EVERY = 250  # steps between checkpoints
 
 
@@ -37,7 +37,13 @@ class Batch(NamedTuple):
 
 def alphas() -> torch.Tensor:
     """Cumulative alphas of the thousand timesteps, float32."""
-    return torch.from_numpy(1 / (1 + trained(BETA_SCHEDULE).sigmas ** 2)).float()
+    return torch.from_numpy(1 / (1 + SIGMAS**2)).float()
+
+
+def betas() -> list[float]:
+    """The same levels as a scheduler's configuration tells them, ``trained_betas``."""
+    kept = 1 / (1 + np.array([0.0, *SIGMAS]) ** 2)
+    return [round(float(beta), 9) for beta in 1 - kept[1:] / kept[:-1]]
 
 
 def batch_at(data: Shard, step: int, size: int, scale: float, empty: np.ndarray) -> Batch:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from partway.errors import InputError
 
@@ -55,37 +55,52 @@ def trained(
     beta_end: float = 0.012,
     train_steps: int = 1000,
     *,
+    betas: ArrayLike | None = None,
     zero_terminal_snr: bool = False,
     steps_offset: int = 1,
 ) -> Trained:
     """The training levels from the fields of a diffusers ``scheduler_config.json``; the defaults are SD 1.5's.
 
+    ``betas``: (T,), the model's own, ``trained_betas`` there; they stand for a schedule's name, start, end and steps.
     Follows torch's float32 arithmetic step by step, so that sigmas equal diffusers' to the last bit or the one before.
     ``zero_terminal_snr`` is Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), its infinite last sigma
     replaced by 4096 (a cumulative alpha of 2**-24) as in diffusers.
     Raises `InputError` for an unknown ``beta_schedule`` and for betas outside (0, 1).
     """
-    if train_steps < 2 or not 0 < beta_start <= beta_end < 1:
-        raise InputError(f"betas from {beta_start} to {beta_end} in {train_steps} steps are no training schedule")
-    if beta_schedule == "scaled_linear":
-        betas = _float32_linspace(beta_start**0.5, beta_end**0.5, train_steps) ** 2
-    elif beta_schedule == "linear":
-        betas = _float32_linspace(beta_start, beta_end, train_steps)
-    elif beta_schedule == "squaredcos_cap_v2":  # Nichol & Dhariwal 2021, arXiv 2102.09672
-        edges = np.cos((np.arange(train_steps + 1) / train_steps + 0.008) / 1.008 * np.pi / 2) ** 2
-        betas = np.minimum(1 - edges[1:] / edges[:-1], 0.999).astype(np.float32)
-    else:
-        raise InputError(f"unknown beta_schedule {beta_schedule!r}; known: scaled_linear, linear, squaredcos_cap_v2")
+    rates = _scheduled(beta_schedule, beta_start, beta_end, train_steps) if betas is None else _own(betas)
     if zero_terminal_snr:
-        roots = np.sqrt(_cumulative_product(1 - betas))
+        roots = np.sqrt(_cumulative_product(1 - rates))
         roots = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))
         kept = roots**2
-        betas = 1 - np.concatenate([kept[:1], kept[1:] / kept[:-1]])
-        alphas = _cumulative_product(1 - betas)
+        rates = 1 - np.concatenate([kept[:1], kept[1:] / kept[:-1]])
+        alphas = _cumulative_product(1 - rates)
         alphas[-1] = 2.0**-24
     else:
-        alphas = _cumulative_product(1 - betas)
+        alphas = _cumulative_product(1 - rates)
     return Trained(np.sqrt((1 - alphas) / alphas).astype(np.float64), steps_offset)
+
+
+def _scheduled(name: str, start: float, end: float, steps: int) -> NDArray[np.float32]:
+    if steps < 2 or not 0 < start <= end < 1:
+        raise InputError(f"betas from {start} to {end} in {steps} steps are no training schedule")
+    if name == "scaled_linear":
+        return _float32_linspace(start**0.5, end**0.5, steps) ** 2
+    if name == "linear":
+        return _float32_linspace(start, end, steps)
+    if name == "squaredcos_cap_v2":  # Nichol & Dhariwal 2021, arXiv 2102.09672
+        edges = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
+        return np.minimum(1 - edges[1:] / edges[:-1], 0.999).astype(np.float32)
+    raise InputError(f"unknown beta_schedule {name!r}; known: scaled_linear, linear, squaredcos_cap_v2")
+
+
+def _own(betas: ArrayLike) -> NDArray[np.float32]:
+    try:
+        values = np.asarray(betas, np.float32)
+    except (TypeError, ValueError):
+        values = np.zeros(0, np.float32)
+    if values.ndim != 1 or len(values) < 2 or not ((values > 0) & (values < 1)).all():
+        raise InputError("trained_betas must be a list of two or more numbers between 0 and 1")
+    return values
 
 
 def _float32_linspace(start: float, end: float, count: int) -> NDArray[np.float32]:

@@ -235,13 +235,12 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _trained(config: Mapping[str, Any], root: Path) -> Trained:
-    if config.get("trained_betas") is not None:
-        raise PackageError(f"{root} was trained on betas of its own (trained_betas), which partway does not run")
     return trained(
         str(config.get("beta_schedule", "scaled_linear")),
         float(config.get("beta_start", 0.00085)),
         float(config.get("beta_end", 0.012)),
         int(config.get("num_train_timesteps", 1000)),
+        betas=config.get("trained_betas"),
         zero_terminal_snr=bool(config.get("rescale_betas_zero_snr", False)),
         steps_offset=int(config.get("steps_offset", 0)),
     )

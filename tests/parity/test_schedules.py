@@ -27,6 +27,14 @@ def test_training_sigmas_equal_diffusers(beta_schedule, zero_snr):
         np.testing.assert_allclose(ours, sigmas, rtol=2e-7)
 
 
+@pytest.mark.parametrize("zero_snr", [False, True])
+def test_levels_of_betas_that_a_model_brings_equal_diffusers(zero_snr):
+    betas = np.geomspace(1e-4, 0.05, 400).tolist()
+    alphas = diffusers.EulerDiscreteScheduler(trained_betas=betas, rescale_betas_zero_snr=zero_snr).alphas_cumprod
+    ours = trained(betas=betas, zero_terminal_snr=zero_snr).sigmas
+    np.testing.assert_allclose(1 / (1 + ours**2), alphas.numpy(), atol=2e-7, rtol=2e-6)
+
+
 # Whose grid each of our names is: diffusers' classes disagree about the same word.
 GRIDS = [
     ("leading", diffusers.EulerDiscreteScheduler, {"timestep_spacing": "leading"}),
