@@ -8,6 +8,7 @@ from PIL import Image
 
 import partway
 import toy
+from command import pixels
 from partway import metadata
 from partway.cli import main
 
@@ -27,11 +28,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mask[:, 26:] = 255
     Image.fromarray(mask).save("mask.png")
     return tmp_path
-
-
-def pixels(name: str) -> np.ndarray:
-    with Image.open(name) as image:
-        return np.asarray(image)
 
 
 def test_a_chain_of_prompts_and_its_replay(model: str) -> None:
