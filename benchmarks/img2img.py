@@ -178,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cold", type=int, default=0, help="in how many the first picture has all its steps; default: 0"
     )
-    parser.add_argument("--probe", type=Path, help="models.rooms' probe: also compare what it reads in pictures")
+    parser.add_argument(
+        "--probe", action="store_true", help="also compare what the probe of models/rooms reads in pictures"
+    )
     parser.add_argument("--results", type=Path, help="default: img2img.jsonl, peers.jsonl or sizes.jsonl in results/")
     parser.add_argument("--no-tables", dest="tables", action="store_false", help="leave tables and plots as they are")
     return parser

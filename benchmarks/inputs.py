@@ -58,7 +58,7 @@ def environment(*, ours: bool = True) -> dict[str, str]:
 
 def sources(args: argparse.Namespace, width: int, height: int) -> list[str]:
     """Two source pictures: drawn colours, or rooms that the built-in model has not seen where its probe is to read."""
-    if args.probe is None:
+    if not args.probe:
         return bench.sources(args.work, width, height)
     from partway_rooms import room
 
@@ -71,12 +71,12 @@ def sources(args: argparse.Namespace, width: int, height: int) -> list[str]:
     return [str(path) for path in paths]
 
 
-def probe(path: Path | None) -> Any:
-    if path is None:
+def probe(wanted: bool) -> Any:
+    if not wanted:
         return None
     from models.rooms.probe import load_probe
 
-    return load_probe(path)
+    return load_probe()
 
 
 def noise(work: Path, width: int, height: int) -> str:

@@ -1,9 +1,9 @@
 """What the presets cost in the picture: the built-in model's restyled rooms, each preset's beside the exact one's.
 
-    python -m benchmarks.presets --probe FILE [--rooms N]
+    python -m benchmarks.presets [--rooms N]
 
-Rooms that the model never saw get another style's prompt; the trained probe of ``models/rooms`` reads layout and style
-in every picture. One line for each preset and strength goes to ``results/presets.jsonl``.
+Rooms that the model never saw get another style's prompt; the probe of ``models/rooms`` reads layout and style in every
+picture. One line for each preset and strength goes to ``results/presets.jsonl``.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import partway
 from benchmarks import records, tables
 from benchmarks.quality import ssim
 from models.rooms.evaluate import Restyled, curves, restyled
-from models.rooms.probe import load_probe
+from models.rooms.probe import KEPT, load_probe
 from partway.measuring import versions
 from partway_rooms import HELD_OUT
 
@@ -37,7 +37,7 @@ def alike(rooms: Sequence[Restyled], exact: Sequence[Restyled]) -> list[list[flo
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print and keep one line a preset and strength."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.presets", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--probe", type=Path, required=True, help="what python -m models.rooms.probe trains")
+    parser.add_argument("--probe", type=Path, default=KEPT, help="another than the one in models/rooms")
     parser.add_argument("--model", default=None, metavar="FOLDER", help="a split package of rooms; default: built in")
     parser.add_argument("--rooms", type=int, default=40)
     parser.add_argument("--steps", type=int, default=20)

@@ -1,4 +1,4 @@
-"""Measures a package on held-out rooms: python -m models.rooms.evaluate PACKAGE --run DIR --out FOLDER.
+"""Measures a package on held-out rooms: python -m models.rooms.evaluate PACKAGE --out FOLDER.
 
 PACKAGE is what `partway export` wrote (fp32, fp16 or int8, many steps or few); it runs in partway itself. Writes
 `<name>.json` with every figure; `python -m models.rooms.report FOLDER` turns several into the table and the plots.
@@ -23,7 +23,7 @@ from partway_rooms import HELD_OUT
 from partway_rooms.renderer import KINDS, LIGHTS, STYLES
 from partway_rooms.renderer.captions import MEDIUM_WORDS
 
-from .probe import NAMES, load_probe, read, true_labels
+from .probe import KEPT, NAMES, load_probe, read, true_labels
 from .renders import picture, true_map
 
 STRENGTHS = (*(round(0.1 * i, 1) for i in range(11)), 0.45)
@@ -145,7 +145,7 @@ def seconds(pipe: Any, settings: dict[str, Any]) -> float:
 
 def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Every figure, one at a time."""
-    probe = load_probe(args.run / "probe.pt")
+    probe = load_probe(args.probe)
     pipe = partway.load(args.package, engine=args.engine, threads=args.threads)
     settings: dict[str, Any] = {"steps": args.steps, "guidance_scale": args.guidance}
     yield (
@@ -168,7 +168,7 @@ def main() -> None:
     """Measures, printing each figure as it is known, and writes them all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package")
-    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--probe", type=Path, default=KEPT)
     parser.add_argument("--out", type=Path, default=Path("models/rooms/results"))
     parser.add_argument("--name", default=None)
     parser.add_argument("--engine", default="onnxruntime")

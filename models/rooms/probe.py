@@ -1,9 +1,12 @@
 """A small network that reads a picture of a room: python -m models.rooms.probe --run DIR [--steps N] trains it.
 
+`probe.npz` beside this file is the one that all committed figures were read with; training writes `DIR/probe.npz`.
+
 It tells the object class of each 4x4 block and the picture's style, light and medium. It is trained on renders only,
 never on what the model makes, with a little blur, noise and change of exposure so that it reads pictures, not pixels.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +25,7 @@ from .train_vae import to_input
 NAMES: dict[str, tuple[str, ...]] = {"style": tuple(STYLES), "light": tuple(LIGHTS), "medium": MEDIA}
 SEED = 4
 RATE = 2e-3
+KEPT = Path(__file__).with_name("probe.npz")
 
 
 class Reading(NamedTuple):
@@ -79,13 +83,19 @@ def disturb(x: torch.Tensor, rng: np.random.Generator, noise: torch.Generator) -
     return out + torch.randn(x.shape, generator=noise) * float(rng.uniform(0, 0.04))
 
 
-def load_probe(path: Path) -> Probe:
+def write_probe(path: Path, weights: Sequence[torch.Tensor]) -> None:
+    """Writes weights, in the order of a probe's parameters, as float16."""
+    names = [name for name, _ in Probe().named_parameters()]
+    np.savez(path, **{name: value.numpy().astype(np.float16) for name, value in zip(names, weights, strict=True)})
+
+
+def load_probe(path: Path = KEPT) -> Probe:
     """A trained probe, ready to read."""
-    probe = Probe().eval()
-    state = training.load(path)
-    if not state:
+    if not path.exists():
         raise SystemExit(f"no probe at {path}: train it with python -m models.rooms.probe")
-    training.put(probe.parameters(), state["averaged"])
+    probe = Probe().eval()
+    with np.load(path) as kept:
+        training.put(probe.parameters(), [torch.from_numpy(kept[name]) for name, _ in probe.named_parameters()])
     return probe
 
 
@@ -131,6 +141,7 @@ def main() -> None:
             sums[:] = 0
         if (step + 1) % 500 == 0 or step + 1 == args.steps:
             training.keep(path, step + 1, averaged, **parts)
+    write_probe(args.run / "probe.npz", averaged)
 
 
 if __name__ == "__main__":

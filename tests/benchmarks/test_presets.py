@@ -8,13 +8,12 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from benchmarks import peer_tables, presets, records
-from models.rooms import training
-from models.rooms.probe import Probe
+from models.rooms.probe import Probe, write_probe
 
 
 def test_presets_are_compared_with_the_exact_one(tmp_path: Path) -> None:
-    probe, results = tmp_path / "probe.pt", tmp_path / "presets.jsonl"
-    training.save(probe, averaged=[p.detach() for p in Probe().parameters()])
+    probe, results = tmp_path / "probe.npz", tmp_path / "presets.jsonl"
+    write_probe(probe, [p.detach() for p in Probe().parameters()])
     command = ["--probe", str(probe), "--rooms", "1", "--steps", "5", "--results", str(results)]
     assert presets.main(command) == 0
     found = records.read(results)

@@ -23,11 +23,12 @@ from models.rooms import (  # noqa: E402
     train_vae,
     training,
 )
+from models.rooms.evaluate import overlap  # noqa: E402
 from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 from partway.doctor import psnr  # noqa: E402
 from partway_export.tiny_vae import load_tiny  # noqa: E402
-from partway_rooms import FOLDER  # noqa: E402
+from partway_rooms import FOLDER, HELD_OUT  # noqa: E402
 
 ROOMS = 64
 
@@ -263,9 +264,8 @@ def test_pictures_are_drawn_and_encoded_in_shards(run, tmp_path, monkeypatch):
     assert latents.scaling_factor(tmp_path) == pytest.approx(1 / first.astype(float).std(), rel=1e-6)
 
 
-def test_the_probe_reads_a_picture():
-    pixels = np.zeros((2, 256, 256, 3), np.uint8)
-    maps, labels = probe.read(probe.Probe().eval(), pixels)
-    assert maps.shape == (2, 64, 64)
-    assert labels.shape == (2, 3)
-    assert renders.true_map(1).shape == (64, 64)
+def test_the_kept_probe_reads_rooms_that_it_never_saw():
+    seeds = range(HELD_OUT, HELD_OUT + 4)
+    maps, labels = probe.read(probe.load_probe(), np.stack([renders.picture(seed).pixels for seed in seeds]))
+    assert np.mean(labels == [probe.true_labels(seed) for seed in seeds]) >= 0.8
+    assert np.mean([overlap(found, renders.true_map(seed)) for found, seed in zip(maps, seeds, strict=True)]) > 0.6
