@@ -7,16 +7,16 @@ by both with the same prompts and seeds. One line for each package and engine go
 """
 
 import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 import partway
 from benchmarks import records
-from benchmarks.quality import ssim
+from benchmarks.quality import psnr, ssim
 from partway_rooms import room
 
 FILE = records.RESULTS / "likeness.jsonl"
@@ -27,13 +27,6 @@ PROMPTS = (
     "a dark industrial loft at night",
     "a bright watercolour of a room",
 )
-
-Array = NDArray[np.float64]
-
-
-def psnr(one: Array, other: Array) -> float:
-    """In dB, of arrays of 8-bit values."""
-    return float(10 * np.log10(255**2 / max(np.mean((one - other) ** 2), 1e-12)))
 
 
 def pictures(package: Path, engine: str) -> Iterator[Image.Image]:
@@ -56,7 +49,7 @@ def main() -> None:
         manifest = partway.load(package).package.manifest
         for engine in ("onnxruntime", "openvino") if manifest["format"] == "onnx" else ("openvino",):
             pairs = list(zip(expected, pictures(package, engine), strict=True))
-            each = [psnr(*(np.asarray(picture, np.float64) for picture in pair)) for pair in pairs]
+            each = [psnr(*(np.asarray(picture) for picture in pair)) or math.inf for pair in pairs]
             alike = [ssim(*(np.asarray(picture.convert("L"))[..., None] for picture in pair)) for pair in pairs]
             row = {"format": manifest["format"], "weights": manifest["weights"], "engine": engine, "rooms": ROOMS}
             for name, values in (("psnr", each), ("ssim", alike)):
