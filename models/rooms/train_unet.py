@@ -82,7 +82,7 @@ def empty_tokens(run: Path) -> np.ndarray:
 
 def main() -> None:
     """Trains until the step count is reached."""
-    args = training.arguments(__doc__, seed=SEED, steps=2700, batch=32, rate=1.5e-3, report=50)
+    args = training.arguments(__doc__, seed=SEED, steps=4900, batch=32, rate=1.5e-3, report=50)
     check_owner(args.run)
     data, scale, empty = read_latents(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
     vocabulary = int(empty.max()) + 1
