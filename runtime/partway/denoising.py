@@ -24,13 +24,20 @@ def denoiser(networks: Networks, context: Context, settings: Settings, shown: Ar
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         views = way.seen_at(settings, level.sigma)
+        guided = len(views) > 1
+        if not reuse.begin(level.timestep, len(views)):
+            views = views[-1:]
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
         if shown is not None:
             inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
         told = context.last(len(inputs))
         output = networks.predict(inputs, level.timestep, told, settings.guidance_scale, reuse)
         if len(views) > 1:
-            output = way.combine(np.split(output, len(views)), settings, boost)
+            outputs = np.split(output, len(views))
+            output = way.combine(outputs, settings, boost)
+            reuse.guidance = output - outputs[-1]
+        elif guided:
+            output = output + reuse.guidance
         return prediction.denoised(x, output, level)
 
     return denoise

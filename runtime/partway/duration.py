@@ -21,10 +21,10 @@ def seconds(
     unet, vae = (
         _area(seen(package, size, tile)) / before for tile in (settings.tile, settings.vae_tile or settings.tile)
     )
-    guided = plan.guided_calls / max(plan.network_calls, 1)
+    guided = plan.guided_calls / max(plan.calls["unet"], 1)
     pictures = len(settings.seeds)
     encoder, decoder = plan.vae
-    factors = dict.fromkeys(("unet", SHALLOW), unet * pictures * (1 + guided * (plan.predictions - 1)))
+    factors = {"unet": unet * pictures * (1 + guided * (plan.predictions - 1)), SHALLOW: unet * pictures}
     factors |= {encoder: vae, decoder: vae * pictures}
     return sum(count * factors.get(name, 1.0) * measured.seconds[name] for name, count in plan.calls.items() if count)
 

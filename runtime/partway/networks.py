@@ -127,10 +127,10 @@ class Networks:
         """The UNet's output for inputs (B, C, h, w) and as many rows of context, tile by tile where it needs tiles.
 
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
-        says, for all of a run, where the shallow graph will do.
+        says whether the shallow graph will do.
         """
         reuse = reuse or Reuse()
-        network = "unet" if reuse.begin(timestep, len(x)) else SHALLOW
+        network = "unet" if reuse.whole else SHALLOW
         return self._tiled(
             "unet", x, lambda part: self._predict(network, part, timestep, context, guidance_scale, reuse)
         )

@@ -220,16 +220,17 @@ def unprompted(package: Package, settings: Settings) -> bool:
 def _evaluations(
     settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided
 ) -> tuple[int, int, int]:
-    """Network evaluations, those of several predictions, and shallow ones: the sampler itself, run on one number."""
+    """Network evaluations, whole ones of several predictions, shallow ones: the sampler itself, run on one number."""
     count = guided = shallow = 0
     reuse = Reuse(settings.reuse, len(trained.sigmas))
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         nonlocal count, guided, shallow
         views = len(guidance.seen_at(settings, level.sigma))
+        whole = reuse.begin(level.timestep, views)
         count += 1
-        guided += views > 1
-        shallow += not reuse.begin(level.timestep, views)
+        guided += whole and views > 1
+        shallow += not whole
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)

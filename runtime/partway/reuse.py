@@ -5,6 +5,9 @@ they are kept while the way since is at most a share of the way from pure noise.
 reuse little; at high strength the noisy beginning, which decides what the picture shows, reuses less than its end, and
 at low strength there is no such beginning. Features are taken as they are: led on along the change between the last two
 whole evaluations they end further from the exact picture, not nearer.
+
+What guidance adds to the prompt's prediction changes as little, so it is kept as well, and an evaluation that is not
+whole makes the prompt's prediction alone.
 """
 
 import numpy as np
@@ -14,29 +17,30 @@ Array = NDArray[np.float32]
 
 
 class Reuse:
-    """Which evaluations of one run are whole, and the deep features that the others take.
+    """Which evaluations of one run are whole, and what the others take from the last whole one.
 
-    share: of the way from pure noise that deep features are kept for, 0 .. 1; 0 makes every evaluation whole
+    share: of the way from pure noise that it is kept for, 0 .. 1; 0 makes every evaluation whole
     timesteps: how many the model was trained on
+    whole: whether this evaluation is
+    guidance: what guidance added in the last whole one, (B, C, h, w), or 0
     """
 
     def __init__(self, share: float = 0.0, timesteps: int = 1000) -> None:
         self._share, self._timesteps = share, timesteps
-        self._timestep, self._rows = 0.0, 0  # of the last whole evaluation
+        self._timestep, self._views = 0.0, 0  # of the last whole evaluation
         self._features: list[Array] = []  # of each of its tiles
         self._tile = 0
+        self.whole = True
+        self.guidance: Array | float = 0.0
 
-    def begin(self, timestep: float, rows: int) -> bool:
-        """Begin an evaluation of so many rows; whether it is whole.
-
-        Fewer rows than before, as where guidance ends, are the last of those; more of them need a whole one.
-        """
-        self._tile = 0
+    def begin(self, timestep: float, views: int) -> bool:
+        """Begin an evaluation that asks for so many views; whether it is whole, as it is for more than the last had."""
         limit = self._share * (self._timesteps - timestep) + 1e-6
-        if self._share > 0 and rows <= self._rows and abs(self._timestep - timestep) <= limit:
-            return False
-        self._timestep, self._rows, self._features = timestep, rows, []
-        return True
+        near = self._share > 0 and abs(self._timestep - timestep) <= limit
+        self._tile, self.whole = 0, not near or views > self._views
+        if self.whole:
+            self._timestep, self._views, self._features, self.guidance = timestep, views, [], 0.0
+        return self.whole
 
     def keep(self, features: Array) -> None:
         """Keep what a whole evaluation's next tile left, (rows, C, h, w)."""
@@ -44,6 +48,6 @@ class Reuse:
             self._features.append(features)
 
     def take(self, rows: int) -> Array:
-        """The features of the next tile, (rows, C, h, w)."""
+        """The features of the next tile, of the last rows, which are the prompt's: (rows, C, h, w)."""
         self._tile += 1
         return self._features[self._tile - 1][-rows:]

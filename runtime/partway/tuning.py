@@ -116,7 +116,7 @@ class Tuning:
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
         rows = len(GUIDED[self._package.guidance].seen(self._settings))
-        each = {"unet": rows, SHALLOW: rows}
+        each = {"unet": rows}
         seconds = {
             name: warm["seconds"][name] / count / each.get(name, 1) for name, count in warm["calls"].items() if count
         }

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import partway
+from partway.denoising import denoiser
 from partway.engines.timed import Timed
+from partway.levels import NoiseLevel
+from partway.networks import Context
 from partway.reuse import Reuse
 
 
@@ -40,13 +43,32 @@ def test_one_whole_evaluation_leaves_its_features_as_they_are():
     assert np.array_equal(reuse.take(2), grid(900))
 
 
-def test_fewer_rows_are_the_last_ones_and_more_need_a_whole_evaluation():
+def test_the_last_rows_are_the_prompts_and_more_views_need_a_whole_evaluation():
     reuse = Reuse(1)
     reuse.begin(900, 2)
     reuse.keep(np.concatenate([grid(1, rows=1), grid(2, rows=1)]))
     assert not reuse.begin(850, 1)
     assert np.array_equal(reuse.take(1), grid(2, rows=1))
     assert reuse.begin(800, 3)
+
+
+def test_shallow_evaluations_are_of_the_prompt_alone_and_add_the_kept_guidance(pipe):
+    """Networks that answer what they are told, 1 for the negative prompt, 2 for the prompt, and 10 more if shallow."""
+
+    class Answering:
+        def predict(self, x, timestep, told, guidance_scale, reuse):
+            seen.append((reuse.whole, len(x)))
+            return np.ones_like(x) * told.tokens[:, :1, None, None] + 10 * (not reuse.whole)
+
+    seen, networks = [], Answering()
+    networks.package = pipe.package
+    context = Context(np.float32([[1.0], [2.0]]), None, None)
+    chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
+    denoise = denoiser(networks, context, chosen)
+    x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, 500.0), NoiseLevel(0.9, 450.0)]
+    guided = [-denoise(x, level)[0, 0, 0, 0] / level.sigma for level in levels]
+    assert seen == [(True, 2), (False, 1)]
+    assert guided == pytest.approx([1 + 3 * (2 - 1), 12 + 2 * (2 - 1)])
 
 
 @given(st.floats(0, 1), st.integers(1, 12), st.sampled_from(sorted(partway.SAMPLERS)), st.floats(0, 1))
