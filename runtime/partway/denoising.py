@@ -32,12 +32,8 @@ def denoiser(networks: Networks, context: Context, settings: Settings, shown: Ar
             inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
         told = context.last(len(inputs))
         output = networks.predict(inputs, level.timestep, told, settings.guidance_scale, reuse)
-        if len(views) > 1:
-            outputs = np.split(output, len(views))
-            output = way.combine(outputs, settings, boost)
-            reuse.guidance = output - outputs[-1]
-        elif guided:
-            output = output + reuse.guidance
+        if guided:
+            output = way.combine(reuse.completed(np.split(output, len(views))), settings, boost)
         return prediction.denoised(x, output, level)
 
     return denoise

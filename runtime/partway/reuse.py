@@ -6,9 +6,11 @@ reuse little; at high strength the noisy beginning, which decides what the pictu
 at low strength there is no such beginning. Features are taken as they are: led on along the change between the last two
 whole evaluations they end further from the exact picture, not nearer.
 
-What guidance adds to the prompt's prediction changes as little, so it is kept as well, and an evaluation that is not
-whole makes the prompt's prediction alone.
+How far the other predictions of guidance are from the prompt's changes as little, so it is kept as well, and an
+evaluation that is not whole makes the prompt's prediction alone.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,6 @@ class Reuse:
     share: of the way from pure noise that it is kept for, 0 .. 1; 0 makes every evaluation whole
     timesteps: how many the model was trained on
     whole: whether this evaluation is
-    guidance: what guidance added in the last whole one, (B, C, h, w), or 0
     """
 
     def __init__(self, share: float = 0.0, timesteps: int = 1000) -> None:
@@ -30,8 +31,8 @@ class Reuse:
         self._timestep, self._views = 0.0, 0  # of the last whole evaluation
         self._features: list[Array] = []  # of each of its tiles
         self._tile = 0
+        self._apart: list[Array] = []  # its other views' outputs, less the prompt's
         self.whole = True
-        self.guidance: Array | float = 0.0
 
     def begin(self, timestep: float, views: int) -> bool:
         """Begin an evaluation that asks for so many views; whether it is whole, as it is for more than the last had."""
@@ -39,8 +40,17 @@ class Reuse:
         near = self._share > 0 and abs(self._timestep - timestep) <= limit
         self._tile, self.whole = 0, not near or views > self._views
         if self.whole:
-            self._timestep, self._views, self._features, self.guidance = timestep, views, [], 0.0
+            self._timestep, self._views, self._features = timestep, views, []
         return self.whole
+
+    def completed(self, outputs: Sequence[Array]) -> Sequence[Array]:
+        """The outputs of all views, each (B, C, h, w), the prompt's last, of those that this evaluation made."""
+        prompt = outputs[-1]
+        if not self.whole:
+            return [*(prompt + apart for apart in self._apart), prompt]
+        if self._share > 0:
+            self._apart = [other - prompt for other in outputs[:-1]]
+        return outputs
 
     def keep(self, features: Array) -> None:
         """Keep what a whole evaluation's next tile left, (rows, C, h, w)."""

@@ -116,8 +116,6 @@ class Tuning:
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
         rows = len(GUIDED[self._package.guidance].seen(self._settings))
-        each = {"unet": rows}
-        seconds = {
-            name: warm["seconds"][name] / count / each.get(name, 1) for name, count in warm["calls"].items() if count
-        }
+        seconds = {name: warm["seconds"][name] / count for name, count in warm["calls"].items() if count}
+        seconds["unet"] /= rows
         return seconds, picture, record["peak_bytes"]

@@ -267,5 +267,6 @@ def test_pictures_are_drawn_and_encoded_in_shards(run, tmp_path, monkeypatch):
 def test_the_kept_probe_reads_rooms_that_it_never_saw():
     seeds = range(HELD_OUT, HELD_OUT + 4)
     maps, labels = probe.read(probe.load_probe(), np.stack([renders.picture(seed).pixels for seed in seeds]))
+    assert maps.shape == (4, 64, 64) and labels.shape == (4, 3)
     assert np.mean(labels == [probe.true_labels(seed) for seed in seeds]) >= 0.8
     assert np.mean([overlap(found, renders.true_map(seed)) for found, seed in zip(maps, seeds, strict=True)]) > 0.6

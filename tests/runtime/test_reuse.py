@@ -69,6 +69,8 @@ def test_shallow_evaluations_are_of_the_prompt_alone_and_add_the_kept_guidance(p
     guided = [-denoise(x, level)[0, 0, 0, 0] / level.sigma for level in levels]
     assert seen == [(True, 2), (False, 1)]
     assert guided == pytest.approx([1 + 3 * (2 - 1), 12 + 2 * (2 - 1)])
+    # a sampler that pushes harder in this step than in the whole one
+    assert -denoise(x, levels[1], 2.0)[0, 0, 0, 0] / 0.9 == pytest.approx(11 + 6 * (2 - 1))
 
 
 @given(st.floats(0, 1), st.integers(1, 12), st.sampled_from(sorted(partway.SAMPLERS)), st.floats(0, 1))
