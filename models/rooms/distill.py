@@ -29,7 +29,7 @@ def boundary(timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def run_unet(unet: Any, x: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
     """The predicted v, float32."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with training.quick():
         out = unet(x.contiguous(memory_format=torch.channels_last), timesteps, hidden).sample
     return torch.as_tensor(out.float())
 
@@ -77,7 +77,7 @@ def main() -> None:
         t = batch.timesteps
         a = cumulative[t].view(-1, 1, 1, 1)
         x = a.sqrt() * batch.latents + (1 - a).sqrt() * batch.noise
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), training.quick():
             asked, bare = text_encoder(batch.tokens)[0].float(), text_encoder(bare_tokens)[0].float()
         earlier = t - STRIDE
         nearer = teacher_step(teacher, x, t, earlier, (bare, asked), cumulative)

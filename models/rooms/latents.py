@@ -18,6 +18,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
+from . import training
 from .networks import TOKENS
 from .renders import SHARD, open_shard, pictures, shard_path
 from .tokenizer import captions
@@ -60,7 +61,7 @@ def scaling_factor(run: Path) -> float:
 @torch.no_grad()
 def encode(vae: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Means of the posterior, (B, 4, h, w)."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with training.quick():
         found = vae.encode(to_input(pixels).contiguous(memory_format=torch.channels_last)).latent_dist.mode()
     return np.asarray(found.float().numpy().astype(np.float16))
 

@@ -127,7 +127,7 @@ def main() -> None:
         labels = torch.tensor([true_labels(index * SHARD + int(i)) for i in np.sort(order)])
         if rng.random() < 0.5:
             x, objects = x.flip(3), objects.flip(2)
-        with torch.autocast("cpu", torch.bfloat16):
+        with training.quick():
             reading = probe(x.contiguous(memory_format=torch.channels_last))
         losses = [cross_entropy(reading.objects.float(), objects)]
         losses += [cross_entropy(scores.float(), labels[:, i]) for i, scores in enumerate(reading[1:])]

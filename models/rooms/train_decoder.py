@@ -42,7 +42,7 @@ def main() -> None:
     log, total = training.Log(path.with_suffix(".jsonl")), 0.0
     for step in range(first, args.steps):
         latents, x = batch_at(args.run, step, args.batch, args.shards)
-        with torch.autocast("cpu", torch.bfloat16):
+        with training.quick():
             y = vae.decode(latents.contiguous(memory_format=torch.channels_last)).sample
         error = y.float() - x
         optimiser.step(reconstruction_loss(error), training.rate(step, args.steps, RATE, warmup=50, decay=0.5))

@@ -38,7 +38,7 @@ def main() -> None:
     for step in range(first, args.steps):
         latents, x = batch_at(args.run, step, args.batch, args.shards)
         latents, x = (value.contiguous(memory_format=torch.channels_last) for value in (latents * scale, x))
-        with torch.autocast("cpu", torch.bfloat16):
+        with training.quick():
             z, y = vae.encode(x).latents, vae.decode(latents).sample
         missed, error = z.float() - latents, y.float() - x
         loss = latents_loss(missed) + reconstruction_loss(error)

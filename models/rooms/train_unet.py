@@ -66,7 +66,7 @@ def v_loss(unet: Any, text_encoder: Any, batch: Batch, cumulative: torch.Tensor)
     a = cumulative[batch.timesteps].view(-1, 1, 1, 1)
     x = a.sqrt() * batch.latents + (1 - a).sqrt() * batch.noise
     target = a.sqrt() * batch.noise - (1 - a).sqrt() * batch.latents
-    with torch.autocast("cpu", torch.bfloat16):
+    with training.quick():
         hidden = text_encoder(batch.tokens)[0]
         out = unet(x.contiguous(memory_format=torch.channels_last), batch.timesteps, hidden).sample
     return (out.float() - target).square().mean()

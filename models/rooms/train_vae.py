@@ -107,7 +107,7 @@ def round_trip_psnr(round_trip: Callable[[torch.Tensor], torch.Tensor], count: i
     found = []
     for picture in pictures(HELD_OUT, count):
         x = to_input(picture.pixels[None])
-        with torch.autocast("cpu", torch.bfloat16):
+        with training.quick():
             y = round_trip(x)
         error = ((y.float().clamp(-1, 1) - x) / 2).square().mean()
         found.append(float(-10 * torch.log10(error)))
@@ -136,7 +136,7 @@ def main() -> None:
     for step in range(first, args.steps):
         x, objects = batch_at(args.run, step, args.shards)
         x, noise = x.contiguous(memory_format=torch.channels_last), training.generator(SEED, step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with training.quick():
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample(generator=noise)).sample
             structure = structure_loss(reader, posterior.mean, objects, noise)

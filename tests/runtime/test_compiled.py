@@ -22,8 +22,8 @@ def make(toy_folder, tmp_path, picture):
     def run(**options):
         pipe = partway.load(toy_folder, engine="openvino", cache_dir=tmp_path / "a" / "cache", **options)
         made = pipe.img2img(picture, "a room").image.tobytes()
-        (request,) = pipe.engine._requests["unet"]._values.values()
-        return made, request.get_compiled_model().get_property("LOADED_FROM_CACHE")
+        (compiled,) = pipe.engine._compiled["unet"].values()
+        return made, compiled.request.get_compiled_model().get_property("LOADED_FROM_CACHE")
 
     return run
 

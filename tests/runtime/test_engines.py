@@ -94,7 +94,7 @@ def test_static_keeps_the_two_sizes_used_last(toy_folder):
     engine = partway.load(toy_folder, engine="openvino", static=True).engine
     for size in (16, 32, 48, 16):
         assert image(engine, size=size).shape == (1, 8, size // 8, size // 8)
-    assert len(engine._requests["vae_encoder"]._values) == 2
+    assert len(engine._compiled["vae_encoder"]._values) == 2
 
 
 @needs_openvino

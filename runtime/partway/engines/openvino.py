@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.engines.compiled import Compiled
 from partway.engines.frugal import stage
+from partway.engines.phases import split_enlarged
+from partway.engines.shared import copies, share
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -21,6 +23,24 @@ _TYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "i64": "int64", 
 _KEPT = 2  # sizes of one network that stay compiled
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class _Alike(NamedTuple):
+    """An input that is given without its copies, and how many times over its rows would come."""
+
+    name: str
+    times: int
+
+
+class _Compiled(NamedTuple):
+    request: Any
+    alike: _Alike | None
+
+    def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
+        if self.alike is not None:
+            name, times = self.alike
+            inputs = inputs | {name: inputs[name][: len(inputs[name]) // times]}
+        return self.request.infer(inputs, share_inputs=True)
 
 
 class OpenVINO:
@@ -46,7 +66,7 @@ class OpenVINO:
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
         self._signatures: dict[str, Signature] = {}
-        self._requests: dict[str, Recent[Shapes, Any]] = {}
+        self._compiled: dict[str, Recent[tuple[Shapes, _Alike | None], _Compiled]] = {}
         self._stage: tuple[str, ...] = ()
 
     def signature(self, network: str) -> Signature:
@@ -63,9 +83,9 @@ class OpenVINO:
         ready = cast(network, inputs, self.signature(network))
         with self._lock:
             self._enter(network)
-            request = self._request(network, ready)
+            compiled = self._prepared(network, ready)
             try:
-                results = request.infer(ready, share_inputs=True)
+                results = compiled.infer(ready)
             except RuntimeError as error:
                 raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
             return as_float32((_name(port), np.array(array)) for port, array in results.items())
@@ -74,30 +94,35 @@ class OpenVINO:
         """Forget a network to free its memory."""
         with self._lock:
             self._models.pop(network, None)
-            self._requests.pop(network, None)
+            self._compiled.pop(network, None)
 
     def _enter(self, network: str) -> None:
         """Give back what the networks of the stage before this one worked with; their weights stay."""
         if network not in self._stage:
             for name in self._stage:
-                for request in self._requests[name].values() if name in self._requests else ():
-                    request.get_compiled_model().release_memory()
+                for compiled in self._compiled[name].values() if name in self._compiled else ():
+                    compiled.request.get_compiled_model().release_memory()
             self._stage = stage(network)
 
-    def _request(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Any:
+    def _prepared(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> _Compiled:
         shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
-        kept = self._requests.setdefault(network, Recent(_KEPT))
-        return kept.get(shapes, lambda: self._compile(network, shapes))
+        alike = _alike(inputs) if shapes and self._device == "CPU" else None
+        kept = self._compiled.setdefault(network, Recent(_KEPT))
+        return kept.get((shapes, alike), lambda: self._compile(network, shapes, alike))
 
-    def _compile(self, network: str, shapes: Shapes) -> Any:
-        model = self._models.pop(network, None) or self._read(network)
+    def _compile(self, network: str, shapes: Shapes, alike: _Alike | None) -> _Compiled:
         properties = dict(self._properties)
-        place = self._cache and self._cache.place(self._files[network], (shapes, properties))
+        place = self._cache and self._cache.place(self._files[network], (shapes, alike, properties))
         if place:
             properties["CACHE_DIR"] = str(place)
         try:
-            if shapes:
-                model.reshape(dict(shapes))
+            model = self._sized(network, shapes)
+            if alike is not None and (shared := share(model, *alike)) is None:
+                model, alike = self._sized(network, shapes), None
+            elif alike is not None:
+                model = shared
+            if self._device == "CPU":
+                split_enlarged(model)
             request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
             remedy = "export it again" if self._device == "CPU" else "try device CPU"
@@ -107,7 +132,14 @@ class OpenVINO:
         heap.unread(self._files[network].parent)
         if self._cache and place:
             self._cache.used(place)
-        return request
+        return _Compiled(request, alike)
+
+    def _sized(self, network: str, shapes: Shapes) -> Any:
+        """The network to be compiled, for these sizes alone where there are any."""
+        model = self._models.pop(network, None) or self._read(network)
+        if shapes:
+            model.reshape(dict(shapes))
+        return model
 
     def _read(self, network: str) -> Any:
         path = self._files[network]
@@ -166,6 +198,14 @@ def _made_by(core: Any, device: str) -> list[str]:
 
 def _name(port: Any) -> str:
     return str(port.get_any_name())
+
+
+def _alike(inputs: Mapping[str, NDArray[Any]]) -> _Alike | None:
+    """Pictures or latents whose rows repeat, beside which there is something else to tell the rows apart."""
+    name, array = next(((name, array) for name, array in inputs.items() if array.ndim == 4), ("", np.empty(0)))
+    others = any(len(other) == len(array) for key, other in inputs.items() if key != name and other.ndim)
+    times = copies(array) if others else 1
+    return _Alike(name, times) if times > 1 else None
 
 
 def _last_line(error: Exception) -> str:

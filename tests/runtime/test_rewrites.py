@@ -1,0 +1,141 @@
+"""Graphs rewritten before OpenVINO compiles them: fewer multiplications, the same numbers."""
+
+import numpy as np
+import pytest
+
+import partway
+
+openvino = pytest.importorskip("openvino", reason="openvino is an extra")
+
+from openvino import opset13 as ops  # noqa: E402
+
+from partway.engines.phases import split_enlarged  # noqa: E402
+from partway.engines.shared import copies, share  # noqa: E402
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def run(model, **inputs):
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return next(iter(compiled.create_infer_request().infer(inputs).values())).copy()
+
+
+def kinds(model):
+    return [node.get_type_name() for node in model.get_ordered_ops()]
+
+
+def enlarging(weights, scale=2.0, mode="nearest", size=(3, 5)):
+    """A picture that is enlarged, then convolved."""
+    x = ops.parameter([2, 4, *size], np.float32, name="x")
+    larger = ops.interpolate(
+        x, np.array([scale, scale], np.float32), mode, "scales", axes=np.array([2, 3]),
+        coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+    )  # fmt: skip
+    side = weights.get_output_shape(0)[-1]
+    pads = [side // 2] * 2
+    return openvino.Model([ops.convolution(larger, weights, [1, 1], pads, pads, [1, 1])], [x])
+
+
+def plain(side=3):
+    return ops.constant(normal(6, 4, side, side))
+
+
+def few_bits():
+    """Weights of eight bits with a scale for each channel, as `partway export --weights int8` stores them."""
+    whole = ops.convert(ops.constant(RNG.integers(-128, 128, (6, 4, 3, 3), np.int8)), np.float32)
+    return ops.multiply(whole, ops.constant(normal(6, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("weights", [plain, few_bits])
+def test_a_convolution_of_an_enlarged_picture_is_four_small_ones(weights):
+    model, x = enlarging(weights()), normal(2, 4, 3, 5)
+    before = run(model, x=x)
+    assert split_enlarged(model) == 1
+    assert kinds(model).count("Convolution") == 4 and "Interpolate" not in kinds(model)
+    np.testing.assert_allclose(run(model, x=x), before, rtol=1e-5, atol=1e-5 * np.abs(before).max())
+
+
+def other_weights():
+    """What convolves depends on the input, so nothing can be added beforehand."""
+    model = enlarging(plain())
+    convolution = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution")
+    own = ops.multiply(convolution.input_value(1), ops.reduce_mean(model.input(0), np.array([0, 1, 2, 3]), False))
+    convolution.input(1).replace_source_output(own.output(0))
+    return model
+
+
+def unknown_size():
+    model = enlarging(plain())
+    model.reshape({0: [2, 4, -1, 5]})
+    return model
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: enlarging(plain(), scale=3.0),
+        lambda: enlarging(plain(), mode="linear"),
+        lambda: enlarging(plain(side=5)),
+        other_weights,
+        unknown_size,
+    ],
+    ids=["three times", "linear", "5x5", "weights of the input", "unknown size"],
+)
+def test_other_convolutions_stay(model):
+    model = model()
+    before = kinds(model)
+    assert split_enlarged(model) == 0 and kinds(model) == before
+
+
+def two_texts(rows=4):
+    """Latents worked on before and after a text is looked at; a layer asks for its own size, as exported ones do."""
+    latents = ops.parameter([rows, 3, 2, 2], np.float32, name="sample")
+    time = ops.parameter([], np.float32, name="timestep")
+    text = ops.parameter([rows, 3], np.float32, name="text")
+    for port, name in ((latents, "sample"), (time, "timestep"), (text, "text")):
+        port.output(0).set_names({name})
+    early = ops.tanh(ops.convolution(latents, normal(3, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1]))
+    timed = ops.add(early, ops.broadcast(time, ops.shape_of(early)))
+    size = ops.concat([ops.gather(ops.shape_of(timed), ops.constant([0, 1]), ops.constant(0)), ops.constant([1, 1])], 0)
+    told = ops.multiply(timed, ops.reshape(text, size, False))
+    flat = ops.reshape(told, ops.constant([rows, 12]), False)
+    return openvino.Model([ops.matmul(flat, normal(12, 5), False, False), ops.negative(timed)], [latents, time, text])
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_rows_that_begin_alike_are_computed_once(count):
+    latents, time, text = normal(4 // count, 3, 2, 2), np.float32(0.3), normal(4, 3)
+    whole = run(two := two_texts(), sample=np.tile(latents, (count, 1, 1, 1)), timestep=time, text=text)
+    shared = share(two, "sample", count)
+    assert {port.get_any_name(): list(port.shape) for port in shared.inputs} == {
+        "sample": [4 // count, 3, 2, 2], "timestep": [], "text": [4, 3]
+    }  # fmt: skip
+    assert [list(port.shape) for port in shared.outputs] == [[4, 5], [4, 3, 2, 2]]
+    early = next(node for node in shared.get_ordered_ops() if node.get_type_name() == "Tanh")
+    assert early.get_output_shape(0)[0] == 4 // count
+    np.testing.assert_allclose(run(shared, sample=latents, timestep=time, text=text), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_copies_are_whole_turns_of_the_rows():
+    a, b = normal(1, 2, 2), normal(1, 2, 2)
+    rows = {1: [a], 2: [a, b, a, b], 3: [a, a, a], 4: [a, a, a, a]}
+    assert {count: copies(np.concatenate(some)) for count, some in rows.items()} == {count: count for count in rows}
+    assert copies(np.concatenate([a, b, b, a])) == copies(np.concatenate([a, b, a])) == 1
+
+
+def test_pictures_are_those_of_the_graphs_as_they_are(picture):
+    """The built-in model has all of it: enlarging layers, and guidance's two rows of the same latents."""
+    settings = {"strength": 0.6, "steps": 4, "seed": 3, "negative_prompt": "a red sofa"}
+    as_they_are, rewritten = (partway.load(engine="openvino", static=static) for static in (False, True))
+    for guidance in ({}, {"guidance_scale": 1.0}, {"guidance_max_sigma": 0.5}):
+        ours, theirs = (
+            np.asarray(pipe.img2img(picture, "a japandi living room", **settings, **guidance).image, int)
+            for pipe in (rewritten, as_they_are)
+        )
+        assert np.abs(ours - theirs).max() <= 1
+    count = {entry.alike and entry.alike.times for entry in rewritten.engine._compiled["unet"].values()}
+    assert count == {None, 2}
