@@ -36,9 +36,14 @@ def arguments(
     return args
 
 
+def bfloat16() -> bool:
+    """Whether the processor has instructions for it; without them it takes several times as long as float32."""
+    return not _BFLOAT16.isdisjoint(machine.processor()[1])
+
+
 def quick() -> torch.autocast:
-    """Products in bfloat16, where the processor has instructions for them; without, they take several times as long."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=not _BFLOAT16.isdisjoint(machine.processor()[1]))
+    """Products in bfloat16, where that is quicker."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16())
 
 
 def rate(step: int, steps: int, peak: float, warmup: int = 300, decay: float = 0.2) -> float:
@@ -108,14 +113,15 @@ class Optimiser:
     """Muon (Jordan et al., 2024) for matrices, AdamW for the rest, at one rate; both are torch's own.
 
     A convolution's weight counts as a matrix of output channels by everything else. The first and last layers, which
-    read or write 3 or 4 channels, and embeddings stay with AdamW.
+    read or write 3 or 4 channels, and embeddings stay with AdamW; so does all where bfloat16, in which torch's Muon
+    multiplies, is slow.
     """
 
     def __init__(self, networks: Sequence[torch.nn.Module], rate: float, decay: float) -> None:
         modules = [module for network in networks for module in network.modules()]
         layers = [m for m in modules if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
         self.weights = [p for network in networks for p in network.parameters()]
-        self.matrices = [layer.weight for layer in layers if min(layer.weight.shape[:2]) > 4]
+        self.matrices = [layer.weight for layer in layers if min(layer.weight.shape[:2]) > 4] if bfloat16() else []
         chosen = {id(p) for p in self.matrices}
         rest = [p for p in self.weights if id(p) not in chosen]
         views = [torch.nn.Parameter(_as_matrix(p)) for p in self.matrices]
@@ -123,8 +129,10 @@ class Optimiser:
             raise ValueError("a weight is not laid out channels last, so its matrix would be a copy")
         self.views = views
         adamw = torch.optim.AdamW(rest, lr=rate, weight_decay=decay, betas=(0.9, 0.99))
-        muon = torch.optim.Muon(views, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-        self.parts: list[torch.optim.Optimizer] = [adamw, muon]
+        self.parts: list[torch.optim.Optimizer] = [adamw]
+        if views:
+            muon = torch.optim.Muon(views, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+            self.parts.append(muon)
 
     def step(self, loss: torch.Tensor, rate: float) -> None:
         """Gradients of the loss, clipped to norm 1, and one step at this learning rate."""
