@@ -19,6 +19,7 @@ STRIDE = 40  # timesteps
 GUIDANCE = 6.0
 SIGMA_DATA, TIMESTEP_SCALE = 0.5, 10.0  # as diffusers' LCMScheduler expects them
 SEED = 3
+EVERY = 100  # steps between checkpoints
 
 
 def boundary(timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +60,7 @@ def teacher_step(
 
 def main() -> None:
     """Distils until the step count is reached."""
-    args = training.arguments(__doc__, seed=SEED, steps=600, batch=24, rate=3e-4, report=50)
+    args = training.arguments(__doc__, seed=SEED, steps=250, batch=24, rate=3e-4, report=50)
     check_owner(args.run)
     data, scale, empty = read_latents(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
     teacher, text_encoder = trained(args.run)
@@ -92,7 +93,7 @@ def main() -> None:
         if (step + 1) % args.report == 0:
             log(step=step + 1, loss=round(total / args.report, 5))
             total = 0.0
-        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+        if (step + 1) % EVERY == 0 or step + 1 == args.steps:
             training.keep(path, step + 1, averaged, **parts)
 
 

@@ -1,10 +1,11 @@
 """Step reuse: evaluations by the UNet's outermost layers alone, on deep features that an earlier whole one left.
 
 DeepCache (Ma et al. 2023, arXiv 2312.00858) counts steps. Here it is the way in timesteps, with which features change:
-they are kept while the way since is at most a share of the way from pure noise. So few steps, which lie far apart,
-reuse little; at high strength the noisy beginning, which decides what the picture shows, reuses less than its end, and
-at low strength there is no such beginning. Features are taken as they are: led on along the change between the last two
-whole evaluations they end further from the exact picture, not nearer.
+they are kept while the way since is at most a share of the way from pure noise, and in the noisier half, which decides
+what the picture shows, of less: none of the way at pure noise, all of it at the middle. So few steps, which lie far
+apart, reuse little; high strength begins with hardly any, and at low strength there is no such beginning. Features are
+taken as they are: led on along the change between the last two whole evaluations they end further from the exact
+picture, not nearer.
 
 How far the other predictions of guidance are from the prompt's changes as little, so it is kept as well, and an
 evaluation that is not whole makes the prompt's prediction alone.
@@ -21,7 +22,7 @@ Array = NDArray[np.float32]
 class Reuse:
     """Which evaluations of one run are whole, and what the others take from the last whole one.
 
-    share: of the way from pure noise that it is kept for, 0 .. 1; 0 makes every evaluation whole
+    share: of the way from pure noise that they are kept for from the middle on, 0 .. 1; 0 makes every evaluation whole
     timesteps: how many the model was trained on
     whole: whether this evaluation is
     """
@@ -36,7 +37,8 @@ class Reuse:
 
     def begin(self, timestep: float, views: int) -> bool:
         """Begin an evaluation that asks for so many views; whether it is whole, as it is for more than the last had."""
-        limit = self._share * (self._timesteps - timestep) + 1e-6
+        way = 1 - timestep / self._timesteps
+        limit = self._share * way * min(1, 2 * way) * self._timesteps + 1e-6
         near = self._share > 0 and abs(self._timestep - timestep) <= limit
         self._tile, self.whole = 0, not near or views > self._views
         if self.whole:

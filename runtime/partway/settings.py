@@ -92,7 +92,8 @@ class Settings:
     tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
                        not grow with it; None for whole pictures, and for a quarter of a tile
     reuse              0 .. 1, the share of the way from pure noise, in timesteps, that the UNet's deep features are
-                       kept for: within it, only its outermost layers are evaluated (`partway.reuse`)
+                       kept for, less of it in the noisier half: within it, only its outermost layers are
+                       evaluated (`partway.reuse`)
     vae_tile           pixels: the same for the VAE alone; None for ``tile``
     vae                "own", or "tiny" for the tiny autoencoder that the package has beside the model's own VAE
     original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees

@@ -12,6 +12,7 @@ import partway
 import partway_rooms
 import toy
 from partway import metadata
+from partway.catalog import entries
 from partway.cli import main
 
 
@@ -62,10 +63,23 @@ def test_a_folder_called_rooms_wins_when_it_is_named(desk: Path) -> None:
     assert partway.load().package.root == partway_rooms.FOLDER
 
 
-def test_the_built_in_model_keeps_its_size_and_its_licence() -> None:
-    files = [path for path in partway_rooms.FOLDER.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 60e6
-    assert json.loads((partway_rooms.FOLDER / "partway.json").read_text())["licence"].lower() == "apache-2.0"
+def test_the_few_step_model_is_built_in_too(desk: Path) -> None:
+    pipe, room = partway.load("rooms-lcm"), partway_rooms.room(29)
+    plan = pipe.plan(strength=0.5)
+    assert (plan.sampler, plan.calls["unet"], plan.guided_calls) == ("lcm", 2, 0)
+    made = [pipe.img2img(room.picture, "a japandi living room", strength=s, seed=1).image for s in (0.2, 0.9)]
+    light, strong = (np.abs(np.asarray(one, float) - np.asarray(room.picture, float)).mean() for one in made)
+    assert light < 20 < strong
+
+
+def test_the_built_in_models_keep_their_size_and_their_licence() -> None:
+    models = [entry for entry in entries().values() if entry.built_in]
+    folders = [partway_rooms.PACKAGES / entry.built_in for entry in models]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert len(folders) == 2 and sum(path.stat().st_size for path in files) <= 60e6
+    for entry, folder in zip(models, folders, strict=True):
+        manifest = json.loads((folder / "partway.json").read_text())
+        assert manifest["licence"].lower() == "apache-2.0" and manifest["source"] == entry.name
 
 
 def test_a_room_is_the_same_for_the_same_number() -> None:

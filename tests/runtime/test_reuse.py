@@ -30,26 +30,26 @@ def test_features_are_kept_for_a_share_of_the_way_and_no_longer():
         whole[timestep] = reuse.begin(timestep, 2)
         if whole[timestep]:
             reuse.keep(grid(timestep))
-    # a fifth of the way from 1000 is less than one step of 50 above 750, and three of them below 250
-    assert [timestep for timestep in whole if whole[timestep]] == [950, 900, 850, 800, 700, 600, 450, 300, 100]
+    # a fifth of the way from 1000 is two steps of 50 at the middle, and from 250 on three; above 600 it is none
+    assert [timestep for timestep in whole if whole[timestep]] == [950, 900, 850, 800, 750, 700, 650, 550, 400, 200]
     assert [Reuse(0).begin(timestep, 2) for timestep in (5, 5)] == [True, True]
 
 
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
     reuse = Reuse(0.5)
-    reuse.begin(900, 2)
-    reuse.keep(grid(900))
-    reuse.begin(850, 2)
-    assert np.array_equal(reuse.take(2), grid(900))
+    reuse.begin(500, 2)
+    reuse.keep(grid(500))
+    reuse.begin(450, 2)
+    assert np.array_equal(reuse.take(2), grid(500))
 
 
 def test_the_last_rows_are_the_prompts_and_more_views_need_a_whole_evaluation():
     reuse = Reuse(1)
-    reuse.begin(900, 2)
+    reuse.begin(500, 2)
     reuse.keep(np.concatenate([grid(1, rows=1), grid(2, rows=1)]))
-    assert not reuse.begin(850, 1)
+    assert not reuse.begin(450, 1)
     assert np.array_equal(reuse.take(1), grid(2, rows=1))
-    assert reuse.begin(800, 3)
+    assert reuse.begin(400, 3)
 
 
 def test_shallow_evaluations_are_of_the_prompt_alone_and_add_the_kept_guidance(pipe):
