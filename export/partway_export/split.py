@@ -14,7 +14,7 @@ from partway.package import DEEP, SHALLOW_FILES
 from partway_export.compress import replace_openvino
 from partway_export.onnx_file import read, write
 
-LAYERS = 2
+LAYERS = 1
 """How many of the last layers on the way up are shallow."""
 
 _JOIN = re.compile(r"up_blocks\.\d+/(aten::cat/)?Concat(_\d+)?$")
