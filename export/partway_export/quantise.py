@@ -16,10 +16,12 @@ from partway_export.onnx_file import read, write
 def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
     """Rewrite the float32 ONNX UNet at ``path`` with QuantizeLinear and DequantizeLinear around its layers.
 
-    Weights are int8, symmetric, one scale per output channel; activations uint8, whose zero point takes up what SiLU
-    leaves of negative values. A convolution's output is quantised too: without it ONNX Runtime finds no integer
-    convolution to use. That of a matrix product is not: its integer kernel returns float, which is nearer and quicker.
-    Products of two activations (attention) and the rest stay in float; weights of what does are stored as fp16.
+    Weights are int8, symmetric, one scale per output channel, and use half of the range: processors without integer
+    dot products add two products in 16 bits, where those of whole ranges overflow. Activations are uint8, whose zero
+    point takes up what SiLU leaves of negative values. A convolution's output is quantised too: without it ONNX Runtime
+    finds no integer convolution to use. That of a matrix product is not: its integer kernel returns float, which is
+    nearer and quicker. Products of two activations (attention) and the rest stay in float; weights of what does are
+    stored as fp16.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -43,6 +45,7 @@ def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
         op_types_to_quantize=["Conv", "MatMul"],
         nodes_to_quantize=sorted(set(layers) - set(in_float(layers))),
         per_channel=True,
+        reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         use_external_data_format=path.with_name(path.name + "_data").exists(),
