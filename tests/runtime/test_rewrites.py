@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 import partway
+from partway.engines.phases import split_enlarged
+from partway.engines.shared import copies, share
 
 openvino = pytest.importorskip("openvino", reason="openvino is an extra")
-
-from openvino import opset13 as ops  # noqa: E402
-
-from partway.engines.phases import split_enlarged  # noqa: E402
-from partway.engines.shared import copies, share  # noqa: E402
+ops = pytest.importorskip("openvino.opset13")
 
 RNG = np.random.default_rng(0)
 

@@ -111,16 +111,16 @@ class OpenVINO:
         return kept.get((shapes, alike), lambda: self._compile(network, shapes, alike))
 
     def _compile(self, network: str, shapes: Shapes, alike: _Alike | None) -> _Compiled:
+        model = self._models.pop(network, None) or self._read(network)
         properties = dict(self._properties)
         place = self._cache and self._cache.place(self._files[network], (shapes, alike, properties))
         if place:
             properties["CACHE_DIR"] = str(place)
         try:
-            model = self._sized(network, shapes)
-            if alike is not None and (shared := share(model, *alike)) is None:
-                model, alike = self._sized(network, shapes), None
-            elif alike is not None:
-                model = shared
+            if shapes:
+                model.reshape(dict(shapes))
+            shared = None if alike is None else share(model, *alike)
+            model, alike = (model, None) if shared is None else (shared, alike)
             if self._device == "CPU":
                 split_enlarged(model)
             request = self._core.compile_model(model, self._device, properties).create_infer_request()
@@ -133,13 +133,6 @@ class OpenVINO:
         if self._cache and place:
             self._cache.used(place)
         return _Compiled(request, alike)
-
-    def _sized(self, network: str, shapes: Shapes) -> Any:
-        """The network to be compiled, for these sizes alone where there are any."""
-        model = self._models.pop(network, None) or self._read(network)
-        if shapes:
-            model.reshape(dict(shapes))
-        return model
 
     def _read(self, network: str) -> Any:
         path = self._files[network]

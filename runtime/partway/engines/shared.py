@@ -21,7 +21,7 @@ def share(model: Any, name: str, count: int) -> Any | None:
     """An OpenVINO model of fixed sizes as one that is given the input ``name`` without its copies, 1 / ``count`` of it.
 
     What depends on that input and on no other of as many rows is taken from a model of fewer rows and repeated where
-    the rest needs it. None where the two models' layers do not correspond by name; ``model`` is used up.
+    the rest needs it. None, and ``model`` does what it did, where the two models' layers do not correspond by name.
     """
     from openvino import Model, opset13
 
@@ -36,12 +36,15 @@ def share(model: Any, name: str, count: int) -> Any | None:
         for target in output.get_target_inputs()
         if target.get_node().get_friendly_name() not in early
     ]
+    repeated = []
     for output, target in joins:
         twin = twins.get(output.get_node().get_friendly_name())
         fewer = None if twin is None else twin.output(output.get_index())
         if fewer is None or fewer.shape[0] * count != output.shape[0]:
             return None
-        target.replace_source_output(opset13.concat([fewer] * count, 0).output(0))
+        repeated.append((target, opset13.concat([fewer] * count, 0).output(0)))
+    for target, whole in repeated:
+        target.replace_source_output(whole)
     parameters = []
     for port in model.inputs:
         own, other = port.get_node(), twins[port.get_node().get_friendly_name()]
