@@ -1,4 +1,4 @@
-"""openvino.genai; options: ``precision`` ("f32", "bf16") and ``reshape`` (compile for the exact size).
+"""openvino.genai; options: ``precision`` (default: the processor's own) and ``reshape`` (compile for the exact size).
 
 Its own generator gives other noise than torch's; it gets partway's numbers instead, so that pictures can be compared.
 """
@@ -21,7 +21,9 @@ def start(job: Job) -> Make:
 
     if job.settings:
         raise ValueError(f"openvino.genai takes no settings of partway's: {', '.join(job.settings)}")
-    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": job.options["precision"], "PERFORMANCE_HINT": "LATENCY"}
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if "precision" in job.options:
+        properties["INFERENCE_PRECISION_HINT"] = job.options["precision"]
     if job.threads:
         properties["INFERENCE_NUM_THREADS"] = job.threads
     if job.options.get("reshape"):

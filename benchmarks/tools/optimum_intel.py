@@ -1,4 +1,4 @@
-"""optimum-intel on OpenVINO; options: ``precision`` ("f32", "bf16") and ``reshape`` (compile for the exact size)."""
+"""optimum-intel on OpenVINO; its option ``reshape`` compiles for the exact size."""
 
 from benchmarks.jobs import Job, Make
 from benchmarks.tools.pipelines import maker
@@ -11,7 +11,7 @@ def start(job: Job) -> Make:
     import torch
     from optimum.intel import OVStableDiffusionImg2ImgPipeline
 
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": job.options["precision"]}
+    config = {"PERFORMANCE_HINT": "LATENCY"}
     if job.threads:
         torch.set_num_threads(job.threads)
         config["INFERENCE_NUM_THREADS"] = str(job.threads)

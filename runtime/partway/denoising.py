@@ -25,8 +25,7 @@ def denoiser(networks: Networks, context: Context, settings: Settings, shown: Ar
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         views = way.seen_at(settings, level.sigma)
         guided = len(views) > 1
-        if not reuse.begin(level.timestep, len(views)):
-            views = views[-1:]
+        views = views[-reuse.begin(level.timestep, len(views)) :]
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
         if shown is not None:
             inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)

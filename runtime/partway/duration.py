@@ -1,7 +1,7 @@
 """How long a run takes once its networks are loaded, predicted from what ``partway tune`` measured of single calls."""
 
 from partway.footprint import seen
-from partway.package import SHALLOW, Package
+from partway.package import Package
 from partway.plans import Plan
 from partway.settings import Settings
 from partway.tuned import Measured
@@ -21,10 +21,9 @@ def seconds(
     unet, vae = (
         _area(seen(package, size, tile)) / before for tile in (settings.tile, settings.vae_tile or settings.tile)
     )
-    guided = plan.guided_calls / max(plan.calls["unet"], 1)
     pictures = len(settings.seeds)
     encoder, decoder = plan.vae
-    factors = {"unet": unet * pictures * (1 + guided * (plan.predictions - 1)), SHALLOW: unet * pictures}
+    factors = {name: unet * pictures * rows / (plan.calls[name] or 1) for name, rows in plan.rows.items()}
     factors |= {encoder: vae, decoder: vae * pictures}
     return sum(count * factors.get(name, 1.0) * measured.seconds[name] for name, count in plan.calls.items() if count)
 

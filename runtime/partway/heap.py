@@ -1,12 +1,9 @@
 """Memory given back to the system, where that is Linux with glibc; elsewhere these do nothing."""
 
 import ctypes
-from pathlib import Path
 from typing import Any
 
 _MMAP_THRESHOLD = -3  # of glibc's mallopt
-_DONTNEED = 4  # madvise's MADV_DONTNEED
-_MAPS = Path("/proc/self/maps")
 LARGE = 2**20  # bytes
 
 
@@ -22,21 +19,6 @@ def map_large() -> None:
     packed leave holes that count as memory in use. This holds for the whole process.
     """
     _call("mallopt", _MMAP_THRESHOLD, LARGE)
-
-
-def unread(folder: Path) -> None:
-    """Forget what was read of the files in ``folder`` that are mapped into memory; what is needed is read again.
-
-    An engine that has laid weights out for its kernels does not need them, and they count as the process's memory.
-    """
-    if not _MAPS.exists():
-        return
-    inside = f"{folder.resolve()}/"
-    for line in _MAPS.read_text("utf-8", "surrogateescape").splitlines():
-        span, _, _, _, number, *path = line.split(maxsplit=5)
-        if number != "0" and path and path[0].startswith(inside):
-            start, end = (int(place, 16) for place in span.split("-"))
-            _call("madvise", ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -148,7 +148,8 @@ class Memory:
         return ways
 
     def _peak(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int], way: Fit) -> int:
-        rows = len(GUIDED[package.guidance].seen(settings)) * len(settings.seeds)
+        views = 1 if settings.reuse else len(GUIDED[package.guidance].seen(settings))  # as `Reuse.parts` has it
+        rows = views * len(settings.seeds)
         work = Work(
             unet=seen(package, size, settings.tile),
             vae=seen(package, size, way.vae_tile or settings.tile),

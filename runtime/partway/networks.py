@@ -159,7 +159,7 @@ class Networks:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
         times = np.full([size or 1 for size in ports[time].shape], timestep)
         fixed = next(ports[name].shape[0] for name in rows)
-        batch = fixed or self.engine.batch or len(x)
+        batch = fixed or min(self.engine.batch or len(x), len(x) // reuse.parts)
         short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
         if scale:
             rows[scale] = np.repeat(embedding(guidance_scale, self.package.guidance_width), len(x), axis=0)

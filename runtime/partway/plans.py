@@ -28,6 +28,7 @@ class Plan:
     levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
     network_calls  UNet evaluations for one picture, whole or shallow, each tile's; a guidance pair counts as one
     guided_calls   how many of them make more than one prediction
+    rows           rows that the calls of each of the UNet's graphs have together
     predictions    how many those make: 2 for a guidance pair, 3 with an instruction
     calls          calls of each network, were each to take the whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
@@ -46,6 +47,7 @@ class Plan:
     levels: tuple[NoiseLevel, ...]
     network_calls: int
     guided_calls: int
+    rows: dict[str, int]
     predictions: int
     calls: dict[str, int]
     noise_share: float
@@ -97,6 +99,7 @@ class Plan:
             self,
             network_calls=self.network_calls * tiles,
             guided_calls=self.guided_calls * tiles,
+            rows={name: count * tiles for name, count in self.rows.items()},
             calls=pictures,
         )
 
@@ -169,7 +172,7 @@ def make_plan(
         part = ending(part, end, trained)
     if part.schedule.steps == 0 and (start is not None or end is not None):
         raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
-    evaluations, guided, shallow = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
+    whole, shallow = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
     runs = part.schedule.steps > 0
     encoder, decoder = VAES[settings.vae]
     reads = part.image != 0 or mask or instructed
@@ -181,14 +184,15 @@ def make_plan(
         sampler=sampler,
         schedule=schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom"),
         levels=tuple(part.schedule.levels) if runs else (),
-        network_calls=evaluations,
-        guided_calls=guided,
+        network_calls=len(whole) + len(shallow),
+        guided_calls=sum(views > 1 for views in whole + shallow),
+        rows={"unet": sum(whole), **({SHALLOW: sum(shallow)} if shallow else {})},
         predictions=len(GUIDED[guidance].views),
         calls={
             **{name: count * runs for name, count in texts.items()},
             encoder: int(runs and reads and start is None),
-            "unet": evaluations - shallow,
-            **({SHALLOW: shallow} if shallow else {}),
+            "unet": len(whole),
+            **({SHALLOW: len(shallow)} if shallow else {}),
             decoder: int(runs and end is None),
         },
         noise_share=part.noise_share,
@@ -219,22 +223,19 @@ def unprompted(package: Package, settings: Settings) -> bool:
 
 def _evaluations(
     settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided
-) -> tuple[int, int, int]:
-    """Network evaluations, whole ones of several predictions, shallow ones: the sampler itself, run on one number."""
-    count = guided = shallow = 0
+) -> tuple[list[int], list[int]]:
+    """Predictions of each whole evaluation, and of each shallow one: the sampler itself, run on one number."""
+    whole: list[int] = []
+    shallow: list[int] = []
     reuse = Reuse(settings.reuse, len(trained.sigmas))
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        nonlocal count, guided, shallow
-        views = len(guidance.seen_at(settings, level.sigma))
-        whole = reuse.begin(level.timestep, views)
-        count += 1
-        guided += whole and views > 1
-        shallow += not whole
+        made = reuse.begin(level.timestep, len(guidance.seen_at(settings, level.sigma)))
+        (whole if reuse.whole else shallow).append(made)
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)
     zero = np.zeros(1, np.float32)
     for _ in trajectory(denoise, step, part.schedule, zero, lambda *_: zero):
         pass
-    return count, guided, shallow
+    return whole, shallow

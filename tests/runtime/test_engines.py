@@ -1,8 +1,8 @@
 """Engines: options, devices, what is remembered, what is refused."""
 
 import importlib.util
-import mmap
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import partway
-from partway import EngineError, InputError, PackageError, heap
+from partway import EngineError, InputError, PackageError
 from partway.engines import EngineOptions, open_engine
+from partway.engines.mapped import Mapped
 
 HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
 needs_openvino = pytest.mark.skipif(not HAS_OPENVINO, reason="openvino is an extra")
@@ -120,22 +121,22 @@ def test_a_network_that_is_gone_is_named(tmp_path, toy_folder):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells of mapped files through /proc")
-def test_mapped_files_are_no_memory_once_they_were_used(tmp_path):
+def test_mapped_weights_are_no_memory_once_they_were_used(tmp_path):
     content = bytes(range(256)) * 40_000
-    for name in ("inside", "outside"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "weights.bin").write_bytes(content)
+    file = tmp_path / "weights.bin"
+    file.write_bytes(content)
 
-    def resident(name):
+    def resident():
         lines = Path("/proc/self/smaps").read_text("utf-8").splitlines()
-        start = next(i for i, line in enumerate(lines) if line.endswith(f"/{name}/weights.bin"))
+        start = next(i for i, line in enumerate(lines) if line.endswith("/weights.bin"))
         return next(int(line.split()[1]) * 1024 for line in lines[start:] if line.startswith("Rss:"))
 
-    maps = {}
-    for name in ("inside", "outside"):
-        with (tmp_path / name / "weights.bin").open("rb") as file:
-            maps[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        assert maps[name][:] == content and resident(name) >= len(content)
-    heap.unread(tmp_path / "inside")
-    assert resident("inside") == 0 and resident("outside") >= len(content)
-    assert maps["inside"][:] == content
+    weights = Mapped(file)
+    with weights.forgetting():
+        for _ in range(3):
+            assert weights.bytes.tobytes() == content
+            until = time.monotonic() + 10
+            while resident() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert resident() == 0
+    assert weights.bytes.tobytes() == content and resident() >= len(content)

@@ -23,16 +23,29 @@ def grid(timestep, rows=2):
     return np.full((rows, 1, 2, 2), timestep, np.float32)
 
 
-def test_features_are_kept_for_a_share_of_the_way_and_no_longer():
-    reuse = Reuse(0.2, 1000)
-    whole = {}
-    for timestep in range(950, 0, -50):
-        whole[timestep] = reuse.begin(timestep, 2)
-        if whole[timestep]:
+def evaluations(reuse, timesteps, views=2):
+    """What each does, by its timestep: "whole", or how many predictions it makes on features that were kept."""
+    did = {}
+    for timestep in timesteps:
+        made = reuse.begin(timestep, views)
+        did[timestep] = "whole" if reuse.whole else made
+        if reuse.whole:
             reuse.keep(grid(timestep))
+    return did
+
+
+def test_features_are_kept_for_a_share_of_the_way_and_no_longer():
+    did = evaluations(Reuse(0.2), range(950, 0, -50))
     # a fifth of the way from 1000 is two steps of 50 at the middle, and from 250 on three; above 600 it is none
-    assert [timestep for timestep in whole if whole[timestep]] == [950, 900, 850, 800, 750, 700, 650, 550, 400, 200]
-    assert [Reuse(0).begin(timestep, 2) for timestep in (5, 5)] == [True, True]
+    whole = [timestep for timestep, what in did.items() if what == "whole"]
+    assert whole == [950, 900, 850, 800, 750, 700, 650, 550, 400, 200]
+    assert set(evaluations(Reuse(0), range(950, 0, -50)).values()) == {"whole"}
+
+
+def test_what_guidance_adds_is_kept_for_half_as_long():
+    assert evaluations(Reuse(0.4), range(500, 0, -50)) == {
+        500: "whole", 450: 1, 400: 1, 350: 2, 300: 1, 250: 1, 200: 1, 150: "whole", 100: 1, 50: 1,
+    }  # fmt: skip
 
 
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
@@ -47,30 +60,39 @@ def test_the_last_rows_are_the_prompts_and_more_views_need_a_whole_evaluation():
     reuse = Reuse(1)
     reuse.begin(500, 2)
     reuse.keep(np.concatenate([grid(1, rows=1), grid(2, rows=1)]))
-    assert not reuse.begin(450, 1)
+    assert reuse.begin(450, 1) == 1 and not reuse.whole
     assert np.array_equal(reuse.take(1), grid(2, rows=1))
-    assert reuse.begin(400, 3)
+    assert reuse.begin(400, 3) == 3 and reuse.whole
 
 
-def test_shallow_evaluations_are_of_the_prompt_alone_and_add_the_kept_guidance(pipe):
-    """Networks that answer what they are told, 1 for the negative prompt, 2 for the prompt, and 10 more if shallow."""
+def test_guidance_that_pauses_goes_on_with_what_it_added_before():
+    reuse = Reuse(0.5)
+    reuse.begin(400, 2)
+    reuse.completed([np.float32(1), np.float32(3)])
+    assert [reuse.begin(350, 1), reuse.begin(330, 2)] == [1, 1]
+    assert reuse.completed([np.float32(5)]) == [3, 5]
+
+
+def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
+    """Networks that answer what they are told, 1 for the negative prompt, 2 for the prompt; more with each call."""
 
     class Answering:
         def predict(self, x, timestep, told, guidance_scale, reuse):
-            seen.append((reuse.whole, len(x)))
-            return np.ones_like(x) * told.tokens[:, :1, None, None] + 10 * (not reuse.whole)
+            seen.append((reuse.whole, len(x), reuse.parts))
+            return len(seen) * np.ones_like(x) * told.tokens[:, :1, None, None]
 
     seen, networks = [], Answering()
     networks.package = pipe.package
     context = Context(np.float32([[1.0], [2.0]]), None, None)
     chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
     denoise = denoiser(networks, context, chosen)
-    x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, 500.0), NoiseLevel(0.9, 450.0)]
-    guided = [-denoise(x, level)[0, 0, 0, 0] / level.sigma for level in levels]
-    assert seen == [(True, 2), (False, 1)]
-    assert guided == pytest.approx([1 + 3 * (2 - 1), 12 + 2 * (2 - 1)])
-    # a sampler that pushes harder in this step than in the whole one
-    assert -denoise(x, levels[1], 2.0)[0, 0, 0, 0] / 0.9 == pytest.approx(11 + 6 * (2 - 1))
+    x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, timestep) for timestep in (500.0, 450.0, 300.0)]
+    guided = [-denoise(x, level)[0, 0, 0, 0] for level in levels]
+    assert seen == [(True, 2, 2), (False, 1, 1), (False, 2, 2)]
+    # the second's own prediction is 4 and the other one 1 less, as it was in the first; the third makes both
+    assert guided == pytest.approx([1 + 3 * (2 - 1), 3 + 3 * (4 - 3), 3 + 3 * (6 - 3)])
+    # a sampler that pushes harder in this step than in the one whose guidance was kept
+    assert -denoise(x, NoiseLevel(1.0, 250.0), 2.0)[0, 0, 0, 0] == pytest.approx(5 + 6 * (8 - 5))
 
 
 @given(st.floats(0, 1), st.integers(1, 12), st.sampled_from(sorted(partway.SAMPLERS)), st.floats(0, 1))
@@ -81,8 +103,9 @@ def test_the_plan_counts_both_kinds_of_evaluation(split, strength, steps, sample
     source = np.full((8, 16, 3), 99, np.uint8)
     run = pipe.stream("a room", source, strength=strength, steps=steps, sampler=sampler, reuse=reuse)
     result = run.result()
-    assert engine.calls.get("unet", 0) == run.plan.calls["unet"]
-    assert engine.calls.get("unet_shallow", 0) == run.plan.calls.get("unet_shallow", 0)
+    counted = run.plan.rows if reuse else run.plan.calls  # with reuse each prediction is a call
+    assert engine.calls.get("unet", 0) == counted["unet"]
+    assert engine.calls.get("unet_shallow", 0) == counted.get("unet_shallow", 0)
     assert run.plan.network_calls == run.plan.calls["unet"] + run.plan.calls.get("unet_shallow", 0)
     if strength == 0:
         assert np.array_equal(np.asarray(result.image), source)

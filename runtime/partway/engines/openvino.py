@@ -1,6 +1,7 @@
 """OpenVINO as an engine; reads IR and ONNX."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -8,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import heap
 from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.engines.compiled import Compiled
 from partway.engines.frugal import stage
+from partway.engines.mapped import Mapped
 from partway.engines.phases import split_enlarged
 from partway.engines.shared import copies, share
 from partway.errors import EngineError, NetworkError, PackageError
@@ -32,9 +33,17 @@ class _Alike(NamedTuple):
     times: int
 
 
+class _Read(NamedTuple):
+    """A network that is not compiled yet, and the file that its weights lie in where that is mapped."""
+
+    model: Any
+    weights: Mapped | None
+
+
 class _Compiled(NamedTuple):
     request: Any
     alike: _Alike | None
+    weights: Mapped | None  # some of which it may use as they are
 
     def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
         if self.alike is not None:
@@ -64,7 +73,7 @@ class OpenVINO:
             self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
         self._files = files
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
-        self._models: dict[str, Any] = {}  # read and not compiled yet: a compiled network has its own weights
+        self._models: dict[str, _Read] = {}
         self._signatures: dict[str, Signature] = {}
         self._compiled: dict[str, Recent[tuple[Shapes, _Alike | None], _Compiled]] = {}
         self._stage: tuple[str, ...] = ()
@@ -73,7 +82,8 @@ class OpenVINO:
         """What the network takes and gives."""
         with self._lock:
             if network not in self._signatures:
-                model = self._models[network] = self._read(network)
+                read = self._models[network] = self._read(network)
+                model = read.model
                 inputs = {_name(port): self._port(port) for port in model.inputs}
                 self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
             return self._signatures[network]
@@ -111,7 +121,7 @@ class OpenVINO:
         return kept.get((shapes, alike), lambda: self._compile(network, shapes, alike))
 
     def _compile(self, network: str, shapes: Shapes, alike: _Alike | None) -> _Compiled:
-        model = self._models.pop(network, None) or self._read(network)
+        model, weights = self._models.pop(network) if network in self._models else self._read(network)
         properties = dict(self._properties)
         place = self._cache and self._cache.place(self._files[network], (shapes, alike, properties))
         if place:
@@ -123,22 +133,27 @@ class OpenVINO:
             model, alike = (model, None) if shared is None else (shared, alike)
             if self._device == "CPU":
                 split_enlarged(model)
-            request = self._core.compile_model(model, self._device, properties).create_infer_request()
+            with weights.forgetting() if weights else nullcontext():
+                request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
             remedy = "export it again" if self._device == "CPU" else "try device CPU"
             raise EngineError(
                 f"{network} cannot be compiled for {self._device}: {_last_line(error)}; {remedy}"
             ) from error
-        heap.unread(self._files[network].parent)
         if self._cache and place:
             self._cache.used(place)
-        return _Compiled(request, alike)
+        return _Compiled(request, alike, weights)
 
-    def _read(self, network: str) -> Any:
+    def _read(self, network: str) -> _Read:
         path = self._files[network]
+        beside = path.with_suffix(".bin")
         try:
-            return self._core.read_model(str(path))
-        except RuntimeError as error:
+            if path.suffix != ".xml" or not beside.is_file() or not beside.stat().st_size:
+                return _Read(self._core.read_model(str(path)), None)
+            weights = Mapped(beside)
+            tensor = self._library.Tensor(weights.bytes, shared_memory=True)
+            return _Read(self._core.read_model(path.read_text("utf-8"), tensor), weights)
+        except (RuntimeError, OSError, UnicodeDecodeError) as error:
             raise PackageError(f"{path} cannot be loaded ({_last_line(error)}); export it again") from error
 
     def _port(self, port: Any) -> Port:
