@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import inputs, model, peers, plots, quality, records, tables
-from benchmarks.cases import CASES, REFERENCE, TILED, Case
+from benchmarks.cases import CASES, NAMED, REFERENCE, Case
 from benchmarks.jobs import Job, Request
 from benchmarks.peers import say
 from partway import bench
@@ -23,7 +23,7 @@ from partway.errors import NetworkError
 from partway.hub import DEFAULT
 from partway_export.families import WEIGHTS
 
-ALL = CASES | TILED
+ALL = CASES | NAMED
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -158,6 +158,8 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "peers": peer_tables.peers,
     "sizes": peer_tables.sizes,
     "rooms": img2img,
+    "small": img2img,
+    "int8": img2img,
     "presets": peer_tables.presets,
     "memory": memory,
     "start": start,
