@@ -1,7 +1,7 @@
 """OpenVINO as an engine; reads IR and ONNX."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -40,16 +40,21 @@ class _Read(NamedTuple):
     weights: Mapped | None
 
 
-class _Compiled(NamedTuple):
-    request: Any
-    alike: _Alike | None
-    weights: Mapped | None  # some of which it may use as they are
+class _Compiled:
+    """A network that can run; ``weights`` is the file that it may go on using."""
+
+    def __init__(self, request: Any, alike: _Alike | None, weights: Mapped | None) -> None:
+        self.request = request
+        self._alike, self._weights = alike, weights
+        self._fresh = True
 
     def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
-        if self.alike is not None:
-            name, times = self.alike
+        if self._alike is not None:
+            name, times = self._alike
             inputs = inputs | {name: inputs[name][: len(inputs[name]) // times]}
-        return self.request.infer(inputs, share_inputs=True)
+        fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
+        with _forgetting(self._weights if fresh else None):
+            return self.request.infer(inputs, share_inputs=True)
 
 
 class OpenVINO:
@@ -133,7 +138,7 @@ class OpenVINO:
             model, alike = (model, None) if shared is None else (shared, alike)
             if self._device == "CPU":
                 split_enlarged(model)
-            with weights.forgetting() if weights else nullcontext():
+            with _forgetting(weights):
                 request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
             remedy = "export it again" if self._device == "CPU" else "try device CPU"
@@ -206,6 +211,10 @@ def _made_by(core: Any, device: str) -> list[str]:
 
 def _name(port: Any) -> str:
     return str(port.get_any_name())
+
+
+def _forgetting(weights: Mapped | None) -> AbstractContextManager[None]:
+    return nullcontext() if weights is None else weights.forgetting()
 
 
 def _alike(inputs: Mapping[str, NDArray[Any]]) -> _Alike | None:
