@@ -45,12 +45,12 @@ class _Compiled:
 
     def __init__(self, request: Any, alike: _Alike | None, weights: Mapped | None) -> None:
         self.request = request
-        self._alike, self._weights = alike, weights
+        self.alike, self._weights = alike, weights
         self._fresh = True
 
     def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
-        if self._alike is not None:
-            name, times = self._alike
+        if self.alike is not None:
+            name, times = self.alike
             inputs = inputs | {name: inputs[name][: len(inputs[name]) // times]}
         fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
         with _forgetting(self._weights if fresh else None):
