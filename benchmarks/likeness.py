@@ -16,7 +16,7 @@ from PIL import Image
 
 import partway
 from benchmarks import records
-from benchmarks.quality import psnr, ssim
+from benchmarks.quality import Pixels, psnr, ssim
 from partway_rooms import room
 
 FILE = records.RESULTS / "likeness.jsonl"
@@ -38,6 +38,12 @@ def pictures(package: Path, engine: str) -> Iterator[Image.Image]:
             yield pipe.img2img(room(number).picture, prompt, strength=strength, seed=number).image
 
 
+def decibels(a: Pixels, b: Pixels) -> float:
+    """PSNR in dB, infinite where they are equal."""
+    found = psnr(a, b)
+    return math.inf if found is None else found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("fp32", type=Path, help="the package to compare with")
@@ -49,7 +55,7 @@ def main() -> None:
         manifest = partway.load(package).package.manifest
         for engine in ("onnxruntime", "openvino") if manifest["format"] == "onnx" else ("openvino",):
             pairs = list(zip(expected, pictures(package, engine), strict=True))
-            each = [psnr(*(np.asarray(picture) for picture in pair)) or math.inf for pair in pairs]
+            each = [decibels(*(np.asarray(picture) for picture in pair)) for pair in pairs]
             alike = [ssim(*(np.asarray(picture.convert("L"))[..., None] for picture in pair)) for pair in pairs]
             row = {"format": manifest["format"], "weights": manifest["weights"], "engine": engine, "rooms": ROOMS}
             for name, values in (("psnr", each), ("ssim", alike)):

@@ -1,7 +1,7 @@
 """A model's networks as functions of arrays: the only place that knows the names of their tensors."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +73,7 @@ class Networks:
     overlap: int | None = None  # pixels; None is a quarter of the tile
     vae_tile: int | None = None  # the VAE's, where they are not the UNet's
     vae: str = "own"  # a key of `VAES`
+    predicted: list[tuple[str, int]] = field(default_factory=list)  # graph of the UNet, and rows, of each tile so far
 
     def tiling(self, network: str) -> Tiling | None:
         """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
@@ -173,6 +174,7 @@ class Networks:
             parts = [output[name] for output in outputs]
             return (parts[0] if len(parts) == 1 else np.concatenate(parts))[: len(x)]
 
+        self.predicted.append((network, len(x)))
         if DEEP in outputs[0]:
             reuse.keep(joined(DEEP))
         output = _finite(network, joined(next(iter(outputs[0]))))

@@ -1,6 +1,6 @@
 """What a run will do, said before it does anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ class Plan:
     levels         the levels evaluated, noisiest first, and the one the run ends on; empty when nothing runs
     network_calls  UNet evaluations for one picture, whole or shallow, each tile's; a guidance pair counts as one
     guided_calls   how many of them make more than one prediction
-    rows           rows that the calls of each of the UNet's graphs have together
+    rows           predictions for one picture that each of the UNet's graphs makes in all its calls
     predictions    how many those make: 2 for a guidance pair, 3 with an instruction
     calls          calls of each network, were each to take the whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
@@ -83,13 +83,21 @@ class Plan:
         asked = zip(self.vae, (encode, decode), strict=True)
         return replace(self, calls=self.calls | {name: count for name, count in asked if count is not None})
 
-    def followed(self, begun: tuple[NoiseLevel, ...], calls: Mapping[str, int]) -> "Plan":
-        """The plan as it went: the levels whose steps were taken; ``calls`` is what it took where that was not all."""
+    def followed(self, begun: tuple[NoiseLevel, ...], predicted: Sequence[tuple[str, int]]) -> "Plan":
+        """The plan as it went: the levels whose steps were taken.
+
+        ``predicted``: the UNet's graph and the rows for each picture of all that it took, where that was not all.
+        """
         if begun == self.levels[:-1]:
             return self
-        unet = {name: calls.get(name, 0) for name in ("unet", SHALLOW) if name in self.calls}
+        rows = {name: [count for graph, count in predicted if graph == name] for name in self.rows}
         return replace(
-            self, levels=(*begun, self.levels[-1]), calls=self.calls | unet, network_calls=sum(unet.values())
+            self,
+            levels=(*begun, self.levels[-1]),
+            network_calls=len(predicted),
+            guided_calls=sum(count > 1 for _, count in predicted),
+            rows={name: sum(counts) for name, counts in rows.items()},
+            calls=self.calls | {name: len(counts) for name, counts in rows.items()},
         )
 
     def in_tiles(self, tiles: int) -> "Plan":

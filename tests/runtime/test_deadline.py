@@ -103,6 +103,21 @@ def test_stopped_it_gives_the_estimate_so_far(pipe, picture):
     assert result.image.tobytes() != whole.image.tobytes()
 
 
+def test_what_a_stopped_run_took_counts_evaluations_and_not_calls(split_folder, picture):
+    """With reuse, and in batches of one row, a guidance pair is two calls."""
+    settings = {"strength": 0.8, "steps": 20, "sampler": "euler", "reuse": 0.3, "seed": (1, 2)}
+    whole = partway.plan(split_folder, **settings)
+    run = partway.load(split_folder, batch=1).stream("a room", picture, **settings)
+    for step in run:
+        if step.index == 9:
+            run.stop()
+    plan = run.result().plan
+    assert plan.steps_run == plan.network_calls == sum(plan.calls.get(name, 0) for name in ("unet", "unet_shallow")) == 9
+    assert 0 < plan.guided_calls < 9 and plan.calls["unet"] < 9
+    assert sum(plan.rows.values()) == plan.network_calls + plan.guided_calls
+    assert plan.rows["unet"] == 2 * plan.calls["unet"] <= whole.rows["unet"]
+
+
 def test_a_deadline_that_is_never_near_changes_no_byte(pipe, picture):
     settings = {"strength": 0.7, "steps": 9}
     made = [pipe.img2img(picture, "a", **settings, **more).image.tobytes() for more in ({}, {"deadline": 1e5})]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.caching import Recent
-from partway.engines import EngineOptions, Port, Signature, as_float32, cast
+from partway.engines import EngineOptions, Port, Signature, as_float32, cast, shared
 from partway.engines.compiled import Compiled
 from partway.engines.frugal import stage
 from partway.engines.mapped import Mapped
 from partway.engines.phases import split_enlarged
-from partway.engines.shared import copies, share
+from partway.engines.shared import Alike
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -24,13 +24,6 @@ _TYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "i64": "int64", 
 _KEPT = 2  # sizes of one network that stay compiled
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
-
-
-class _Alike(NamedTuple):
-    """An input that is given without its copies, and how many times over its rows would come."""
-
-    name: str
-    times: int
 
 
 class _Read(NamedTuple):
@@ -43,15 +36,14 @@ class _Read(NamedTuple):
 class _Compiled:
     """A network that can run; ``weights`` is the file that it may go on using."""
 
-    def __init__(self, request: Any, alike: _Alike | None, weights: Mapped | None) -> None:
+    def __init__(self, request: Any, alike: Alike | None, weights: Mapped | None) -> None:
         self.request = request
         self.alike, self._weights = alike, weights
         self._fresh = True
 
     def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
         if self.alike is not None:
-            name, times = self.alike
-            inputs = inputs | {name: inputs[name][: len(inputs[name]) // times]}
+            inputs = self.alike.once(inputs)
         fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
         with _forgetting(self._weights if fresh else None):
             return self.request.infer(inputs, share_inputs=True)
@@ -80,7 +72,7 @@ class OpenVINO:
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._models: dict[str, _Read] = {}
         self._signatures: dict[str, Signature] = {}
-        self._compiled: dict[str, Recent[tuple[Shapes, _Alike | None], _Compiled]] = {}
+        self._compiled: dict[str, Recent[tuple[Shapes, Alike | None], _Compiled]] = {}
         self._stage: tuple[str, ...] = ()
 
     def signature(self, network: str) -> Signature:
@@ -121,11 +113,11 @@ class OpenVINO:
 
     def _prepared(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> _Compiled:
         shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
-        alike = _alike(inputs) if shapes and self._device == "CPU" else None
+        alike = shared.found(inputs) if shapes and self._device == "CPU" else None
         kept = self._compiled.setdefault(network, Recent(_KEPT))
         return kept.get((shapes, alike), lambda: self._compile(network, shapes, alike))
 
-    def _compile(self, network: str, shapes: Shapes, alike: _Alike | None) -> _Compiled:
+    def _compile(self, network: str, shapes: Shapes, alike: Alike | None) -> _Compiled:
         model, weights = self._models.pop(network) if network in self._models else self._read(network)
         properties = dict(self._properties)
         place = self._cache and self._cache.place(self._files[network], (shapes, alike, properties))
@@ -134,8 +126,8 @@ class OpenVINO:
         try:
             if shapes:
                 model.reshape(dict(shapes))
-            shared = None if alike is None else share(model, *alike)
-            model, alike = (model, None) if shared is None else (shared, alike)
+            sharing = None if alike is None else shared.share(model, *alike)
+            model, alike = (model, None) if sharing is None else (sharing, alike)
             if self._device == "CPU":
                 split_enlarged(model)
             with _forgetting(weights):
@@ -215,14 +207,6 @@ def _name(port: Any) -> str:
 
 def _forgetting(weights: Mapped | None) -> AbstractContextManager[None]:
     return nullcontext() if weights is None else weights.forgetting()
-
-
-def _alike(inputs: Mapping[str, NDArray[Any]]) -> _Alike | None:
-    """Pictures or latents whose rows repeat, beside which there is something else to tell the rows apart."""
-    name, array = next(((name, array) for name, array in inputs.items() if array.ndim == 4), ("", np.empty(0)))
-    others = any(len(other) == len(array) for key, other in inputs.items() if key != name and other.ndim)
-    times = copies(array) if others else 1
-    return _Alike(name, times) if times > 1 else None
 
 
 def _last_line(error: Exception) -> str:

@@ -2,10 +2,33 @@
 the text both rows are the same. OpenVINO does not find that by itself, for it sees two inputs of two rows.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Alike(NamedTuple):
+    """An input that is given without its copies, and how many times over its rows would come."""
+
+    name: str
+    times: int
+
+    def once(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """The inputs of a network that was made to `share` it."""
+        rows = inputs[self.name]
+        return {**inputs, self.name: rows[: len(rows) // self.times]}
+
+
+def found(inputs: Arrays) -> Alike | None:
+    """Pictures or latents whose rows repeat, beside which there is something else to tell the rows apart."""
+    name, array = next(((name, array) for name, array in inputs.items() if array.ndim == 4), ("", np.empty(0)))
+    others = any(len(other) == len(array) for key, other in inputs.items() if key != name and other.ndim)
+    times = copies(array) if others else 1
+    return Alike(name, times) if times > 1 else None
 
 
 def copies(array: NDArray[Any]) -> int:
