@@ -205,8 +205,8 @@ class Pipeline:
             estimate = state.past[-1].denoised
             yield Step(done, done + len(state.ahead), state.behind[-1], estimate, colours, networks.decode_image)
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
-        pictures = len(settings.seeds)
-        plan = plan.followed(state.behind, [(graph, rows // pictures) for graph, rows in networks.predicted])
+        predicted = [(graph, rows // len(settings.seeds)) for graph, rows in networks.predicted]
+        plan = plan.followed(state.behind, predicted)
 
         if settings.denoising_end is not None:
             handed = Latents(state.x, self.package.latent_scale, start.size, start.picture, plan.levels[-1].sigma)

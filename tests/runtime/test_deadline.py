@@ -112,7 +112,7 @@ def test_what_a_stopped_run_took_counts_evaluations_and_not_calls(split_folder, 
         if step.index == 9:
             run.stop()
     plan = run.result().plan
-    assert plan.steps_run == plan.network_calls == sum(plan.calls.get(name, 0) for name in ("unet", "unet_shallow")) == 9
+    assert plan.steps_run == plan.network_calls == plan.calls["unet"] + plan.calls["unet_shallow"] == 9
     assert 0 < plan.guided_calls < 9 and plan.calls["unet"] < 9
     assert sum(plan.rows.values()) == plan.network_calls + plan.guided_calls
     assert plan.rows["unet"] == 2 * plan.calls["unet"] <= whole.rows["unet"]
