@@ -83,6 +83,7 @@ class Target(NamedTuple):
 
 
 _STYLE = "met from 0.45 on; at 0.3 style begins to be read, and few pictures decide"
+_LAYOUT = "at 0.3 style begins to be read, and few pictures decide; at 0.45 and 0.6 layout is kept 2 points better"
 
 TARGETS: tuple[Target, ...] = (
     Target("exact: time", EXACT, "seconds", 0.85, GENAI, why="kernels are the same for both"),
@@ -98,6 +99,6 @@ TARGETS: tuple[Target, ...] = (
     Target("balanced: SSIM on rooms", "balanced", "ssim", 0.95, result="presets", least=True),
     Target("balanced: layout and style on rooms", "balanced", "drift", 0.02, result="presets", why=_STYLE),
     Target("fast: SSIM on rooms", "fast", "ssim", 0.9, result="presets", least=True),
-    Target("fast: layout and style on rooms", "fast", "drift", 0.02, result="presets", why=_STYLE),
+    Target("fast: layout and style on rooms", "fast", "drift", 0.02, result="presets", why=_LAYOUT),
     Target("rooms: cold start to picture, s", REFERENCE, "cold", 2.0, result="rooms"),
 )
