@@ -23,9 +23,9 @@ def seconds(
     )
     pictures = len(settings.seeds)
     encoder, decoder = plan.vae
-    factors = {name: unet * pictures * rows / (plan.calls[name] or 1) for name, rows in plan.rows.items()}
-    factors |= {encoder: vae, decoder: vae * pictures}
-    return sum(count * factors.get(name, 1.0) * measured.seconds[name] for name, count in plan.calls.items() if count)
+    factors = {**dict.fromkeys(plan.rows, unet * pictures), encoder: vae, decoder: vae * pictures}
+    counts = plan.calls | plan.rows  # calls of the UNet are measured for each prediction
+    return sum(count * factors.get(name, 1.0) * measured.seconds[name] for name, count in counts.items() if count)
 
 
 def _area(sides: tuple[int, int]) -> int:

@@ -73,7 +73,7 @@ class Networks:
     overlap: int | None = None  # pixels; None is a quarter of the tile
     vae_tile: int | None = None  # the VAE's, where they are not the UNet's
     vae: str = "own"  # a key of `VAES`
-    predicted: list[tuple[str, int]] = field(default_factory=list)  # graph of the UNet, and rows, of each tile so far
+    predicted: dict[str, list[int]] = field(default_factory=dict)  # rows of each tile so far, by graph of the UNet
 
     def tiling(self, network: str) -> Tiling | None:
         """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
@@ -174,7 +174,7 @@ class Networks:
             parts = [output[name] for output in outputs]
             return (parts[0] if len(parts) == 1 else np.concatenate(parts))[: len(x)]
 
-        self.predicted.append((network, len(x)))
+        self.predicted.setdefault(network, []).append(len(x))
         if DEEP in outputs[0]:
             reuse.keep(joined(DEEP))
         output = _finite(network, joined(next(iter(outputs[0]))))

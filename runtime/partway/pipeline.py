@@ -205,7 +205,8 @@ class Pipeline:
             estimate = state.past[-1].denoised
             yield Step(done, done + len(state.ahead), state.behind[-1], estimate, colours, networks.decode_image)
             begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
-        predicted = [(graph, rows // len(settings.seeds)) for graph, rows in networks.predicted]
+        batch = len(settings.seeds)
+        predicted = {graph: [count // batch for count in rows] for graph, rows in networks.predicted.items()}
         plan = plan.followed(state.behind, predicted)
 
         if settings.denoising_end is not None:

@@ -83,22 +83,15 @@ class Plan:
         asked = zip(self.vae, (encode, decode), strict=True)
         return replace(self, calls=self.calls | {name: count for name, count in asked if count is not None})
 
-    def followed(self, begun: tuple[NoiseLevel, ...], predicted: Sequence[tuple[str, int]]) -> "Plan":
+    def followed(self, begun: tuple[NoiseLevel, ...], predicted: Mapping[str, Sequence[int]]) -> "Plan":
         """The plan as it went: the levels whose steps were taken.
 
-        ``predicted``: the UNet's graph and the rows for each picture of all that it took, where that was not all.
+        ``predicted``: as `_evaluations`, what it took where that was not all.
         """
         if begun == self.levels[:-1]:
             return self
-        rows = {name: [count for graph, count in predicted if graph == name] for name in self.rows}
-        return replace(
-            self,
-            levels=(*begun, self.levels[-1]),
-            network_calls=len(predicted),
-            guided_calls=sum(count > 1 for _, count in predicted),
-            rows={name: sum(counts) for name, counts in rows.items()},
-            calls=self.calls | {name: len(counts) for name, counts in rows.items()},
-        )
+        made = {name: predicted.get(name, ()) for name in self.rows}
+        return replace(self, levels=(*begun, self.levels[-1]), calls=self.calls | _calls(made), **_counted(made))
 
     def in_tiles(self, tiles: int) -> "Plan":
         """The plan for a picture of so many tiles, which the UNet and the VAE see one by one."""
@@ -180,7 +173,7 @@ def make_plan(
         part = ending(part, end, trained)
     if part.schedule.steps == 0 and (start is not None or end is not None):
         raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
-    whole, shallow = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
+    made = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
     runs = part.schedule.steps > 0
     encoder, decoder = VAES[settings.vae]
     reads = part.image != 0 or mask or instructed
@@ -192,21 +185,18 @@ def make_plan(
         sampler=sampler,
         schedule=schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom"),
         levels=tuple(part.schedule.levels) if runs else (),
-        network_calls=len(whole) + len(shallow),
-        guided_calls=sum(views > 1 for views in whole + shallow),
-        rows={"unet": sum(whole), **({SHALLOW: sum(shallow)} if shallow else {})},
         predictions=len(GUIDED[guidance].views),
         calls={
             **{name: count * runs for name, count in texts.items()},
             encoder: int(runs and reads and start is None),
-            "unet": len(whole),
-            **({SHALLOW: len(shallow)} if shallow else {}),
+            **_calls(made),
             decoder: int(runs and end is None),
         },
         noise_share=part.noise_share,
         reads_image=reads,
         denoising_start=start,
         denoising_end=end,
+        **_counted(made),
     )
     return plan, part
 
@@ -231,19 +221,33 @@ def unprompted(package: Package, settings: Settings) -> bool:
 
 def _evaluations(
     settings: Settings, part: Part, sampler: str, trained: Trained, guidance: Guided
-) -> tuple[list[int], list[int]]:
-    """Predictions of each whole evaluation, and of each shallow one: the sampler itself, run on one number."""
-    whole: list[int] = []
-    shallow: list[int] = []
+) -> dict[str, list[int]]:
+    """Predictions for a picture of each evaluation by each of the UNet's graphs: the sampler itself, on one number."""
+    made: dict[str, list[int]] = {"unet": []}
     reuse = Reuse(settings.reuse, len(trained.sigmas))
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        made = reuse.begin(level.timestep, len(guidance.seen_at(settings, level.sigma)))
-        (whole if reuse.whole else shallow).append(made)
+        views = reuse.begin(level.timestep, len(guidance.seen_at(settings, level.sigma)))
+        made.setdefault("unet" if reuse.whole else SHALLOW, []).append(views)
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)
     zero = np.zeros(1, np.float32)
     for _ in trajectory(denoise, step, part.schedule, zero, lambda *_: zero):
         pass
-    return whole, shallow
+    return made
+
+
+def _calls(made: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Calls of each of the UNet's graphs."""
+    return {name: len(views) for name, views in made.items()}
+
+
+def _counted(made: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """What a plan says of all evaluations together."""
+    each = [views for some in made.values() for views in some]
+    return {
+        "network_calls": len(each),
+        "guided_calls": sum(views > 1 for views in each),
+        "rows": {name: sum(views) for name, views in made.items()},
+    }
