@@ -48,6 +48,7 @@ def write_manifest(
         "licence": source.licence,
         "format": to,
         "weights": weights,
+        **({"attention": "fused"} if to == "onnx" else {}),
         **({"calibration": dict(calibration)} if calibration else {}),
         "versions": versions(),
         "files": {path.relative_to(folder).as_posix(): describe(path) for path in files},

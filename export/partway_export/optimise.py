@@ -1,4 +1,4 @@
-"""Simplify a traced ONNX graph without changing what it computes, in standard operators only."""
+"""Simplify a traced ONNX graph without changing what it computes, in the operators that it has."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from partway_export.onnx_file import large_weights, replace_initializers
 
 
 def optimise(model: Any, *, shapes: bool = False) -> Any:
-    """Return ``model`` folded and fused by onnxslim; only operators of the ONNX standard come out.
+    """Return ``model`` folded and fused by onnxslim; operators of ONNX Runtime's own come out only where they went in.
 
     The weights wait outside meanwhile, as graph inputs: onnxslim copies the model many times, and protobuf
     cannot copy more than 2 GiB. ``shapes``: whether the shapes of all tensors are written down, for operators to come

@@ -1,9 +1,14 @@
 """torch module -> graph on disk, through optimum, with dynamic batch, height and width."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from partway.errors import PackageError
+from partway_export.attention import fused
 from partway_export.families import FORMATS
 from partway_export.guard import one_line
 from partway_export.load import Traceable
@@ -26,16 +31,27 @@ def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
         if to == "onnx":
             from optimum.exporters.onnx.convert import export as export_onnx
 
-            export_onnx(network.module, network.config, path, opset=OPSET, dtype="fp32")
+            with fused(network.module):
+                export_onnx(network.module, network.config, path, opset=OPSET, dtype="fp32")
         else:
             from optimum.exporters.openvino.convert import export as export_openvino
 
-            export_openvino(network.module, network.config, path, stateful=False)
+            with _unchecked():
+                export_openvino(network.module, network.config, path, stateful=False)
     except (ImportError, MemoryError, OSError):
         raise
     except Exception as error:
         raise PackageError(f"{name} cannot be traced: {one_line(error)}") from error
     return path
+
+
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    """Have torch trace without tracing a second time to compare: every network is compared with it in the end."""
+    import torch
+
+    with patch("torch.jit.trace", partial(torch.jit.trace, check_trace=False)):
+        yield
 
 
 def adjust_inputs(config: Any) -> None:

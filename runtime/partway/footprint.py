@@ -8,7 +8,7 @@ in numbers for one row of its batch::
 ``widest`` is the channels of the widest input, a level's own and those that come up from the next one, for each of the
 ``n`` cells of the latents, so that each level counts a quarter of the one above. ``a`` is the cells of the finest level
 with attention, whose feed-forward layers multiply its ``channels``. The last term, the scores of self-attention, is for
-engines that write them out. The VAE's are ``rate * widest`` for each pixel, or its own scores.
+engines that write them out, of graphs whose attention is not one operator. The VAE's are ``rate * widest`` for each pixel, or its own scores.
 
 `RATES` has what these are multiplied by, found by measuring single networks of small models at several sizes;
 ``benchmarks/memory.py`` compares whole runs with what is predicted.
@@ -38,7 +38,7 @@ class Rates(NamedTuple):
     held     bytes for each byte that the weights have in float32, by how they are stored
     loading  the same while a network loads; ``mapped``: of float32 beside the graph, in a file that is mapped
     heaped   `loading` where freed blocks stay in the heap, as a multiple
-    scores   whether attention writes out its scores
+    scores   whether attention writes out its scores, where it is not one operator of the graph
     unet, vae  activations, to be multiplied by the numbers above
     later    the same of a decoder that loads where others were released, as a multiple
     returned  whether networks give back what they worked with when another stage begins
@@ -131,6 +131,8 @@ def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:
     """Each network's memory on an engine, a key of `RATES`."""
     rates = RATES[engine]
+    if package.manifest.get("attention") == "fused":
+        rates = rates._replace(scores=False)
     halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _fast(engine))
     less = (_STATIC if options.static else 1) * (0.5 if halved else 1)
     heaped = 1.0 if options.frugal else rates.heaped
