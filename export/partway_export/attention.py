@@ -47,7 +47,7 @@ def _attention() -> Any:
 
     attend = torch.nn.functional.scaled_dot_product_attention
 
-    class Attention(torch.autograd.Function):
+    class Attention(torch.autograd.Function):  # type: ignore[misc]  # torch is not typed here
         @staticmethod
         def forward(_context: Any, query: Any, key: Any, value: Any, _heads: int, _channels: int) -> Any:
             return attend(query, key, value)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# protobuf cannot write more than 2 GiB; leave room for the graph itself.
-LIMIT = 2**31 - 2**27
+# Engines map weights that lie beside the graph, and read those in it, twice over; protobuf cannot write 2 GiB at all.
+LIMIT = 2**27
 # Tensors with fewer numbers are shapes, biases and scales: nothing to gain there.
 LARGE = 1024
 
@@ -20,7 +20,7 @@ def read(path: Path) -> Any:
 
 
 def write(model: Any, path: Path, *, apart: bool = False) -> None:
-    """Write ``model`` over ``path``, with the weights in ``<path>_data`` beside it when ``apart`` or beyond 2 GiB."""
+    """Write ``model`` over ``path``, its weights in ``<path>_data`` when ``apart`` or more than `LIMIT` bytes."""
     import onnx
 
     data = path.with_name(path.name + "_data")

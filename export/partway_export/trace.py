@@ -1,7 +1,7 @@
 """torch module -> graph on disk, through optimum, with dynamic batch, height and width."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ ODD = 31
 OPSET = 17  # the first in which LayerNormalization is one node
 
 
-def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
+def trace(name: str, network: Traceable, folder: Path, to: str, *, fuse: bool = True) -> Path:
     """Write the network in float32 to ``folder/name/`` as ``to`` ("onnx" or "openvino"); return the path.
 
-    Raises PackageError when optimum cannot trace it.
+    fuse: whether attention becomes one operator in ONNX. Raises PackageError when optimum cannot trace it.
     """
     path = folder / name / FORMATS[to]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def trace(name: str, network: Traceable, folder: Path, to: str) -> Path:
         if to == "onnx":
             from optimum.exporters.onnx.convert import export as export_onnx
 
-            with fused(network.module):
+            with fused(network.module) if fuse else nullcontext():
                 export_onnx(network.module, network.config, path, opset=OPSET, dtype="fp32")
         else:
             from optimum.exporters.openvino.convert import export as export_openvino

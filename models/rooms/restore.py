@@ -6,6 +6,7 @@ tells which name is which parameter; int8 and fp16 weights come back as the numb
 """
 
 import argparse
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -51,13 +52,16 @@ def stored(path: Path) -> Weights:
     return found
 
 
-def parameters_by_name(name: str, network: Traceable) -> dict[str, tuple[str, bool]]:
-    """For each parameter of a network, the name of the weight that an export makes of it, and whether transposed."""
+def parameters_by_name(name: str, network: Traceable, fuse: bool) -> dict[str, tuple[str, bool]]:
+    """For each parameter of a network, the name of the weight that an export makes of it, and whether transposed.
+
+    fuse: as the package was traced, for names count nodes
+    """
     with torch.no_grad():
         for parameter in network.module.parameters():
             torch.nn.init.normal_(parameter)
     with tempfile.TemporaryDirectory() as folder, quiet():
-        model = optimise(read(trace(name, network, Path(folder), "onnx")))
+        model = optimise(read(trace(name, network, Path(folder), "onnx", fuse=fuse)))
         places = {numpy_helper.to_array(t).tobytes(): t.name for t in model.graph.initializer}
     found = {}
     for key, parameter in network.module.named_parameters():
@@ -78,8 +82,9 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()
+    fuse = json.loads((package / "partway.json").read_text("utf-8")).get("attention") == "fused"
     for name, network in networks(pipe, "onnx").items():
-        places, weights = parameters_by_name(name, network), stored(package / name / "model.onnx")
+        places, weights = parameters_by_name(name, network, fuse), stored(package / name / "model.onnx")
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())
         with torch.no_grad():
             for key, (place, transposed) in places.items():

@@ -8,7 +8,9 @@ in numbers for one row of its batch::
 ``widest`` is the channels of the widest input, a level's own and those that come up from the next one, for each of the
 ``n`` cells of the latents, so that each level counts a quarter of the one above. ``a`` is the cells of the finest level
 with attention, whose feed-forward layers multiply its ``channels``. The last term, the scores of self-attention, is for
-engines that write them out, of graphs whose attention is not one operator. The VAE's are ``rate * widest`` for each pixel, or its own scores.
+engines that write them out, of graphs whose attention is not one operator. Where weights are stored in 8 bits and an
+engine widens a layer's at every call, there are those of the largest, once for all rows. The VAE's are
+``rate * widest`` for each pixel, or its own scores.
 
 `RATES` has what these are multiplied by, found by measuring single networks of small models at several sizes;
 ``benchmarks/memory.py`` compares whole runs with what is predicted.
@@ -36,10 +38,12 @@ class Rates(NamedTuple):
     base     bytes of the process with nothing loaded
     graph    bytes of a network beside its weights, for the UNet and for others
     held     bytes for each byte that the weights have in float32, by how they are stored
-    loading  the same while a network loads; ``mapped``: of float32 beside the graph, in a file that is mapped
+    read     of that, what is read again at every call where it lies beside the graph, and can be given back
+    loading  the same while a network loads; ``mapped``: of weights beside the graph, in a file that is mapped
     heaped   `loading` where freed blocks stay in the heap, as a multiple
     scores   whether attention writes out its scores, where it is not one operator of the graph
-    unet, vae  activations, to be multiplied by the numbers above
+    unet, vae  activations, to be multiplied by the numbers above; the UNet's by how weights are stored
+    widened  times the square of the UNet's channels, what it has of weights of 8 bits at once
     later    the same of a decoder that loads where others were released, as a multiple
     returned  whether networks give back what they worked with when another stage begins
     """
@@ -47,11 +51,13 @@ class Rates(NamedTuple):
     base: int
     graph: tuple[int, int]
     held: Mapping[str, float]
+    read: Mapping[str, float]
     loading: Mapping[str, float]
-    mapped: float
+    mapped: Mapping[str, float]
     heaped: float
     scores: bool
-    unet: float
+    unet: Mapping[str, float]
+    widened: float
     vae: float
     later: float
     returned: bool
@@ -62,11 +68,13 @@ RATES = {
         base=86_000_000,
         graph=(10_000_000, 4_000_000),
         held={"fp32": 1.0, "fp16": 1.0, "int8": 0.3},
+        read={"int8": 0.18},
         loading={"fp32": 1.7, "fp16": 1.7, "int8": 0.42},
-        mapped=1.05,
+        mapped={"fp32": 1.05, "int8": 0.13},
         heaped=1.4,
         scores=True,
-        unet=1.0,
+        unet={"fp32": 1.7, "fp16": 1.7, "int8": 1.0},
+        widened=36,
         vae=5.5,
         later=1.0,
         returned=False,
@@ -76,11 +84,13 @@ RATES = {
         base=132_000_000,
         graph=(28_000_000, 14_000_000),
         held={"fp32": 2.05, "fp16": 2.05, "int8": 1.9},
+        read={},
         loading={"fp32": 1.9, "fp16": 2.05, "int8": 1.4},
-        mapped=1.9,
+        mapped={"fp32": 1.9},
         heaped=1.0,
         scores=False,
-        unet=2.4,
+        unet={"fp32": 2.4, "fp16": 2.4, "int8": 2.4},
+        widened=0,
         vae=6.0,
         later=1.5,  # how well tensors share memory there differs from run to run; this is its worst
         returned=True,
@@ -139,12 +149,13 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
     found = {}
     for name in package.networks:
         whole, mapped, stored = _weights(package, name)
-        loading = rates.mapped if mapped and stored == "fp32" else rates.loading[stored] * heaped
+        loading = rates.mapped[stored] if mapped and stored in rates.mapped else rates.loading[stored] * heaped
         held = rates.held[stored] * (_HALVED if halved else 1)
+        held -= rates.read.get(stored, 0) if mapped and options.frugal else 0
         if package.networks[name].suffix == ".xml":
             loading = held = _LAID[stored] * (1 if not halved else _HALVED if stored == "int8" else 0.5)
         graph = rates.graph[name != "unet"]
-        working = int(_working(package, name, work, rates) * _BYTES * less)
+        working = int(_working(package, name, stored, work, rates) * _BYTES * less)
         found[name] = Load(int(loading * whole) + graph, int(held * whole) + graph, working)
     return found
 
@@ -182,12 +193,12 @@ def peak(engine: str, stages: Iterable[Sequence[Load]], pictures: int, *, releas
     return rates.base + most + 3 * _BYTES * _COPIES * pictures
 
 
-def _working(package: Package, network: str, work: Work, rates: Rates) -> float:
-    """Numbers that a network's calls work with."""
+def _working(package: Package, network: str, stored: str, work: Work, rates: Rates) -> float:
+    """Numbers that a network's calls work with, its weights being stored so."""
     if network in TOKENIZERS:
         return 0.0
     if network.startswith("unet"):  # whole, shallow, or a segment, which has what earlier ones gave
-        return work.rows * _unet(_config(package, "unet"), work.unet[0] * work.unet[1], rates)
+        return _unet(_config(package, "unet"), stored, work, rates)
     if network in VAES["tiny"]:
         return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.pixels_per_latent**2)
     config = _config(package, network) or _config(package, "vae_decoder")
@@ -203,18 +214,20 @@ def _working(package: Package, network: str, work: Work, rates: Rates) -> float:
     return max(flow, scores) * (rates.later if work.released else 1)
 
 
-def _unet(config: Mapping[str, Any], cells: float, rates: Rates) -> float:
-    """Numbers for one row of the batch."""
+def _unet(config: Mapping[str, Any], stored: str, work: Work, rates: Rates) -> float:
+    """Numbers that the UNet's calls work with, of all rows of the batch."""
     channels = list(config.get("block_out_channels", [320, 640, 1280, 1280]))
     kinds = config.get("down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
     heads = config.get("num_attention_heads") or config.get("attention_head_dim", 8)  # both mean the number of heads
     heads = list(heads) if isinstance(heads, list) else [heads] * len(channels)
+    cells = work.unet[0] * work.unet[1]
     below = channels[1:] + channels[-1:]
     widest = max((own + more) / 4**level for level, (own, more) in enumerate(zip(channels, below, strict=True)))
     finest = next((i for i, kind in enumerate(kinds[: len(channels)]) if "CrossAttn" in kind), len(channels) - 1)
     attending = cells / 4**finest
     flow = cells * 3 * widest + attending * (8 * channels[finest] + heads[finest] * TOKENS)
-    return rates.unet * flow + (heads[finest] * attending**2 if rates.scores else 0)
+    row = rates.unet[stored] * flow + (heads[finest] * attending**2 if rates.scores else 0)
+    return work.rows * row + (rates.widened * max(channels) ** 2 if stored == "int8" else 0)
 
 
 def _weights(package: Package, network: str) -> tuple[int, bool, str]:

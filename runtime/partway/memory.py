@@ -83,9 +83,9 @@ class Memory:
         """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
 
         Else the first that does of: networks released between stages; and one row a call; and the VAE in tiles, ever
-        smaller; and the UNet in segments, where it is cut into them. Only the tiles change the picture. What the user
-        set stays as it is. Memory of GPUs is not known. Raises `InputError` naming the least peak and what would lower
-        it, if nothing fits, and as `check`.
+        smaller; and the UNet in segments, where it is cut into them. Only the tiles change the picture by more than
+        rounding. What the user set stays as it is. Memory of GPUs is not known. Raises `InputError` naming the least
+        peak and what would lower it, if nothing fits, and as `check`.
         """
         self.check(package)
         way = self._way(package, settings, plan, size)

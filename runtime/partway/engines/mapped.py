@@ -1,17 +1,20 @@
-"""A file of weights mapped into memory, whose pages are given back while an engine lays weights out for its kernels.
+"""Files of weights that are mapped into memory, whose pages are given back while an engine reads them.
 
-They are read once for that and count as memory of the process until something else needs it.
+They count as memory of the process until something else needs it, and are read again where they are needed again.
 """
 
+import ctypes
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 
 _OFTEN = 0.05  # seconds
+_DONT_NEED = 4  # of Linux's madvise
 
 
 class Mapped:
@@ -23,24 +26,54 @@ class Mapped:
             self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         self.bytes = np.frombuffer(self._memory, np.uint8)
 
-    @contextmanager
-    def forgetting(self) -> Iterator[None]:
-        """Meanwhile forget every now and then what was read, and at the end; what is needed again is read again."""
-        done = Event()
-
-        def forget() -> None:
-            while not done.wait(_OFTEN):
-                self._forget()
-
-        thread = Thread(target=forget, name="partway-forget", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-            self._forget()
-
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Give back what was read."""
         if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self._memory.madvise(mmap.MADV_DONTNEED)
+
+
+Ranges = frozenset[tuple[int, int]]
+
+
+def ranges(path: Path) -> Ranges:
+    """Where a file is mapped in this process, as first address and first beyond; nothing where that is not told."""
+    try:
+        lines = Path("/proc/self/maps").read_text("utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return frozenset()
+    name = str(path.resolve())
+    found = (line.split()[0].split("-") for line in lines if line.endswith(f" {name}"))
+    return frozenset((int(start, 16), int(end, 16)) for start, end in found)
+
+
+def forget(places: Ranges) -> None:
+    """Give back what was read there; a library has to keep all of it mapped to a file meanwhile."""
+    try:
+        advise: Any = ctypes.CDLL(None).madvise
+    except (OSError, TypeError, AttributeError):
+        return
+    advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for start, end in places:
+        advise(start, end - start, _DONT_NEED)
+
+
+@contextmanager
+def forgetting(action: Callable[[], None] | None) -> Iterator[None]:
+    """Meanwhile, and at the end, give back with this ``action`` what was read; without one do nothing."""
+    if action is None:
+        yield
+        return
+    done = Event()
+
+    def again() -> None:
+        while not done.wait(_OFTEN):
+            action()
+
+    thread = Thread(target=again, name="partway-forget", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        action()

@@ -1,15 +1,17 @@
 """ONNX Runtime as an engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway import heap
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
+from partway.engines.mapped import forget, forgetting, ranges
 from partway.errors import EngineError, NetworkError, PackageError
 
 # What the common names may stand for, best first.
@@ -27,6 +29,17 @@ _TYPES = {
     "tensor(int32)": "int32",
     "tensor(bool)": "bool",
 }
+
+_WEIGHTS = "model.onnx_data"  # the file that they lie in where they are too large for the graph's
+_FLOAT32 = "1"  # among ONNX Runtime's levels
+_opening = Lock()  # of all engines, so that what a session maps can be told from what others do
+
+
+class _Session(NamedTuple):
+    """A session, and what gives back the weights that it has read from their file where memory counts."""
+
+    session: Any
+    forget: Callable[[], None] | None
 
 
 class OnnxRuntime:
@@ -50,14 +63,13 @@ class OnnxRuntime:
         self._options = options
         self.batch = options.batch
         self._provider = _provider(options.device, onnxruntime.get_available_providers())
-        self._sessions: dict[str, Any] = {}
+        self._sessions: dict[str, _Session] = {}
         self._signatures: dict[str, Signature] = {}  # kept when a network is released, so that asking does not load it
-        self._opening = Lock()
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives."""
         if network not in self._signatures:
-            session = self._session(network)
+            session = self._session(network).session
             inputs = {port.name: self._port(port) for port in session.get_inputs()}
             outputs = {port.name: self._port(port) for port in session.get_outputs()}
             self._signatures[network] = Signature(inputs, outputs)
@@ -65,11 +77,12 @@ class OnnxRuntime:
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once; raises `NetworkError` if it fails."""
-        session = self._session(network)
+        session, given_back = self._session(network)
         ready = cast(network, inputs, self.signature(network))
         names = [port.name for port in session.get_outputs()]
         try:
-            outputs = session.run(names, ready)
+            with forgetting(given_back):
+                outputs = session.run(names, ready)
         except Exception as error:  # the library raises a type of its own for every status, and plain RuntimeError
             raise NetworkError(f"{network} failed in onnxruntime: {_first_line(error)}") from error
         # Copies: what the session gives lies in its arena, and keeps all of that from being freed on release.
@@ -80,20 +93,24 @@ class OnnxRuntime:
         if self._sessions.pop(network, None) is not None:
             heap.trim()  # its weights lie in the C heap, which keeps them otherwise
 
-    def _session(self, network: str) -> Any:
-        with self._opening:
+    def _session(self, network: str) -> _Session:
+        with _opening:
             if network not in self._sessions:
                 self._sessions[network] = self._open(network)
             return self._sessions[network]
 
-    def _open(self, network: str) -> Any:
+    def _open(self, network: str) -> _Session:
         options = self._library.SessionOptions()
         if self._options.threads:
             options.intra_op_num_threads = self._options.threads
         # A pattern is one more block for all activations, planned from the first run and taken beside what that run
         # left in the arena: the second run would double the memory, and be no faster.
         options.enable_mem_pattern = False
+        if self._options.precision != "fastest":  # else products with weights of 8 bits round what they multiply
+            options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", _FLOAT32)
         path = self._files[network]
+        weights = path.with_name(_WEIGHTS)
+        before = ranges(weights) if self._options.frugal else frozenset()
         try:
             session = self._library.InferenceSession(str(path), options, providers=[self._provider])
         except Exception as error:
@@ -101,7 +118,10 @@ class OnnxRuntime:
         if self._provider not in session.get_providers():
             raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
         heap.trim()  # the file as it was read, and weights before they were packed
-        return session
+        if not self._options.frugal:
+            return _Session(session, None)
+        own = [place for place in ranges(weights) if all(place[1] <= a or b <= place[0] for a, b in before)]
+        return _Session(session, partial(forget, frozenset(own)) if own else None)
 
     def _port(self, port: Any) -> Port:
         if port.type not in _TYPES:

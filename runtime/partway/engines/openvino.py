@@ -1,7 +1,6 @@
 """OpenVINO as an engine; reads IR and ONNX."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast, shared
 from partway.engines.compiled import Compiled
 from partway.engines.frugal import stage
-from partway.engines.mapped import Mapped
+from partway.engines.mapped import Mapped, forgetting
 from partway.engines.phases import split_enlarged
 from partway.engines.shared import Alike
 from partway.errors import EngineError, NetworkError, PackageError
@@ -45,7 +44,7 @@ class _Compiled:
         if self.alike is not None:
             inputs = self.alike.once(inputs)
         fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
-        with _forgetting(self._weights if fresh else None):
+        with forgetting(self._weights.forget if fresh and self._weights else None):
             return self.request.infer(inputs, share_inputs=True)
 
 
@@ -130,7 +129,7 @@ class OpenVINO:
             model, alike = (model, None) if sharing is None else (sharing, alike)
             if self._device == "CPU":
                 split_enlarged(model)
-            with _forgetting(weights):
+            with forgetting(None if weights is None else weights.forget):
                 request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
             remedy = "export it again" if self._device == "CPU" else "try device CPU"
@@ -189,6 +188,7 @@ def _properties(options: EngineOptions) -> dict[str, Any]:
     precision = options.precision or "fp32"
     if precision != "fastest":
         properties["INFERENCE_PRECISION_HINT"] = _PRECISIONS[precision]
+        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # else what weights of 8 bits multiply is rounded to 8 too
     if options.threads:
         properties["INFERENCE_NUM_THREADS"] = options.threads
     return properties
@@ -203,10 +203,6 @@ def _made_by(core: Any, device: str) -> list[str]:
 
 def _name(port: Any) -> str:
     return str(port.get_any_name())
-
-
-def _forgetting(weights: Mapped | None) -> AbstractContextManager[None]:
-    return nullcontext() if weights is None else weights.forgetting()
 
 
 def _last_line(error: Exception) -> str:
