@@ -3,7 +3,8 @@
 DeepCache (Ma et al. 2023, arXiv 2312.00858) counts steps. Here it is the way in timesteps, with which features change:
 they are kept while the way since is at most a share of the way from pure noise, and in the noisier half, which decides
 what the picture shows, of less: none of the way at pure noise, all of it at the middle. So few steps, which lie far
-apart, reuse little; high strength begins with hardly any, and at low strength there is no such beginning. Features are
+apart, reuse little; high strength begins with hardly any, and at low strength there is no such beginning. There the way
+is short, and they are kept for less than half of it, so that it is not gone on what its first step found. Features are
 taken as they are: led on along the change between the last two whole evaluations they end further from the exact
 picture, not nearer.
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 _GUIDANCE = 0.5  # of the time that features are kept, how far guidance is
+_RUN = 0.45  # of a run's whole way, the longest that they are
 
 
 class Reuse:
@@ -34,6 +36,7 @@ class Reuse:
 
     def __init__(self, share: float = 0.0, timesteps: int = 1000) -> None:
         self._share, self._timesteps = share, timesteps
+        self._start = 0.0  # timestep of the first evaluation
         self._whole = self._all = 0.0  # timesteps of the last whole evaluation, and of the last of all views
         self._views = 0  # that these had
         self._features: list[Array] = []  # of each tile of the last whole one
@@ -47,8 +50,9 @@ class Reuse:
 
         One of more views than the last whole one had is whole.
         """
+        self._start = max(self._start, timestep)
         way = 1 - timestep / self._timesteps
-        limit = self._share * way * min(1, 2 * way) * self._timesteps + 1e-6
+        limit = min(self._share * way * min(1, 2 * way) * self._timesteps, _RUN * self._start) + 1e-6
         self.whole = not (self._share and views <= self._views and abs(self._whole - timestep) <= limit)
         self._tile = 0
         if self.whole:

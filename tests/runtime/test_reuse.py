@@ -44,8 +44,15 @@ def test_features_are_kept_for_a_share_of_the_way_and_no_longer():
 
 def test_what_guidance_adds_is_kept_for_half_as_long():
     assert evaluations(Reuse(0.4), range(500, 0, -50)) == {
-        500: "whole", 450: 1, 400: 1, 350: 2, 300: 1, 250: 1, 200: 1, 150: "whole", 100: 1, 50: 1,
+        500: "whole", 450: 1, 400: 1, 350: 2, 300: 1, 250: "whole", 200: 1, 150: 1, 100: 2, 50: 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3, 1])
+@pytest.mark.parametrize("start", [100, 200, 300])
+def test_a_short_run_is_not_made_of_its_first_evaluation(share, start):
+    did = evaluations(Reuse(share), range(start, 0, -50))
+    assert [timestep for timestep, what in did.items() if what == "whole"] == [start, start // 100 * 50]
 
 
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
@@ -92,7 +99,7 @@ def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
     # the second's own prediction is 4 and the other one 1 less, as it was in the first; the third makes both
     assert guided == pytest.approx([1 + 3 * (2 - 1), 3 + 3 * (4 - 3), 3 + 3 * (6 - 3)])
     # a sampler that pushes harder in this step than in the one whose guidance was kept
-    assert -denoise(x, NoiseLevel(1.0, 250.0), 2.0)[0, 0, 0, 0] == pytest.approx(5 + 6 * (8 - 5))
+    assert -denoise(x, NoiseLevel(1.0, 290.0), 2.0)[0, 0, 0, 0] == pytest.approx(5 + 6 * (8 - 5))
 
 
 @given(st.floats(0, 1), st.integers(1, 12), st.sampled_from(sorted(partway.SAMPLERS)), st.floats(0, 1))
