@@ -74,6 +74,7 @@ def encodes(runs: list[Record]) -> float | None:
 
 FIGURES = {
     "seconds": seconds,
+    "call": lambda runs: middle([call(run["warm"], "unet") for run in runs]),
     "peak": peak,
     "latents": latents,
     "encodes": encodes,

@@ -8,7 +8,16 @@ from benchmarks.markdown import number, table, task
 def peers(found: list[Record]) -> str:
     """What a picture takes, ratios to openvino.genai, and time over strength where it was measured."""
     cases = by_case(found)
-    parts = [others(found)]
+    turns = min(map(len, cases.values()))
+    base = cases.get(GENAI, [])
+    rows = [[case, *_row(runs, base)] for case, runs in cases.items()]
+    names = ["configuration", "picture, s", "ratio", "picture, cold, s", "peak memory, GB", "ratio", "model, GB"]
+    names += ["environment, GB", "energy, J", "PSNR, dB", "SSIM", "latents"]
+    parts = [
+        f"{task(found[0], files=False)} Medians of {turns} processes each. Ratios are to {GENAI}; PSNR, SSIM and the "
+        "relative distance of the latents are to the first row's picture.",
+        table(names, rows),
+    ]
     if any("layout" in run["picture"] for run in found):
         parts += ["The rooms probe's reading, beside the first row's: objects' places, and style, light and medium."]
         parts += [table(["configuration", "overlap of objects", "looks alike"], _read(cases))]
@@ -23,20 +32,6 @@ def peers(found: list[Record]) -> str:
     if any("psnr" in run["picture"] for run in found):
         parts += ["![Nearness to the exact picture against time](results/quality.png)"]
     return "\n\n".join(parts)
-
-
-def others(found: list[Record]) -> str:
-    """What a picture takes, and ratios to openvino.genai."""
-    cases = by_case(found)
-    turns = min(map(len, cases.values()))
-    base = cases.get(GENAI, [])
-    names = ["configuration", "picture, s", "ratio", "picture, cold, s", "peak memory, GB", "ratio", "model, GB"]
-    names += ["environment, GB", "energy, J", "PSNR, dB", "SSIM", "latents"]
-    said = (
-        f"{task(found[0], files=False)} Medians of {turns} processes each. Ratios are to {GENAI}; PSNR, SSIM and the "
-        "relative distance of the latents are to the first row's picture."
-    )
-    return f"{said}\n\n{table(names, [[case, *_row(runs, base)] for case, runs in cases.items()])}"
 
 
 def targets(newest: dict[str, list[Record]]) -> str:
