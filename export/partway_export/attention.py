@@ -18,7 +18,8 @@ def fused(module: Any) -> Iterator[None]:
     """
     from torch.nn import functional
 
-    ours, theirs = _attention(), functional.scaled_dot_product_attention
+    theirs = functional.scaled_dot_product_attention
+    ours = _recorded(theirs)
 
     def attend(query: Any, key: Any, value: Any, attn_mask: Any = None, **others: Any) -> Any:
         if attn_mask is not None or others.get("is_causal"):
@@ -41,11 +42,9 @@ def fused(module: Any) -> Iterator[None]:
             hook.remove()
 
 
-def _attention() -> Any:
-    """The function that is recorded; query, key and value are (B, heads, N, channels of a head), as is its value."""
+def _recorded(attend: Any) -> Any:
+    """``attend`` as torch records it; query, key and value are (B, heads, N, channels of a head), as is its value."""
     import torch
-
-    attend = torch.nn.functional.scaled_dot_product_attention
 
     class Attention(torch.autograd.Function):  # type: ignore[misc]  # torch is not typed here
         @staticmethod

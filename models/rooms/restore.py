@@ -6,7 +6,6 @@ tells which name is which parameter; int8 and fp16 weights come back as the numb
 """
 
 import argparse
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
+from partway.package import open_package
 from partway_export.load import Traceable, networks
 from partway_export.onnx_file import read
 from partway_export.optimise import optimise
@@ -82,7 +82,7 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()
-    fuse = json.loads((package / "partway.json").read_text("utf-8")).get("attention") == "fused"
+    fuse = open_package(package).manifest.get("attention") == "fused"
     for name, network in networks(pipe, "onnx").items():
         places, weights = parameters_by_name(name, network, fuse), stored(package / name / "model.onnx")
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())

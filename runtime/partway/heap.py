@@ -4,6 +4,7 @@ import ctypes
 from typing import Any
 
 _MMAP_THRESHOLD = -3  # of glibc's mallopt
+_DONT_NEED = 4  # of Linux's madvise
 LARGE = 2**20  # bytes
 
 
@@ -19,6 +20,11 @@ def map_large() -> None:
     packed leave holes that count as memory in use. This holds for the whole process.
     """
     _call("mallopt", _MMAP_THRESHOLD, LARGE)
+
+
+def forget(start: int, size: int) -> None:
+    """Give back whole pages from an address on, which have to be a file's that nothing was written to."""
+    _call("madvise", ctypes.c_void_p(start), ctypes.c_size_t(size), _DONT_NEED)
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -3,18 +3,17 @@
 They count as memory of the process until something else needs it, and are read again where they are needed again.
 """
 
-import ctypes
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import numpy as np
 
+from partway import heap
+
 _OFTEN = 0.05  # seconds
-_DONT_NEED = 4  # of Linux's madvise
 
 
 class Mapped:
@@ -48,13 +47,8 @@ def ranges(path: Path) -> Ranges:
 
 def forget(places: Ranges) -> None:
     """Give back what was read there; a library has to keep all of it mapped to a file meanwhile."""
-    try:
-        advise: Any = ctypes.CDLL(None).madvise
-    except (OSError, TypeError, AttributeError):
-        return
-    advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for start, end in places:
-        advise(start, end - start, _DONT_NEED)
+        heap.forget(start, end - start)
 
 
 @contextmanager
