@@ -54,7 +54,7 @@ CASES: dict[str, Case] = {
 # Not part of a run of all cases: in tiles of the model's own size, for pictures of any size; quantised by calibration,
 # which for Stable Diffusion takes hours.
 NAMED: dict[str, Case] = {
-    "exact, tiles": CASES[EXACT]._replace(settings={"tile": 512}),
+    "exact, tiles": CASES[EXACT]._replace(settings={"tile": 0}),
     INT8: CASES[REFERENCE]._replace(weights="w8a8"),
 }
 

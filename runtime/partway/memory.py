@@ -14,7 +14,7 @@ from partway.package import SHALLOW, TOKENIZERS, Package
 from partway.plans import Plan, plan_of
 from partway.settings import Settings
 from partway.starts import start
-from partway.tiles import square
+from partway.tiles import fitting, square
 from partway.tuned import Measured, nearest
 from partway.vaes import VAES
 from partway.views import GUIDED
@@ -125,8 +125,9 @@ class Memory:
 
     def plan(self, package: Package, settings: Settings, *, image: bool, width: int | None, height: int | None) -> Plan:
         """The plan of a run on pictures of this size, by default the model's own; raises as `fit` does."""
-        plan = plan_of(package, settings, image=image)[0]
         size = start(None, width, height, package).size
+        settings = tiled(package, settings, size)
+        plan = plan_of(package, settings, image=image)[0]
         tiling = square(settings.tile, settings.tile_overlap, package.pixels_per_latent)
         if tiling is not None:
             plan = plan.in_tiles(tiling.needed(*package.latent_shape(*size)[2:]))
@@ -167,6 +168,16 @@ class Memory:
         pictures = size[0] * size[1] * len(settings.seeds)
         loaded = [[each[name] for name in names] for names in stages.values()]
         return peak(self.engine, loaded, pictures, released=way.release)
+
+
+def tiled(package: Package, settings: Settings, size: tuple[int, int]) -> Settings:
+    """The settings with the tile of a picture of this size, where they leave it to be chosen (0)."""
+    if settings.tile != 0:
+        return settings
+    own, cell = _tile(package), package.pixels_per_latent
+    height, width = (side * cell for side in package.latent_shape(*size)[2:])
+    overlap = own // 8 if settings.tile_overlap is None else min(settings.tile_overlap, own // 2)
+    return replace(settings, tile=fitting(height, width, own, overlap, package.multiple), tile_overlap=overlap)
 
 
 def _tile(package: Package) -> int:

@@ -17,7 +17,7 @@ from partway.engines.timed import Timed
 from partway.errors import InputError
 from partway.latents import Latents
 from partway.latents import check as check_hand_over
-from partway.memory import Memory
+from partway.memory import Memory, tiled
 from partway.networks import Networks
 from partway.package import Package
 from partway.plans import Plan, plan_of
@@ -101,15 +101,14 @@ class Pipeline:
     def upscale(
         self, image: images.Source, prompt: str = "", *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Result:
-        """A picture ``scale`` times as large, refined in tiles of the model's own size; strength is 0.3 by default."""
+        """A picture ``scale`` times as large, refined in tiles (``tile=0``); strength is 0.3 by default."""
         return self.stream_upscale(prompt, image, scale=scale, **settings).result()
 
     def stream_upscale(
         self, prompt: str, image: images.Source, *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Run:
         """As `upscale`, to iterate over."""
-        tile = max(1, min(self.package.size) // self.package.multiple) * self.package.multiple
-        chosen: Options = {"strength": 0.3, "tile": tile, **settings}
+        chosen: Options = {"strength": 0.3, "tile": 0, **settings}
         return self.stream(prompt, images.enlarged(images.read(image), scale), **chosen)
 
     def txt2img(
@@ -153,6 +152,7 @@ class Pipeline:
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         start = starts.start(image, width, height, self.package)
+        chosen = tiled(self.package, chosen, start.size)
         start.check(self.package, chosen, instruct=instruct, decode=decode)
         kept = start.edit is not None and not self.package.inpaints
         plan, part = plan_of(self.package, chosen, image=start.given, mask=kept)

@@ -90,7 +90,9 @@ class Settings:
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
     colour_match       0 .. 1, how far the result's mean colour and contrast are pulled back to the source's
     tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
-                       not grow with it; None for whole pictures, and for a quarter of a tile
+                       not grow with it. A tile of 0 is of the size that the model was made for, or up to a quarter
+                       more where that is less work, and overlaps by an eighth of that size or more. None for whole
+                       pictures, and for a quarter of a tile
     reuse              0 .. 1, the share of the way from pure noise, in timesteps, that the UNet's deep features are
                        kept for, less of it in the noisier half: within it, only its outermost layers are
                        evaluated (`partway.reuse`)
@@ -182,7 +184,8 @@ class Settings:
             keep("steps", given.steps)
         for name in ("tile", "vae_tile"):
             if (tile := getattr(self, name)) is not None:
-                keep(name, int(number(name, tile, 8, MAX_TILE)))
+                least = 0 if name == "tile" and tile == 0 else 8
+                keep(name, int(number(name, tile, least, MAX_TILE)))
         if self.tile_overlap is not None:
             limit = (self.tile or MAX_TILE) // 2
             keep("tile_overlap", int(number("tile_overlap", self.tile_overlap, 0, limit)))

@@ -6,6 +6,7 @@ so no seam shows, and memory beyond the latents does not grow with the picture.
 
 from collections.abc import Callable
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,19 @@ def square(tile: int | None, overlap: int | None, cell: int) -> Tiling | None:
         return None
     side = tile // cell
     return Tiling(side, side, side // 4 if overlap is None else min(overlap // cell, side // 2))
+
+
+def fitting(height: int, width: int, own: int, overlap: int, step: int) -> int:
+    """The side of square tiles that a network has least work with on a picture of this size, all in pixels.
+
+    It is the network's ``own`` or, in steps of so many, up to a quarter more.
+    """
+
+    def area(side: int) -> int:
+        tiling = Tiling(side, side, overlap)
+        return tiling.needed(height, width) * prod(tiling.seen(height, width))
+
+    return min(range(own, own + own // 4 + 1, step), key=area)
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:

@@ -12,7 +12,7 @@ from PIL import Image
 import partway
 import toy
 from partway.networks import Networks
-from partway.tiles import Tiling, blended, starts, window
+from partway.tiles import Tiling, blended, fitting, starts, window
 
 
 @given(length=st.integers(1, 300), side=st.integers(2, 64), share=st.floats(0, 0.5))
@@ -25,6 +25,33 @@ def test_tiles_cover_everything_and_overlap_enough(length, side, share):
         return
     assert places[-1] + side == length
     assert all(b - a <= side - overlap for a, b in pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "tiles"),
+    [
+        ((512, 512), 512, 1),
+        ((576, 576), 576, 1),  # one larger tile rather than four
+        ((960, 960), 512, 4),
+        ((1024, 1024), 576, 4),  # rather than nine of 512
+        ((1024, 512), 576, 2),
+        ((2048, 2048), 576, 16),  # rather than twenty-five
+    ],
+)
+def test_chosen_tiles_are_the_least_work(size, side, tiles):
+    assert fitting(*size, 512, 64, 64) == side
+    assert Tiling(side, side, 64).needed(*size) == tiles
+
+
+def test_a_chosen_tile_is_in_the_settings_of_the_result(pipe, picture):
+    large = picture.resize((pipe.package.size[0] * 3, pipe.package.size[1] * 2))
+    short = {"steps": 2, "strength": 1.0, "sampler": "euler"}
+    made = pipe.img2img(large, "a room", tile=0, **short)
+    own = min(pipe.package.size)
+    assert own <= made.settings.tile <= own * 5 // 4 and made.settings.tile_overlap == own // 8
+    assert made.plan == pipe.plan(width=large.width, height=large.height, tile=0, **short)
+    again = pipe.img2img(large, "a room", tile=made.settings.tile, tile_overlap=made.settings.tile_overlap, **short)
+    assert again.image.tobytes() == made.image.tobytes()
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 40, 56), (2, 4, 17, 33), (1, 1, 16, 90)])

@@ -67,7 +67,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("eta", float, "E", "0 to 1, share of fresh noise in samplers that take it")
     if strength:
         add("colour_match", float, "C", "0 to 1, pulls mean colour and contrast back to the source's")
-    add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture")
+    add("tile", int, "N", "pixels: work in blended tiles, so that memory does not grow with the picture; 0 chooses")
     add("tile_overlap", int, "N", "pixels that tiles overlap; a quarter of a tile if not given")
     add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the way so far, for speed")
     add("deadline", _seconds, "T", "seconds, as in 8s: drop steps where they are too slow, and end with what there is")
