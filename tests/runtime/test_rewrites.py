@@ -6,6 +6,7 @@ import pytest
 import partway
 from partway.engines.phases import split_enlarged
 from partway.engines.shared import copies, share
+from partway.engines.waves import Waves, take_out
 
 openvino = pytest.importorskip("openvino", reason="openvino is an extra")
 ops = pytest.importorskip("openvino.opset13")
@@ -137,3 +138,55 @@ def test_pictures_are_those_of_the_graphs_as_they_are(picture):
         assert np.abs(ours - theirs).max() <= 1
     count = {entry.alike and entry.alike.times for entry in rewritten.engine._compiled["unet"].values()}
     assert count == {None, 2}
+
+
+def told_the_time(dtype=np.float32, rows=-1):
+    """Latents to which sines and cosines of a timestep are added, for as many rows as there are, as UNets are told."""
+    latents = ops.parameter([rows, 2, 3, 8], np.float32, name="sample")
+    time = ops.parameter([], dtype, name="timestep")
+    for port, name in ((latents, "sample"), (time, "timestep")):
+        port.output(0).set_names({name})
+    size = ops.gather(ops.shape_of(latents), ops.constant([0]), ops.constant(0))
+    angles = ops.multiply(
+        ops.unsqueeze(ops.convert(ops.broadcast(time, size), np.float32), 1),
+        ops.constant(0.3 ** np.arange(4, dtype=np.float32)),
+    )
+    told = ops.matmul(ops.concat([ops.sin(angles), ops.cos(angles)], 1), normal(8, 8), False, False)
+    made = ops.sin(ops.matmul(latents, normal(8, 8), False, False))
+    return openvino.Model([ops.add(made, ops.unsqueeze(told, ops.constant([1, 2])))], [latents, time])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+@pytest.mark.parametrize("rows", [-1, 3])
+def test_what_a_network_is_told_as_waves_is_computed_beside_it(dtype, rows):
+    model = told_the_time(dtype, rows)
+    inputs = {"sample": normal(3, 2, 3, 8), "timestep": np.array(981, dtype)}
+    whole = run(model, **inputs)
+    rest, beside = take_out(model)
+    assert [kinds(rest).count(kind) for kind in ("Sin", "Cos")] == [1, 0]  # what layers have made stays
+    given = Waves(openvino.Core(), beside, rest).beside(inputs)
+    assert set(given) == {"sample", "wave.0", "wave.1"}
+    np.testing.assert_allclose(run(rest, **given), whole, rtol=1e-6, atol=1e-6)
+
+
+def test_a_network_without_waves_stays():
+    model = enlarging(plain())
+    assert take_out(model) == (model, None)
+
+
+def test_noise_levels_are_exact_in_bfloat16(tmp_path):
+    """Told a timestep that bfloat16 cannot tell from its neighbours, networks still tell them apart."""
+    from partway.engines import EngineOptions
+    from partway.engines.openvino import OpenVINO
+
+    file = tmp_path / "unet.xml"
+    openvino.save_model(told_the_time(), file, compress_to_fp16=False)
+    sample = normal(2, 2, 3, 8)
+
+    def told(precision, time):
+        engine = OpenVINO({"unet": file}, EngineOptions(precision=precision))
+        return next(iter(engine.run("unet", {"sample": sample, "timestep": np.float32(time)}).values()))
+
+    for time in (981, 979.5):
+        exact = told("fp32", time)
+        assert np.abs(told("bf16", time) - exact).max() < 0.02 * np.abs(exact).max()

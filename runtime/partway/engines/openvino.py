@@ -15,6 +15,7 @@ from partway.engines.frugal import stage
 from partway.engines.mapped import Mapped, forgetting
 from partway.engines.phases import split_enlarged
 from partway.engines.shared import Alike
+from partway.engines.waves import Waves, take_out
 from partway.errors import EngineError, NetworkError, PackageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -35,14 +36,16 @@ class _Read(NamedTuple):
 class _Compiled:
     """A network that can run; ``weights`` is the file that it may go on using."""
 
-    def __init__(self, request: Any, alike: Alike | None, weights: Mapped | None) -> None:
+    def __init__(self, request: Any, alike: Alike | None, waves: Waves | None, weights: Mapped | None) -> None:
         self.request = request
-        self.alike, self._weights = alike, weights
+        self.alike, self._waves, self._weights = alike, waves, weights
         self._fresh = True
 
     def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
         if self.alike is not None:
             inputs = self.alike.once(inputs)
+        if self._waves is not None:
+            inputs = self._waves.beside(inputs)
         fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
         with forgetting(self._weights.forget if fresh and self._weights else None):
             return self.request.infer(inputs, share_inputs=True)
@@ -64,6 +67,7 @@ class OpenVINO:
         self._static = options.static or npu
         self.batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
+        self._exact = self._properties.get("INFERENCE_PRECISION_HINT") == "f32"
         self._cache: Compiled | None = None
         if options.cache_dir:
             self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
@@ -129,6 +133,8 @@ class OpenVINO:
             model, alike = (model, None) if sharing is None else (sharing, alike)
             if self._device == "CPU":
                 split_enlarged(model)
+            model, beside = (model, None) if self._exact else take_out(model)
+            waves = None if beside is None else Waves(self._core, beside, model)
             with forgetting(None if weights is None else weights.forget):
                 request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
@@ -138,7 +144,7 @@ class OpenVINO:
             ) from error
         if self._cache and place:
             self._cache.used(place)
-        return _Compiled(request, alike, weights)
+        return _Compiled(request, alike, waves, weights)
 
     def _read(self, network: str) -> _Read:
         path = self._files[network]
