@@ -192,6 +192,16 @@ def _json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
+def _picture(work: Path) -> Path:
+    """A folder with one picture to calibrate random weights on: ranges do not change the time, and many take hours."""
+    from partway_rooms import room
+
+    folder = work / "calibration"
+    folder.mkdir(exist_ok=True)
+    room(1000).picture.save(folder / "room.png")
+    return folder
+
+
 def source_path(work: Path, size: str, source: Path | None = None) -> Path:
     """The diffusers folder to measure."""
     return work / size if source is None else source
@@ -226,6 +236,7 @@ def main() -> None:
             segments=SEGMENTS if args.to == "onnx" and args.weights != W8A8 else None,  # what cannot be cut
             to=args.to,
             weights=args.weights,
+            calibration=_picture(args.work) if args.weights == W8A8 and args.source is None else None,
             goldens=False,
             say=lambda text: print(text, file=sys.stderr, flush=True),
         )

@@ -5,8 +5,8 @@ from benchmarks.figures import FIGURES, Record, bend, by_case, cold, latents, mi
 from benchmarks.markdown import number, table, task
 
 
-def peers(found: list[Record]) -> str:
-    """What a picture takes, ratios to openvino.genai, and time over strength where it was measured."""
+def beside(found: list[Record]) -> str:
+    """What a picture takes, and ratios to openvino.genai."""
     cases = by_case(found)
     turns = min(map(len, cases.values()))
     base = cases.get(GENAI, [])
@@ -18,6 +18,13 @@ def peers(found: list[Record]) -> str:
         "relative distance of the latents are to the first row's picture.",
         table(names, rows),
     ]
+    return "\n\n".join(parts)
+
+
+def peers(found: list[Record]) -> str:
+    """The same, with time over strength and what the probe reads where those were measured, and plots."""
+    cases = by_case(found)
+    parts = [beside(found)]
     if any("layout" in run["picture"] for run in found):
         parts += ["The rooms probe's reading, beside the first row's: objects' places, and style, light and medium."]
         parts += [table(["configuration", "overlap of objects", "looks alike"], _read(cases))]

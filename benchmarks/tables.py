@@ -156,6 +156,7 @@ def token_merging(found: list[Record]) -> str:
 BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "img2img": img2img,
     "peers": peer_tables.peers,
+    "others": peer_tables.beside,
     "sizes": peer_tables.sizes,
     "rooms": img2img,
     "small": img2img,
