@@ -13,12 +13,11 @@ def beside(found: list[Record]) -> str:
     rows = [[case, *_row(runs, base)] for case, runs in cases.items()]
     names = ["configuration", "picture, s", "ratio", "picture, cold, s", "peak memory, GB", "ratio", "model, GB"]
     names += ["environment, GB", "energy, J", "PSNR, dB", "SSIM", "latents"]
-    parts = [
+    said = (
         f"{task(found[0], files=False)} Medians of {turns} processes each. Ratios are to {GENAI}; PSNR, SSIM and the "
-        "relative distance of the latents are to the first row's picture.",
-        table(names, rows),
-    ]
-    return "\n\n".join(parts)
+        "relative distance of the latents are to the first row's picture."
+    )
+    return f"{said}\n\n{table(names, rows)}"
 
 
 def peers(found: list[Record]) -> str:

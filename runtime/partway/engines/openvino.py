@@ -67,7 +67,7 @@ class OpenVINO:
         self._static = options.static or npu
         self.batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
-        self._exact = self._properties.get("INFERENCE_PRECISION_HINT") == "f32"
+        self._float32 = self._properties.get("INFERENCE_PRECISION_HINT") == "f32"
         self._cache: Compiled | None = None
         if options.cache_dir:
             self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
@@ -133,7 +133,7 @@ class OpenVINO:
             model, alike = (model, None) if sharing is None else (sharing, alike)
             if self._device == "CPU":
                 split_enlarged(model)
-            model, beside = (model, None) if self._exact else take_out(model)
+            model, beside = (model, None) if self._float32 else take_out(model)
             waves = None if beside is None else Waves(self._core, beside, model)
             with forgetting(None if weights is None else weights.forget):
                 request = self._core.compile_model(model, self._device, properties).create_infer_request()
