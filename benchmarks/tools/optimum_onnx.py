@@ -17,6 +17,6 @@ def start(job: Job) -> Make:
         torch.set_num_threads(job.threads)
         session.intra_op_num_threads = job.threads
     pipe = ORTStableDiffusionImg2ImgPipeline.from_pretrained(job.model, session_options=session, safety_checker=None)
-    # Of several outputs it takes the first for the prediction, and partway's UNet has its deep features there.
+    # It puts the prediction behind what other outputs there are and takes the first: partway's deep features.
     pipe.unet.output_names = {"out_sample": pipe.unet.output_names["out_sample"]}
     return maker(pipe, job)

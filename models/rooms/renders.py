@@ -37,10 +37,8 @@ def shard_path(run: Path, index: int) -> Path:
 
 
 def write_shard(run: Path, index: int) -> None:
-    """Draws a shard unless it is there; it appears at once and whole."""
+    """Draws a shard; it appears at once and whole."""
     path = shard_path(run, index)
-    if path.exists():
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn = list(pictures(index * SHARD, SHARD))
     path.with_suffix(".json").write_text(json.dumps([p.caption for p in drawn]))
@@ -73,12 +71,14 @@ def shard_maps(run: Path, index: int) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    """Draws the shards, in order."""
+    """Draws the shards that are not there yet, in order."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--shards", type=int, default=28)
     args = parser.parse_args()
     for index in range(args.shards):
+        if shard_path(args.run, index).exists():
+            continue
         started = time.perf_counter()
         write_shard(args.run, index)
         print(f"shard {index}: {SHARD / (time.perf_counter() - started):.1f} pictures/s", flush=True)

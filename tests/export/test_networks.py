@@ -9,6 +9,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from export_graphs import FILES, NEEDED, RUN, decibels, openvino_run, unet_inputs
+from partway.engines import EngineOptions
+from partway.engines.openvino import OpenVINO
 
 ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-fp16", "openvino-int8"]
 
@@ -27,6 +29,21 @@ def test_unet_equals_torch_at_any_size(package, name, batch, height, width):
     with torch.no_grad():
         expected = unet(**{key: torch.tensor(value) for key, value in inputs.items()}).sample.numpy()
     assert decibels(expected, run(made, "unet", inputs)["out_sample"]) > NEEDED[made.weights]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_unet_equals_torch_as_openvino_has_it_for_guidance(package, name):
+    """Of a fixed size, and computing once what both rows have in common."""
+    made = package(name)
+    inputs = unet_inputs(made, 2, 8, 24, 500.25)
+    inputs["sample"] = np.repeat(inputs["sample"][:1], 2, axis=0)
+    inputs["timestep"] = np.full((1,) * np.ndim(inputs["timestep"]), 500.25, np.float32)
+    unet = UNet2DConditionModel.from_pretrained(made.source / "unet")
+    with torch.no_grad():
+        expected = unet(**{key: torch.tensor(value) for key, value in inputs.items()}).sample.numpy()
+    engine = OpenVINO({"unet": made.folder / "unet" / FILES[made.to]}, EngineOptions(static=True))
+    assert decibels(expected, engine.run("unet", inputs)["out_sample"]) > NEEDED[made.weights]
+    assert [compiled.alike.times for compiled in engine._compiled["unet"].values()] == [2]
 
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "openvino-fp32"])

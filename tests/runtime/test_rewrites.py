@@ -100,7 +100,8 @@ def two_texts(rows=4):
     early = ops.tanh(ops.convolution(latents, normal(3, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1]))
     timed = ops.add(early, ops.broadcast(time, ops.shape_of(early)))
     size = ops.concat([ops.gather(ops.shape_of(timed), ops.constant([0, 1]), ops.constant(0)), ops.constant([1, 1])], 0)
-    told = ops.multiply(timed, ops.reshape(text, size, False))
+    half = ops.convert_like(ops.constant(0.5), timed)  # a number that takes a layer's type, as attention's scale does
+    told = ops.multiply(ops.multiply(timed, ops.reshape(text, size, False)), half)
     flat = ops.reshape(told, ops.constant([rows, 12]), False)
     return openvino.Model([ops.matmul(flat, normal(12, 5), False, False), ops.negative(timed)], [latents, time, text])
 
@@ -117,6 +118,19 @@ def test_rows_that_begin_alike_are_computed_once(count):
     early = next(node for node in shared.get_ordered_ops() if node.get_type_name() == "Tanh")
     assert early.get_output_shape(0)[0] == 4 // count
     np.testing.assert_allclose(run(shared, sample=latents, timestep=time, text=text), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_one_number_of_all_rows_is_not_shared():
+    """It has no rows to repeat, and of fewer rows it may be another."""
+    latents, text = (ops.parameter([2, 3, 2, 2], np.float32, name=name) for name in ("sample", "text"))
+    for port, name in ((latents, "sample"), (text, "text")):
+        port.output(0).set_names({name})
+    total = ops.reduce_sum(latents, np.array([0, 1, 2, 3]), False)
+    model = openvino.Model([ops.multiply(text, total)], [latents, text])
+    inputs = {"sample": np.tile(normal(1, 3, 2, 2), (2, 1, 1, 1)), "text": normal(2, 3, 2, 2)}
+    whole = run(model, **inputs)
+    assert share(model, "sample", 2) is None
+    np.testing.assert_array_equal(run(model, **inputs), whole)
 
 
 def test_copies_are_whole_turns_of_the_rows():

@@ -63,7 +63,7 @@ def share(model: Any, name: str, count: int) -> Any | None:
     for output, target in joins:
         twin = twins.get(output.get_node().get_friendly_name())
         fewer = None if twin is None else twin.output(output.get_index())
-        if fewer is None or fewer.shape[0] * count != output.shape[0]:
+        if fewer is None or not len(fewer.shape) or fewer.shape[0] * count != output.shape[0]:
             return None
         repeated.append((target, opset13.concat([fewer] * count, 0).output(0)))
     for target, whole in repeated:
@@ -78,7 +78,10 @@ def share(model: Any, name: str, count: int) -> Any | None:
 
 
 def _few(model: Any, name: str, count: int) -> Any:
-    """The model of fewer rows. In both, the sizes that layers ask for become constants, which differ."""
+    """The model of fewer rows. In both, the sizes that layers ask for become constants, which differ.
+
+    So do numbers that take the type of a layer's: nothing else of it is asked.
+    """
     from openvino import opset13
 
     rows = model.input(name).shape[0]
@@ -94,6 +97,9 @@ def _few(model: Any, name: str, count: int) -> Any:
             if node.get_type_name() == "ShapeOf":
                 size = np.array(node.get_input_shape(0), node.get_element_type().to_dtype())
                 node.output(0).replace(opset13.constant(size).output(0))
+            elif node.get_type_name() == "ConvertLike":
+                number = opset13.convert(node.input_value(0), node.get_element_type().to_dtype())
+                node.output(0).replace(number.output(0))
     return few
 
 
