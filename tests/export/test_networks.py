@@ -20,14 +20,18 @@ def run(made, network, inputs):
     return RUN[made.to](path, {name: np.asarray(value) for name, value in inputs.items()})
 
 
+def torchs_unet(made, inputs):
+    unet = UNet2DConditionModel.from_pretrained(made.source / "unet")
+    with torch.no_grad():
+        return unet(**{key: torch.tensor(value) for key, value in inputs.items()}).sample.numpy()
+
+
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 16, 16), (2, 8, 24), (3, 13, 10)])
 def test_unet_equals_torch_at_any_size(package, name, batch, height, width):
     made = package(name)
     inputs = unet_inputs(made, batch, height, width, 500.25)
-    unet = UNet2DConditionModel.from_pretrained(made.source / "unet")
-    with torch.no_grad():
-        expected = unet(**{key: torch.tensor(value) for key, value in inputs.items()}).sample.numpy()
+    expected = torchs_unet(made, inputs)
     assert decibels(expected, run(made, "unet", inputs)["out_sample"]) > NEEDED[made.weights]
 
 
@@ -38,9 +42,7 @@ def test_unet_equals_torch_as_openvino_has_it_for_guidance(package, name):
     inputs = unet_inputs(made, 2, 8, 24, 500.25)
     inputs["sample"] = np.repeat(inputs["sample"][:1], 2, axis=0)
     inputs["timestep"] = np.full((1,) * np.ndim(inputs["timestep"]), 500.25, np.float32)
-    unet = UNet2DConditionModel.from_pretrained(made.source / "unet")
-    with torch.no_grad():
-        expected = unet(**{key: torch.tensor(value) for key, value in inputs.items()}).sample.numpy()
+    expected = torchs_unet(made, inputs)
     engine = OpenVINO({"unet": made.folder / "unet" / FILES[made.to]}, EngineOptions(static=True))
     assert decibels(expected, engine.run("unet", inputs)["out_sample"]) > NEEDED[made.weights]
     assert [compiled.alike.times for compiled in engine._compiled["unet"].values()] == [2]
@@ -50,9 +52,7 @@ def test_unet_equals_torch_as_openvino_has_it_for_guidance(package, name):
 def test_unet_takes_a_prompt_of_two_chunks(package, name):
     made = package(name)
     inputs = unet_inputs(made, 2, 8, 8, 100, length=154)
-    unet = UNet2DConditionModel.from_pretrained(made.source / "unet")
-    with torch.no_grad():
-        expected = unet(**{key: torch.tensor(value) for key, value in inputs.items()}).sample.numpy()
+    expected = torchs_unet(made, inputs)
     assert decibels(expected, run(made, "unet", inputs)["out_sample"]) > 110
 
 

@@ -27,6 +27,13 @@ def kinds(model):
     return [node.get_type_name() for node in model.get_ordered_ops()]
 
 
+def given(name, shape, dtype=np.float32):
+    """An input of a model, by name."""
+    port = ops.parameter(shape, dtype, name=name)
+    port.output(0).set_names({name})
+    return port
+
+
 def enlarging(weights, scale=2.0, mode="nearest", size=(3, 5)):
     """A picture that is enlarged, then convolved."""
     x = ops.parameter([2, 4, *size], np.float32, name="x")
@@ -92,11 +99,7 @@ def test_other_convolutions_stay(model):
 
 def two_texts(rows=4):
     """Latents worked on before and after a text is looked at; a layer asks for its own size, as exported ones do."""
-    latents = ops.parameter([rows, 3, 2, 2], np.float32, name="sample")
-    time = ops.parameter([], np.float32, name="timestep")
-    text = ops.parameter([rows, 3], np.float32, name="text")
-    for port, name in ((latents, "sample"), (time, "timestep"), (text, "text")):
-        port.output(0).set_names({name})
+    latents, time, text = given("sample", [rows, 3, 2, 2]), given("timestep", []), given("text", [rows, 3])
     early = ops.tanh(ops.convolution(latents, normal(3, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1]))
     timed = ops.add(early, ops.broadcast(time, ops.shape_of(early)))
     size = ops.concat([ops.gather(ops.shape_of(timed), ops.constant([0, 1]), ops.constant(0)), ops.constant([1, 1])], 0)
@@ -122,9 +125,7 @@ def test_rows_that_begin_alike_are_computed_once(count):
 
 def test_one_number_of_all_rows_is_not_shared():
     """It has no rows to repeat, and of fewer rows it may be another."""
-    latents, text = (ops.parameter([2, 3, 2, 2], np.float32, name=name) for name in ("sample", "text"))
-    for port, name in ((latents, "sample"), (text, "text")):
-        port.output(0).set_names({name})
+    latents, text = (given(name, [2, 3, 2, 2]) for name in ("sample", "text"))
     total = ops.reduce_sum(latents, np.array([0, 1, 2, 3]), False)
     model = openvino.Model([ops.multiply(text, total)], [latents, text])
     inputs = {"sample": np.tile(normal(1, 3, 2, 2), (2, 1, 1, 1)), "text": normal(2, 3, 2, 2)}
@@ -156,10 +157,7 @@ def test_pictures_are_those_of_the_graphs_as_they_are(picture):
 
 def told_the_time(dtype=np.float32, rows=-1):
     """Latents to which sines and cosines of a timestep are added, for as many rows as there are, as UNets are told."""
-    latents = ops.parameter([rows, 2, 3, 8], np.float32, name="sample")
-    time = ops.parameter([], dtype, name="timestep")
-    for port, name in ((latents, "sample"), (time, "timestep")):
-        port.output(0).set_names({name})
+    latents, time = given("sample", [rows, 2, 3, 8]), given("timestep", [], dtype)
     size = ops.gather(ops.shape_of(latents), ops.constant([0]), ops.constant(0))
     angles = ops.multiply(
         ops.unsqueeze(ops.convert(ops.broadcast(time, size), np.float32), 1),

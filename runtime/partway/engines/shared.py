@@ -78,10 +78,7 @@ def share(model: Any, name: str, count: int) -> Any | None:
 
 
 def _few(model: Any, name: str, count: int) -> Any:
-    """The model of fewer rows. In both, the sizes that layers ask for become constants, which differ.
-
-    So do numbers that take the type of a layer's: nothing else of it is asked.
-    """
+    """The model of fewer rows. In both, what layers ask of others, sizes and types, becomes constant; sizes differ."""
     from openvino import opset13
 
     rows = model.input(name).shape[0]
