@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import partway
 from benchmarks import records
-from partway.levels import trained
+from partway.diffusion.levels import trained
 
 STEPS = (4, 20)
 SCHEDULE = "trailing"

@@ -18,9 +18,9 @@ from benchmarks import inputs, model, peers, plots, quality, records, tables
 from benchmarks.cases import CASES, NAMED, REFERENCE, Case
 from benchmarks.jobs import Job, Request
 from benchmarks.peers import say
-from partway import bench
+from partway.bench import processes as bench
 from partway.errors import NetworkError
-from partway.hub import DEFAULT
+from partway.model.hub import DEFAULT
 from partway_export.families import WEIGHTS
 
 ALL = CASES | NAMED

@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks import model, peers, records
 from benchmarks.cases import Case
 from benchmarks.jobs import Job
-from partway import bench
-from partway.hub import locate
-from partway.package import open_package
+from partway.bench import processes as bench
+from partway.model.hub import locate
+from partway.model.package import open_package
 
 
 def folder(args: argparse.Namespace, case: Case) -> Path:
@@ -81,7 +81,7 @@ def probe(wanted: bool) -> Any:
 
 def noise(work: Path, width: int, height: int) -> str:
     """The numbers that a run of partway draws from the seed: for the encoder's sample, then for the start."""
-    from partway.noise import GENERATORS
+    from partway.diffusion.noise import GENERATORS
 
     path = work / f"noise-{width}x{height}.npy"
     if not path.exists():

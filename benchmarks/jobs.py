@@ -15,17 +15,19 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).resolve().parents[1] / "runtime/partway/measuring.py"
+_RUNTIME = Path(__file__).resolve().parents[1] / "runtime/partway"
 
 
-def _load() -> Any:
-    spec = spec_from_file_location("benchmarks.measuring", _FILE)
+def _load(file: str) -> Any:
+    path = _RUNTIME / file
+    spec = spec_from_file_location(f"benchmarks.{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-_measuring = _load()
+_measuring = _load("bench/measuring.py")
+versions = _load("support/machine.py").versions
 Job, Request, Made, Make = _measuring.Job, _measuring.Request, _measuring.Made, _measuring.Make
 measure, energy, joules_between = _measuring.measure, _measuring.energy, _measuring.joules_between

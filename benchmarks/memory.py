@@ -18,7 +18,8 @@ from typing import Any
 
 import partway
 from benchmarks import records
-from partway.measuring import peak_bytes, versions
+from partway.bench.measuring import peak_bytes
+from partway.support.machine import versions
 
 RESULTS = records.RESULTS / "memory.jsonl"
 _SETTINGS: dict[str, Any] = {"steps": 4, "strength": 0.5}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import records
-from partway.package import open_package
+from partway.model.package import open_package
 
 _OPENVINO, _TOKENIZERS = "openvino==2026.4.1", "openvino-tokenizers==2026.4.1.0"
 _TORCH = ("torch==2.13.0", "diffusers==0.39.0", "transformers==4.57.6", "accelerate==1.15.0", "pillow==13.0.0")

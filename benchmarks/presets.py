@@ -18,7 +18,7 @@ from benchmarks import records, tables
 from benchmarks.quality import ssim
 from models.rooms.evaluate import Restyled, curves, restyled
 from models.rooms.probe import KEPT, load_probe
-from partway.measuring import versions
+from partway.support.machine import versions
 from partway_rooms import HELD_OUT
 
 FILE = records.RESULTS / "presets.jsonl"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from partway.machine import cores, processor
+from partway.support.machine import cores, processor
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"

@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks import records, tables
 from benchmarks.likeness import PROMPTS
 from benchmarks.quality import ssim
-from partway.measuring import versions
+from partway.support.machine import versions
 from partway_export.quiet import quiet
 from partway_rooms import room
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 import partway
-from partway import images
-from partway.catalog import suited
 from partway.engines import Engine, Signature, cast
 from partway.errors import ImageError, InputError
+from partway.model.catalog import suited
+from partway.pictures import images
 
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 STEPS = 10  # of the whole schedule, where the model suggests no other number

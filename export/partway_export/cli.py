@@ -5,9 +5,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from partway.catalog import entries
 from partway.cli.arguments import Parser
 from partway.errors import InputError
+from partway.model.catalog import entries
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.stages import export
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from partway.catalog import entries, near
 from partway.errors import InputError, PackageError
+from partway.model.catalog import entries, near
 
 COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 _SMALL = re.compile(r"(model_index\.json|README\.md|(tokenizer|tokenizer_2|scheduler)/[^/]+\.(json|txt))")

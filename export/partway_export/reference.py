@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.guidance import embedding
+from partway.diffusion.guidance import embedding
 from partway_export.load import Traceable
 
 Arrays = dict[str, NDArray[Any]]

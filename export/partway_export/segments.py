@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from partway.errors import PackageError
-from partway.package import SEGMENT
+from partway.graphs import SEGMENT
 from partway_export.onnx_file import read, write
 
 WINDOW = 0.15

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from partway.package import DEEP, SHALLOW_FILES
+from partway.graphs import DEEP, SHALLOW_FILES
 from partway_export.compress import replace_openvino
 from partway_export.onnx_file import read, write
 

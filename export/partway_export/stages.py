@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import InputError, choose
-from partway.package import MAX_SEGMENTS, SHALLOW
+from partway.graphs import MAX_SEGMENTS, SHALLOW
 from partway_export.calibrate import calibrate, material
 from partway_export.compress import compress_onnx, compress_openvino
 from partway_export.families import FORMATS, INT4, W8A8, WEIGHTS
@@ -48,7 +48,8 @@ def export(
     keep torch's outputs in the package; calibration: a folder of pictures, prompts or both that "w8a8" takes the
     ranges of activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers'
     AutoencoderTiny, to be put beside the VAE; split: whether the UNet's outermost layers become a graph of their own
-    too (`partway.reuse`); segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
+    too (`partway.diffusion.reuse`);
+    segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
     Every network is compared with torch; when one fails its gate, or anything else goes wrong, nothing is left at
     ``out``.
 

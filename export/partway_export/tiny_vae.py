@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from partway.errors import PackageError
-from partway.vaes import TINY_DECODER, TINY_ENCODER
+from partway.graphs import TINY_DECODER, TINY_ENCODER
 from partway_export.families import FORMATS
 from partway_export.fetch import fetch
 from partway_export.guard import one_line

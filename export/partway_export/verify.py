@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from partway import doctor
 from partway.errors import NetworkError
-from partway.package import DEEP
+from partway.graphs import DEEP
+from partway.model import doctor
 from partway_export.guard import one_line
 from partway_export.reference import Reference
 
@@ -23,7 +23,7 @@ GATES = {"fp32": 70.0, "fp16": 35.0, "int8": 35.0, "int4": 30.0, "w8a8": 30.0}
 
 
 def psnr(reference: NDArray[Any], output: NDArray[Any]) -> float:
-    """Return `partway.doctor.psnr` in dB, held within -200 .. 200, so that the figure stays a number in JSON."""
+    """Return `partway.model.doctor.psnr` in dB, held within -200 .. 200, so that the figure stays a number in JSON."""
     return max(-200.0, min(200.0, doctor.psnr(reference, output)))
 
 

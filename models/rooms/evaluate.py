@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import partway
-from partway import machine
-from partway.networks import Networks
+from partway.model.networks import Networks
+from partway.support import machine
 from partway_rooms import HELD_OUT
 from partway_rooms.renderer import KINDS, LIGHTS, STYLES
 from partway_rooms.renderer.captions import MEDIUM_WORDS

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
-from partway.package import open_package
+from partway.model.package import open_package
 from partway_export.load import Traceable, networks
 from partway_export.onnx_file import read
 from partway_export.optimise import optimise

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from partway.levels import trained
+from partway.diffusion.levels import trained
 
 from . import training
 from .latents import Shard, check_owner, read_latents, scaling_factor

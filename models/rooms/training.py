@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from partway import machine
+from partway.support import machine
 
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # what Linux calls the instructions, the last on Arm
 

@@ -13,25 +13,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from partway import presets, tuned
-from partway.catalog import suited
-from partway.colours import Drift
-from partway.dials import DIALS, matching
+from partway.budget import presets, tuned
+from partway.budget.memory import Memory
+from partway.budget.presets import PRESETS
+from partway.diffusion.dials import DIALS, matching
+from partway.diffusion.levels import NoiseLevel, trained
+from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.schedules import SCHEDULES, Given, Schedule, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
-from partway.hub import locate
-from partway.latents import Latents
-from partway.levels import NoiseLevel, trained
-from partway.memory import Memory
-from partway.package import TOKENIZERS, open_package
+from partway.graphs import TOKENIZERS
+from partway.model.catalog import suited
+from partway.model.hub import locate
+from partway.model.package import open_package
+from partway.model.tokens import load_tokenizer
+from partway.pictures import masks as masks
+from partway.pictures.colours import Drift
 from partway.pipeline import Pipeline
-from partway.plans import Plan, make_plan
-from partway.presets import PRESETS
-from partway.results import Result, Run, Step
-from partway.samplers import SAMPLERS
-from partway.schedules import SCHEDULES, Given, Schedule, spacing_of
+from partway.run.latents import Latents
+from partway.run.plans import Plan, make_plan
+from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
-from partway.tokens import load_tokenizer
 
 __all__ = [
     "DIALS",

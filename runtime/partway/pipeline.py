@@ -5,29 +5,30 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Unpack
 
-from partway import images, masks, outpaint, starts
-from partway.beginnings import begin
-from partway.brownian import paths
-from partway.caching import Recent
-from partway.deadline import Ration
-from partway.dials import Part
-from partway.encoders import Encoders, Posteriors, Texts
+from partway.budget.memory import Memory, tiled
+from partway.diffusion.brownian import paths
+from partway.diffusion.dials import Part
+from partway.diffusion.predictions import PREDICTIONS
+from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.sampling import trajectory
 from partway.engines import Engine
 from partway.engines.timed import Timed
 from partway.errors import InputError
-from partway.latents import Latents
-from partway.latents import check as check_hand_over
-from partway.memory import Memory, tiled
-from partway.networks import Networks
-from partway.package import Package
-from partway.plans import Plan, plan_of
-from partway.predictions import PREDICTIONS
-from partway.results import Result, Run, Step
-from partway.samplers import SAMPLERS
-from partway.sampling import trajectory
+from partway.model.encoders import Encoders, Posteriors, Texts
+from partway.model.networks import Networks
+from partway.model.package import Package
+from partway.model.tokens import Tokenizer
+from partway.pictures import images, masks, outpaint
+from partway.run import starts
+from partway.run.beginnings import begin
+from partway.run.deadline import Ration
+from partway.run.latents import Latents
+from partway.run.latents import check as check_hand_over
+from partway.run.plans import Plan, plan_of
+from partway.run.results import Result, Run, Step
+from partway.run.starts import Start
 from partway.settings import Options, Settings
-from partway.starts import Start
-from partway.tokens import Tokenizer
+from partway.support.caching import Recent
 
 
 @dataclass(frozen=True, eq=False)

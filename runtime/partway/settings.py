@@ -7,14 +7,14 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from partway import names
-from partway.dials import DIALS
+from partway.diffusion import names
+from partway.diffusion.dials import DIALS
+from partway.diffusion.guidance import Guidance
+from partway.diffusion.noise import GENERATORS
+from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.schedules import Given, Spacing, spacing_of
 from partway.errors import InputError, choose, number
-from partway.guidance import Guidance
-from partway.noise import GENERATORS
-from partway.samplers import SAMPLERS
-from partway.schedules import Given, Spacing, spacing_of
-from partway.vaes import VAES
+from partway.graphs import VAES
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
@@ -84,8 +84,8 @@ class Settings:
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
     variation_seed, variation_strength  0 .. 1, how far the start noise turns towards another seed's
     sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or what diffusers, A1111 and ComfyUI call
-                       them (`partway.names`); None takes the model's own. A schedule can also be a function, or
-                       `partway.Given` levels, which then say how many steps there are
+                       them; None takes the model's own. A schedule can also be a function, or `partway.Given` levels,
+                       which then say how many steps there are
     eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
     rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
     colour_match       0 .. 1, how far the result's mean colour and contrast are pulled back to the source's
@@ -95,7 +95,7 @@ class Settings:
                        pictures, and for a quarter of a tile
     reuse              0 .. 1, the share of the way from pure noise, in timesteps, that the UNet's deep features are
                        kept for, less of it in the noisier half: within it, only its outermost layers are
-                       evaluated (`partway.reuse`)
+                       evaluated (`partway.diffusion.reuse`)
     vae_tile           pixels: the same for the VAE alone; None for ``tile``
     vae                "own", or "tiny" for the tiny autoencoder that the package has beside the model's own VAE
     original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
@@ -105,7 +105,7 @@ class Settings:
                        `Latents` instead of pictures; None for the end
     denoising_start    the same for a run that goes on from such latents; strength has no part in it
     deadline           seconds that a run may take: when its steps turn out too slow it drops some, and when its time is
-                       up it decodes its estimate of the picture (`partway.deadline`); None for no limit
+                       up it decodes its estimate of the picture (`partway.run.deadline`); None for no limit
     """
 
     strength: float = 0.6

@@ -14,7 +14,7 @@ import toy
 from benchmarks import figures, img2img, peer_tables, peers, plots, quality, records, tables
 from benchmarks.cases import CASES, EXACT, GENAI, REFERENCE, TARGETS, Target
 from benchmarks.jobs import Job, Request
-from partway import measuring
+from partway.bench import measuring
 
 TOOL = """
 from benchmarks.jobs import Made

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from partway import cli
-from partway.catalog import entries
+from partway.model.catalog import entries
 from partway_export import export
 from partway_export.fetch import fetch
 

@@ -8,7 +8,7 @@ from PIL import Image
 import partway
 from partway import cli
 from partway.engines.streamed import Streamed
-from partway.package import open_package
+from partway.model.package import open_package
 from partway_export import export
 
 

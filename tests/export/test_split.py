@@ -7,7 +7,8 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from export_graphs import FILES, NEEDED, RUN, decibels, unet_inputs
-from partway.package import DEEP, SHALLOW_FILES, open_package
+from partway.graphs import DEEP, SHALLOW_FILES
+from partway.model.package import open_package
 from partway_export import export
 from partway_export.split import LAYERS, split_off
 

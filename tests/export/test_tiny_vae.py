@@ -48,7 +48,7 @@ def picture():
 def test_pictures_and_latents_are_diffusers(made, picture):
     folder, vae, needed = made
     pipe = partway.load(folder)
-    networks = partway.networks.Networks(pipe.engine, pipe.package, vae="tiny")
+    networks = partway.model.networks.Networks(pipe.engine, pipe.package, vae="tiny")
     x = np.asarray(picture, np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
     x = np.concatenate([x, x[:, :, ::-1]])
     with torch.no_grad():

@@ -10,8 +10,8 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
 import partway
 from export_graphs import FILES, RUN, decibels
-from partway import doctor
 from partway.cli import main
+from partway.model import doctor
 from partway_export import export
 
 NETWORKS = ["text_encoder", "text_encoder_2", "vae_encoder", "unet", "vae_decoder"]
@@ -204,7 +204,7 @@ def test_a_plan_counts_both_text_encoders(made):
 
 
 def test_psnr_of_the_goldens_is_exact(made):
-    package = partway.package.open_package(made("ssd-1b openvino fp32"))
+    package = partway.model.package.open_package(made("ssd-1b openvino fp32"))
     engine = partway.engines.open_engine("openvino", package.networks, partway.EngineOptions())
     assert [check.name for check in doctor.check_networks(package, engine) if check.passed] == list(package.networks)
 

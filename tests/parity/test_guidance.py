@@ -5,7 +5,7 @@ import pytest
 import torch
 from diffusers.guiders import ClassifierFreeGuidance, ClassifierFreeZeroStarGuidance
 
-from partway.guidance import Guidance, combined
+from partway.diffusion.guidance import Guidance, combined
 
 
 @pytest.mark.parametrize("scale", [1.5, 7.5, 20.0])

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import partway
-from partway.guidance import embedding
+from partway.diffusion.guidance import embedding
 
 PROMPT = "a cozy scandinavian living room, warm light"
 

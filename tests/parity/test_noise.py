@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from partway.diffusion.noise import Array, TorchCPU
 from partway.errors import InputError
-from partway.noise import Array, TorchCPU
 
 # Elsewhere torch computes logarithm and sine otherwise, and may differ by this much from its own AVX2 kernel.
 EXACT = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")

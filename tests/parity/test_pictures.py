@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import partway
-from partway.schedules import SCHEDULES, Schedule
+from partway.diffusion.schedules import SCHEDULES, Schedule
 
 PROMPT, NEGATIVE = "a cozy scandinavian living room, warm light", "dark photo"
 SEED = 42

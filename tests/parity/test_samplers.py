@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from partway.dials import pure_noise
-from partway.levels import trained
-from partway.noise import TorchCPU
-from partway.predictions import PREDICTIONS
-from partway.samplers import SAMPLERS
-from partway.sampling import trajectory
-from partway.schedules import SCHEDULES, Schedule
+from partway.diffusion.dials import pure_noise
+from partway.diffusion.levels import trained
+from partway.diffusion.noise import TorchCPU
+from partway.diffusion.predictions import PREDICTIONS
+from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.sampling import trajectory
+from partway.diffusion.schedules import SCHEDULES, Schedule
 
 SHAPE = (1, 4, 16, 16)
 SD = {

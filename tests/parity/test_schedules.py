@@ -4,9 +4,9 @@ import diffusers
 import numpy as np
 import pytest
 
-from partway.levels import trained
-from partway.names import SAMPLER_ALIASES
-from partway.schedules import SCHEDULES
+from partway.diffusion.levels import trained
+from partway.diffusion.names import SAMPLER_ALIASES
+from partway.diffusion.schedules import SCHEDULES
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 

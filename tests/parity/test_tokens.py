@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, CLIPTokenizerFast
 
-from partway import tokens
-from partway.tokens import load_tokenizer
+from partway.model import tokens
+from partway.model.tokens import load_tokenizer
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 

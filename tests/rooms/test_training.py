@@ -26,7 +26,7 @@ from models.rooms import (  # noqa: E402
 from models.rooms.evaluate import overlap  # noqa: E402
 from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
-from partway.doctor import psnr  # noqa: E402
+from partway.model.doctor import psnr  # noqa: E402
 from partway_export.tiny_vae import load_tiny  # noqa: E402
 from partway_rooms import FOLDER, HELD_OUT  # noqa: E402
 

@@ -6,15 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from partway import bench
-from partway.catalog import suited
+from partway.bench import processes
+from partway.bench.measuring import Job
 from partway.cli.arguments import Commands, add_engine, given
 from partway.engines import EngineOptions
 from partway.errors import EngineError, InputError, PartwayError, number
-from partway.hub import locate
-from partway.measuring import Job
-from partway.package import Package, open_package
-from partway.plans import Plan, plan_of
+from partway.model.catalog import suited
+from partway.model.hub import locate
+from partway.model.package import Package, open_package
+from partway.run.plans import Plan, plan_of
 from partway.settings import MAX_SIZE, Settings
 
 _SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         described = {"configuration": name, "options": load}
         try:
             with tempfile.TemporaryDirectory(prefix="partway-bench-") as folder:
-                record = bench.run(Job(**vars(job) | {"options": load}), Path(folder))
+                record = processes.run(Job(**vars(job) | {"options": load}), Path(folder))
         except PartwayError as problem:
             failed, record = True, {"failed": str(problem)}
         line = json.dumps(described | _about(job) | record) if options.json else f"{name:<{WIDTH}} {_row(record)}"
@@ -119,7 +119,7 @@ def job_of(options: argparse.Namespace, package: Package, settings: Settings, pl
 def chosen_of(options: argparse.Namespace, package: Package) -> dict[str, dict[str, Any]]:
     """The configurations that fit what was asked for; EngineError if none does."""
     wanted: dict[str, str] = given(options, _CHOICES)
-    found = bench.configurations(package)
+    found = processes.configurations(package)
     chosen = {
         name: load
         for name, load in found.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 from partway.cli.arguments import Commands
 from partway.cli.sweep import add_sweep, sweep
 from partway.errors import InputError, PartwayError
-from partway.files import check_writable, unused, write_atomically
+from partway.support.files import check_writable, unused, write_atomically
 
 PROMPT = "cozy scandinavian interior, warm light"
 STRENGTHS = "0.2,0.3,0.45,0.55,0.65,0.8,1"

@@ -4,10 +4,10 @@ import argparse
 from itertools import chain
 
 from partway.cli.arguments import Commands, add_engine, given
-from partway.doctor import check_files, check_networks
 from partway.engines import EngineOptions, open_engine
-from partway.hub import locate
-from partway.package import open_package
+from partway.model.doctor import check_files, check_networks
+from partway.model.hub import locate
+from partway.model.package import open_package
 
 
 def add(commands: Commands) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from partway.catalog import suited
 from partway.cli.arguments import Commands
-from partway.hub import locate
-from partway.package import Package, open_package
+from partway.model.catalog import suited
+from partway.model.hub import locate
+from partway.model.package import Package, open_package
 
 _SHALLOW = "shallow"
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import partway
-from partway.catalog import entries
 from partway.cli.arguments import Commands
-from partway.names import A1111_SAMPLERS, SAMPLER_ALIASES
+from partway.diffusion.names import A1111_SAMPLERS, SAMPLER_ALIASES
+from partway.model.catalog import entries
 
 
 def add(commands: Commands) -> None:

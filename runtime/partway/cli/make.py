@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import partway
-from partway import images, masks
 from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs
 from partway.cli.progress import did, finish, timing
+from partway.cli.records import source_hashes
 from partway.cli.request import Request, load, record_of, request, warn_if_other_source
 from partway.errors import InputError
-from partway.masks import PADDING
-from partway.metadata import NO_STRENGTH
-from partway.outpaint import FEATHER, Margins
-from partway.outpaint import edit as canvas
-from partway.records import source_hashes
+from partway.pictures import images, masks
+from partway.pictures.masks import PADDING
+from partway.pictures.metadata import NO_STRENGTH
+from partway.pictures.outpaint import FEATHER, Margins
+from partway.pictures.outpaint import edit as canvas
 
 
 def add(commands: Commands) -> None:

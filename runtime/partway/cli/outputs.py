@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from partway import metadata
 from partway.errors import ImageError
-from partway.files import check_writable, unused, write_atomically
+from partway.pictures import metadata
+from partway.support.files import check_writable, unused, write_atomically
 
 
 class Outputs:

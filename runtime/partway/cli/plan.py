@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import partway
-from partway import presets
+from partway.budget import presets
 from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_settings, given
 from partway.errors import InputError
 

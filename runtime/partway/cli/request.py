@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import partway
-from partway import metadata
 from partway.cli.arguments import LOAD, SETTINGS, given
+from partway.cli.records import record
 from partway.errors import ImageError, InputError
-from partway.hub import DEFAULT
-from partway.records import record
+from partway.model.hub import DEFAULT
+from partway.pictures import metadata
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
 _MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")

@@ -4,18 +4,18 @@ import argparse
 import json
 from dataclasses import asdict
 
-from partway import tuned
-from partway.amounts import shown_time
-from partway.catalog import suited
+from partway.bench.tuning import CALLS, SAME, Trial, Tuning
+from partway.budget import tuned
+from partway.budget.presets import PRESETS
 from partway.cli.arguments import Commands
 from partway.cli.bench import WIDTH, add_model, add_size_and_place, chosen_of, job_of
 from partway.engines import EngineOptions, engine_named
 from partway.errors import NetworkError
-from partway.hub import locate
-from partway.package import Package, open_package
-from partway.plans import Plan, plan_of
-from partway.presets import PRESETS
-from partway.tuning import CALLS, SAME, Trial, Tuning
+from partway.model.catalog import suited
+from partway.model.hub import locate
+from partway.model.package import Package, open_package
+from partway.run.plans import Plan, plan_of
+from partway.support.amounts import shown_time
 
 _HEAD = ("UNet call", "encode", "decode", "picture", "memory", "dB")
 _WIDTH = WIDTH + 10  # of a name, with what is tried further

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.amounts import amount
 from partway.errors import EngineError, InputError, NetworkError, choose
+from partway.support.amounts import amount
 
 ENGINES = ("onnxruntime", "openvino")
 
@@ -66,7 +66,7 @@ class EngineOptions:
     batch      the largest batch a network is given at once; 1 makes guidance two calls
     stream     whether the UNet runs in segments, each loaded and released at every call (packages cut at export)
     release    whether networks are released between the stages of a run, for less memory and slower runs
-    memory_limit  the most memory runs may take, in bytes or as text like "1500MB" (`partway.memory`); None for no limit
+    memory_limit  the most memory runs may take, in bytes or as text like "1500MB"; None for no limit
     """
 
     device: str = "CPU"

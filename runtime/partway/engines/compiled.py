@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from partway.errors import EngineError
-from partway.files import stamps
+from partway.support.files import stamps
 
 _FILES = "openvino-*/*/*.blob"
 

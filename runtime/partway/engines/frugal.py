@@ -6,8 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from partway.engines import Engine, Signature
-from partway.package import NETWORKS, SHALLOW, TOKENIZERS
-from partway.vaes import VAES
+from partway.graphs import NETWORKS, SHALLOW, TOKENIZERS, VAES
 
 
 def stage(network: str) -> tuple[str, ...]:

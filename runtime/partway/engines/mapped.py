@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 import numpy as np
 
-from partway import heap
+from partway.support import heap
 
 _OFTEN = 0.05  # seconds
 

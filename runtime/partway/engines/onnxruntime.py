@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway import heap
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.engines.mapped import forget, forgetting, ranges
 from partway.errors import EngineError, NetworkError, PackageError
+from partway.support import heap
 
 # What the common names may stand for, best first.
 _PROVIDERS = {

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.caching import Recent
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast, shared
 from partway.engines.compiled import Compiled
 from partway.engines.frugal import stage
@@ -17,6 +16,7 @@ from partway.engines.phases import split_enlarged
 from partway.engines.shared import Alike
 from partway.engines.waves import Waves, take_out
 from partway.errors import EngineError, NetworkError, PackageError
+from partway.support.caching import Recent
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _TYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "i64": "int64", "i32": "int32", "boolean": "bool"}

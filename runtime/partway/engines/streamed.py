@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from partway.engines import Engine, Port, Signature
-from partway.package import DEEP
+from partway.graphs import DEEP
 
 UNET = "unet"
 

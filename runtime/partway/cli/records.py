@@ -1,0 +1,83 @@
+"""The record of how one picture was made, which `partway.pictures.metadata` keeps inside its file."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import partway
+from partway.pictures.images import Picture
+from partway.pictures.metadata import file_hash, pixel_hash
+
+_LIBRARIES = ("numpy", "pillow", "tokenizers", "onnxruntime", "openvino")
+
+
+def record(
+    result: partway.Result,
+    index: int,
+    *,
+    task: str,
+    prompt: str,
+    model: str,
+    manifest: Mapping[str, Any],
+    load: Mapping[str, Any],
+    source: Mapping[str, str] | None = None,
+    edit: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the JSON-ready record of picture ``index`` of ``result``: enough to make the same picture again.
+
+    task: the command, "img2img" and the like; edit: its own arguments. model: the folder or Hub id it was loaded
+    from; manifest: its partway.json. load: the arguments of `partway.load` that may change the numbers.
+    source: see `source_hashes`.
+    """
+    plan, image = result.plan, result.images[index]
+    # The sampler and schedule that ran, not "the model's own": the model may suggest others tomorrow.
+    settings = asdict(result.settings) | {
+        "seed": result.seeds[index],
+        "sampler": plan.sampler,
+        "schedule": plan.schedule,
+    }
+    return {
+        "partway": partway.__version__,
+        "task": task,
+        "prompt": prompt,
+        "settings": settings,
+        "width": image.width,
+        "height": image.height,
+        "model": {
+            "name": model,
+            "source": manifest.get("source"),
+            "revision": manifest.get("revision"),
+            "unet_sha256": _unet_hash(manifest),
+        },
+        "load": dict(load),
+        "plan": {
+            "start_sigma": plan.start_sigma,
+            "start_timestep": plan.start_timestep,
+            "steps_run": plan.steps_run,
+            "network_calls": plan.network_calls,
+        },
+        "source": source,
+        "edit": dict(edit or {}),
+        "versions": {name: metadata.version(name) for name in _LIBRARIES if _imported(name)},
+    }
+
+
+def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
+    """Return the SHA-256 of a source picture's file and of its upright pixels."""
+    return {"file_sha256": file_hash(path), "pixels_sha256": pixel_hash(picture.original)}
+
+
+def _unet_hash(manifest: Mapping[str, Any]) -> str | None:
+    """Return the checksum of the network that does the work; None for models that partway did not export."""
+    files = manifest.get("files", {})
+    for name in ("unet/model.onnx_data", "unet/model.onnx", "unet/openvino_model.bin"):  # where its weights are
+        if name in files:
+            return str(files[name]["sha256"])
+    return None
+
+
+def _imported(distribution: str) -> bool:
+    return {"pillow": "PIL"}.get(distribution, distribution) in sys.modules

@@ -1,0 +1,124 @@
+"""What samplers and schedules are called elsewhere: diffusers' classes, A1111's labels, ComfyUI's names.
+
+Case, spaces and punctuation do not count, and "++" is "pp": "DPM++ 2M" is dpmpp_2m without a row here. A1111's
+labels of sampler and schedule in one, like "DPM++ 2M Karras", are taken apart.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from itertools import chain
+
+from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.schedules import SCHEDULES, spacing_of
+from partway.errors import InputError
+
+# What A1111 calls them; a sampler's label leads back to it without being an alias too
+A1111_SAMPLERS: Mapping[str, str] = {
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "euler_cfg_pp": "DDIM CFG++",
+    "heun": "Heun",
+    "restart": "Restart",
+    "ddim": "DDIM",
+    "dpm2": "DPM2",
+    "dpm2_a": "DPM2 a",
+    "dpmpp_2s_a": "DPM++ 2S a",
+    "dpmpp_sde": "DPM++ SDE",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_3m_sde": "DPM++ 3M SDE",
+    "lms": "LMS",
+    "plms": "PLMS",
+    "unipc": "UniPC",
+    "lcm": "LCM",
+}
+A1111_SCHEDULES: Mapping[str, str] = {
+    "linspace": "Uniform",
+    "karras": "Karras",
+    "exponential": "Exponential",
+    "polyexponential": "Polyexponential",
+    "sgm_uniform": "SGM Uniform",
+    "kl_optimal": "KL Optimal",
+    "ays": "Align Your Steps",
+    "simple": "Simple",
+    "ddim_uniform": "DDIM",
+    "beta": "Beta",
+}
+
+SAMPLER_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "euler": ("EulerDiscreteScheduler", "k_euler"),
+    "euler_a": ("EulerAncestralDiscreteScheduler", "euler_ancestral", "k_euler_a"),
+    "euler_cfg_pp": ("ddim_cfg_pp",),
+    "euler_a_cfg_pp": ("euler_ancestral_cfg_pp",),
+    "heun": ("HeunDiscreteScheduler",),
+    "heunpp2": ("Heun++ 2",),
+    "ddim": ("DDIMScheduler",),
+    "ddpm": ("DDPMScheduler",),
+    "dpm2": ("KDPM2DiscreteScheduler",),
+    "dpm2_a": ("KDPM2AncestralDiscreteScheduler", "dpm_2_ancestral"),
+    "dpmpp_2s_a": ("dpmpp_2s_ancestral",),
+    "dpmpp_sde": ("DPMSolverSDEScheduler",),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler",),
+    "unipc": ("UniPCMultistepScheduler", "uni_pc_bh2"),
+    "deis": ("DEISMultistepScheduler",),
+    "lms": ("LMSDiscreteScheduler",),
+    "plms": ("PNDMScheduler", "pndm"),
+    "ipndm": ("IPNDMScheduler",),
+    "gradient_estimation": ("euler_ge",),
+    "lcm": ("LCMScheduler",),
+    "tcd": ("TCDScheduler",),
+}
+SCHEDULE_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "ddim_uniform": ("DDIM",),
+    "linspace": ("normal", "Uniform"),
+    "karras": ("use_karras_sigmas",),
+    "exponential": ("lu", "use_exponential_sigmas", "use_lu_lambdas"),
+    "beta": ("use_beta_sigmas",),
+    "ays": ("Align Your Steps",),
+}
+
+
+def sampler(name: str) -> tuple[str, str | None]:
+    """A sampler's name here, and the schedule's where the name says it too. Raises `InputError`, with what is near."""
+    found = _find(name, SAMPLERS, SAMPLER_ALIASES)
+    if found:
+        return found, None
+    plain = _plain(name)
+    for cut in range(len(plain) - 1, 0, -1):
+        both = _find(plain[:cut], SAMPLERS, SAMPLER_ALIASES), _find(plain[cut:], SCHEDULES, SCHEDULE_ALIASES)
+        if all(both):
+            return both[0] or "", both[1]
+    schedules = ("", *A1111_SCHEDULES.values())
+    labels = [f"{first} {second}".strip() for first in A1111_SAMPLERS.values() for second in schedules]
+    raise InputError(_unknown("sampler", name, SAMPLERS, SAMPLER_ALIASES, labels))
+
+
+def schedule(name: str) -> str:
+    """A schedule's name here; a list of levels stays one. Raises `InputError`, with what is near."""
+    if name.startswith(("sigmas ", "timesteps ")):
+        spacing_of(name)
+        return name
+    found = _find(name, SCHEDULES, SCHEDULE_ALIASES)
+    if not found:
+        raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES, A1111_SCHEDULES.values()))
+    return found
+
+
+def _find(name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]]) -> str | None:
+    plain = _plain(name)
+    for known in table:
+        if plain in (_plain(known), *map(_plain, aliases.get(known, ()))):
+            return known
+    return None
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower().replace("++", "pp") if letter.isalnum())
+
+
+def _unknown(
+    what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Iterable[str]
+) -> str:
+    known = sorted(table)
+    near = get_close_matches(name, [*known, *labels, *chain.from_iterable(aliases.values())], 1, 0.8)
+    return f"unknown {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}")

@@ -1,0 +1,192 @@
+"""Samplers that look back: one evaluation a step, and the ones before it."""
+
+from math import exp, expm1, log, sqrt
+
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+
+from partway.diffusion.levels import NoiseLevel
+from partway.diffusion.samplers.steps import CLOSEST, slide, slope, step_ratio
+from partway.diffusion.sampling import Array, Denoiser, Evaluation, Noise, State
+
+# -- DPM-Solver++: the estimate of x0 is extrapolated
+
+
+def dpmpp_2m(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2)."""
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    target = _extrapolated(evaluation, state.past, to)
+    return state.advanced(target + (state.x - target) * (to.sigma / now.sigma), evaluation)
+
+
+def dpmpp_2m_sde(
+    denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise, *, eta: float = 1.0
+) -> State:
+    """DPM-Solver++(2M) for the diffusion SDE, midpoint form (Lu et al. 2022, section 5); eta in [0, 1]."""
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    target = _extrapolated(evaluation, state.past, to)
+    ratio = to.sigma / now.sigma
+    x = target + (state.x - target) * ratio ** (1 + eta)
+    if eta:
+        x += to.sigma * sqrt(1 - ratio ** (2 * eta)) * noise(now.sigma, to.sigma)
+    return state.advanced(x, evaluation)
+
+
+def dpmpp_3m(
+    denoise: Denoiser,
+    state: State,
+    now: NoiseLevel,
+    to: NoiseLevel,
+    noise: Noise,
+    *,
+    eta: float = 0.0,
+    back: int = 2,
+) -> State:
+    """DPM-Solver++(3M) (Lu et al. 2022, arXiv 2211.01095, appendix B.2), for the SDE with ``eta`` in (0, 1].
+
+    It looks ``back`` on up to two evaluations; with one it is the second-order exponential integrator that RES calls
+    multistep (Zhang et al. 2023, arXiv 2308.02157).
+    """
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    if to.sigma == 0:
+        return state.advanced(slide(evaluation, 0.0), evaluation)
+    h = log(now.sigma / to.sigma)
+    scaled = h * (1 + eta)
+    x = exp(-scaled) * state.x - expm1(-scaled) * evaluation.denoised
+    second = expm1(-scaled) / scaled + 1  # phi functions of the exponential integrator
+    match state.past[-back:]:
+        case [*_, old, before] if back > 1:
+            r0 = step_ratio(before.level, now, to)
+            r1 = max(log(old.level.sigma / before.level.sigma) / h, CLOSEST)
+            first = (evaluation.denoised - before.denoised) * (1 / r0)
+            curve = (first - (before.denoised - old.denoised) * (1 / r1)) * (1 / (r0 + r1))
+            x += second * (first + r0 * curve) - (second / scaled - 0.5) * curve
+        case [*_, before]:
+            x += (second / step_ratio(before.level, now, to)) * (evaluation.denoised - before.denoised)
+    if eta:
+        x += to.sigma * sqrt(-expm1(-2 * h * eta)) * noise(now.sigma, to.sigma)
+    return state.advanced(x, evaluation)
+
+
+def unipc(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """UniPC of order 2, B(h) = e^h - 1 (Zhao et al. 2023, arXiv 2302.04867): predict as `dpmpp_2m`, correct for free.
+
+    Every evaluation is first used to redo the step that led to it.
+    """
+    denoised = denoise(state.x, now)
+    x = _corrected(state, now, denoised)
+    evaluation = Evaluation(now, x, denoised)
+    target = _extrapolated(evaluation, state.past, to)
+    return state.advanced(target + (x - target) * (to.sigma / now.sigma), evaluation)
+
+
+# -- Adams-Bashforth: the predicted noise is extrapolated
+
+
+def plms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """Pseudo linear multistep (Liu et al. 2022, arXiv 2202.09778); the first step costs two calls.
+
+    That first step is a property of an empty past, not of a place in a list, so it is right wherever on the
+    schedule a run begins.
+    """
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    if state.past or to.sigma == 0:
+        return _adams(state, evaluation, to)
+    guess = slide(evaluation, to.sigma)
+    mean = 0.5 * (slope(evaluation) + slope(Evaluation(to, guess, denoise(guess, to))))
+    return state.advanced(state.x + (to.sigma - now.sigma) * mean, evaluation)
+
+
+def ipndm(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """Improved PNDM (Zhang & Chen 2022, arXiv 2204.13902): `plms` without its extra call at the start."""
+    return _adams(state, Evaluation(now, state.x, denoise(state.x, now)), to)
+
+
+def gradient_estimation(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """Gradient estimation (Permenter & Yuan 2023, arXiv 2306.04848, gamma 2): Euler, leaning as the slope turned."""
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    if not state.past or to.sigma == 0:
+        return state.advanced(slide(evaluation, to.sigma), evaluation)
+    direction = 2 * slope(evaluation) - slope(state.past[-1])
+    return state.advanced(state.x + (to.sigma - now.sigma) * direction, evaluation)
+
+
+def lms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """Linear multistep of up to four evaluations: the slopes' polynomial in sigma, integrated (k-diffusion)."""
+    return _integrated(state, Evaluation(now, state.x, denoise(state.x, now)), to, back=3)
+
+
+def deis(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
+    """DEIS of order 3 (Zhang & Chen 2022, arXiv 2204.13902): the slopes' polynomial in log sigma, integrated.
+
+    A last step to 0, where that logarithm ends, is Euler's.
+    """
+    evaluation = Evaluation(now, state.x, denoise(state.x, now))
+    return _integrated(state, evaluation, to, back=2 if to.sigma > 0 else 0, in_log=True)
+
+
+# -- pieces
+
+
+def _extrapolated(at: Evaluation, past: tuple[Evaluation, ...], to: NoiseLevel) -> Array:
+    """The estimate of x0 at the middle of the step in log sigma, from this evaluation and the one before."""
+    if not past or to.sigma == 0:
+        return at.denoised
+    before = past[-1]
+    return at.denoised + (0.5 / step_ratio(before.level, at.level, to)) * (at.denoised - before.denoised)
+
+
+def _corrected(state: State, now: NoiseLevel, denoised: Array) -> Array:
+    """UniC: the step from the level before to this one, done again with the estimate of x0 found at its end."""
+    if not state.past:
+        return state.x
+    before = state.past[-1]
+    h = log(before.level.sigma / now.sigma)
+    shrunk = now.sigma / before.level.sigma
+    change = denoised - before.denoised
+    if len(state.past) == 1:
+        target = before.denoised + 0.5 * change
+    else:
+        # weights (p, q) of the two differences solve  p + q = b1,  -r p + q = b2  (their equation 5 with B = e^-h - 1)
+        earlier = state.past[-2]
+        ratio = step_ratio(earlier.level, before.level, now)
+        phi = (shrunk - 1) / -h - 1
+        b1, b2 = phi / (shrunk - 1), 2 * (phi / -h - 0.5) / (shrunk - 1)
+        p = (b1 - b2) / (1 + ratio)
+        rise = (before.denoised - earlier.denoised) * (1 / ratio)
+        target = before.denoised + p * rise + (b1 - p) * change
+    return target + shrunk * (before.x - target)
+
+
+_ADAMS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+
+
+def _adams(state: State, evaluation: Evaluation, to: NoiseLevel) -> State:
+    """A step by the slopes so far with the weights of evenly spaced levels."""
+    recent = [evaluation, *reversed(state.past)][:4]
+    rise = sum(weight * slope(e) for weight, e in zip(_ADAMS[len(recent) - 1], recent, strict=True))
+    return state.advanced(state.x + (to.sigma - evaluation.level.sigma) * rise, evaluation)
+
+
+def _integrated(state: State, evaluation: Evaluation, to: NoiseLevel, *, back: int, in_log: bool = False) -> State:
+    """A step by the integral over sigma of the polynomial, in sigma or its log, through the slopes so far.
+
+    It takes this and up to ``back`` earlier evaluations. Those closer than a tenth of the step are treated as that
+    far away, for `step_ratio`'s reason.
+    """
+    recent = [evaluation, *reversed(state.past)][: back + 1]
+    if len(recent) == 1:
+        return state.advanced(slide(evaluation, to.sigma), evaluation)
+    sigmas = np.array([*(e.level.sigma for e in recent), to.sigma])
+    *places, end = np.log(sigmas) if in_log else sigmas
+    gaps = np.maximum(np.diff(places), CLOSEST * (places[0] - end))
+    nodes = places[0] + np.append(0.0, np.cumsum(gaps))
+    # Gauss-Legendre with eight points is exact for polynomials in sigma, and to 1e-9 and better for those in its log.
+    points, shares = leggauss(8)
+    points = places[0] + (points + 1) / 2 * (end - places[0])
+    shares = shares / 2 * (end - places[0]) * (np.exp(points) if in_log else 1.0)
+    x = state.x
+    for i, e in enumerate(recent):
+        basis = np.prod([(points - node) / (nodes[i] - node) for node in np.delete(nodes, i)], axis=0)
+        x = x + float(basis @ shares) * slope(e)
+    return state.advanced(x, evaluation)

@@ -1,0 +1,35 @@
+"""The names of a model's networks and of their files: what engines, packages and plans all call them.
+
+It imports nothing, so that each of those can.
+"""
+
+TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
+"""The folder of the tokenizer that each text encoder has."""
+
+NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
+"""What a model has, in the order in which a run needs them; SDXL's second text encoder only where it is one."""
+
+FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
+"""The file of a network in its folder, by format."""
+
+SHALLOW = "unet_shallow"
+"""The UNet's outermost layers, where the export split them off (`partway.diffusion.reuse`)."""
+
+SHALLOW_FILES = {"onnx": "shallow.onnx", "openvino": "shallow.xml"}
+"""The file of those layers, beside the UNet's."""
+
+DEEP = "deep_features"
+"""What the whole UNet of such a package also gives, and the shallow one takes."""
+
+SEGMENT = "segment_{}.onnx"
+"""Files of the UNet cut into parts that run in turn (`partway.engines.streamed`), beside its whole one."""
+
+MAX_SEGMENTS = 64
+
+TINY_ENCODER, TINY_DECODER = "tiny_encoder", "tiny_decoder"
+
+VAES = {"own": ("vae_encoder", "vae_decoder"), "tiny": (TINY_ENCODER, TINY_DECODER)}
+"""Encoder and decoder, by what the setting ``vae`` calls them.
+
+The tiny ones (TAESD's kind) are many times faster and a little less exact; their latents are scaled ones.
+"""

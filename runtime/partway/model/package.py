@@ -1,0 +1,264 @@
+"""A model folder as one typed record.
+
+The layout is the one that optimum's exports have: ``model_index.json`` beside ``unet/``, ``vae_encoder/``,
+``vae_decoder/``, ``text_encoder/``, ``tokenizer/`` and ``scheduler/``, with ``model.onnx`` or ``openvino_model.xml``
+inside; SDXL adds ``text_encoder_2/`` and ``tokenizer_2/``, and its refiner has no others. What this project's own
+export adds is in ``partway.json`` and is optional.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from partway.diffusion import names
+from partway.diffusion.levels import Trained, trained
+from partway.diffusion.predictions import PREDICTIONS
+from partway.errors import InputError, PackageError
+from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
+from partway.model import sizes
+from partway.settings import Settings
+
+_XL = ("StableDiffusionXLPipeline", "StableDiffusionXLImg2Img", "StableDiffusionXLInpaint")
+_FAMILIES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2Img",
+    "StableDiffusionInpaint",
+    "StableDiffusionInstructPix2Pix",
+    "LatentConsistencyModel",
+    *_XL,
+)
+_SPACINGS = ("leading", "trailing", "linspace")
+
+
+@dataclass(frozen=True, eq=False)
+class Package:
+    """Everything a run needs to know about a model.
+
+    networks        the file of each of `NETWORKS` that the model has; of `SHALLOW` and a tiny VAE where there are such
+    family          diffusers' pipeline class, as ``model_index.json`` has it
+    prediction      a key of `partway.diffusion.predictions.PREDICTIONS`
+    trained         the noise levels the model was trained on
+    sampler, schedule  what its ``scheduler_config.json`` suggests
+    inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
+    guidance        a row of `partway.model.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
+                    channels for 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance_width  of the input that takes the guidance scale, 0 where there is none
+    size_conditions  the settings, besides text and noise level, that the UNet is told, in its order (`sizes`)
+    zeros_for_empty  whether an empty negative prompt is no text at all, zeros in place of its embedding
+    latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
+    multiple        pictures are padded to a multiple of this many pixels
+    size            (width, height) the model was trained for, in pixels
+    manifest        contents of partway.json, or empty
+    defaults        settings that suit it, by name, where the user gives none (`partway.model.catalog`)
+    """
+
+    root: Path
+    format: str
+    networks: Mapping[str, Path]
+    family: str
+    prediction: str
+    trained: Trained
+    sampler: str
+    schedule: str
+    inpaints: bool
+    guidance: str
+    guidance_width: int
+    size_conditions: tuple[str, ...]
+    zeros_for_empty: bool
+    latent_channels: int
+    latent_scale: float
+    latent_shift: float
+    pixels_per_latent: int
+    multiple: int
+    size: tuple[int, int]
+    manifest: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self, given: Mapping[str, object]) -> Settings:
+        """The settings of a run: what is given, else what suits the model, else the defaults of `Settings`."""
+        chosen: dict[str, Any] = {**self.defaults, **given}
+        return Settings(**chosen)
+
+    def unprompted(self, settings: Settings) -> bool:
+        """Whether guidance leads away from no text at all, not from the embedding of an empty one."""
+        return self.zeros_for_empty and not settings.negative_prompt
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The networks that the UNet is cut into, first one first; none where the export did not cut it."""
+        return tuple(name for name in self.networks if name.startswith("unet_segment_"))
+
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        """The networks that read the prompt, in the order in which the UNet takes what they say."""
+        return tuple(name for name in TOKENIZERS if name in self.networks)
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
+        h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
+        return (1, self.latent_channels, h, w)
+
+
+def runs(family: str) -> bool:
+    """Whether partway runs the models of a pipeline class, be it diffusers', optimum's for ONNX, or for OpenVINO."""
+    return _plain(family).startswith(_FAMILIES)
+
+
+def _plain(family: str) -> str:
+    """diffusers' name of a pipeline class."""
+    return family.removeprefix("ORT").removeprefix("OV")
+
+
+def open_package(path: str | Path) -> Package:
+    """Read a model folder's description; networks are only located, not loaded.
+
+    Raises `PackageError` naming the missing or unusable file and what to do.
+    """
+    try:
+        return _read(Path(path))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
+
+
+def _read(root: Path) -> Package:
+    if not root.is_dir():
+        raise PackageError(f"there is no model folder {str(root)!r}; export one with: partway export SOURCE {root}")
+    index = _json(root / "model_index.json")
+    family = str(index.get("_class_name", "unknown"))
+    if not runs(family):
+        raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x, 2.x and XL pipelines")
+    xl = _plain(family).startswith(_XL)
+    format_, networks = _networks(root, _needed(index, xl=xl))
+    unet, vae = _json(root / "unet/config.json"), _vae_config(root)
+    channels = int(vae.get("latent_channels", 4))
+    taken = int(unet.get("in_channels", channels))
+    instructed, width = taken == 2 * channels, int(unet.get("time_cond_proj_dim") or 0)
+    if taken not in (channels, 2 * channels, 2 * channels + 1):
+        raise PackageError(
+            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; it runs "
+            f"those of {channels}, of {2 * channels} for instructions, and of {2 * channels + 1} for inpainting"
+        )
+    if vae.get("latents_mean") is not None:
+        raise PackageError(f"{root} has latents with a mean and spread of their own, which partway does not run")
+    scheduler = _json(root / "scheduler/scheduler_config.json")
+    prediction = str(scheduler.get("prediction_type", "epsilon"))
+    if prediction not in PREDICTIONS:
+        raise PackageError(f"{root} predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
+    pixels = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
+    side = int(unet.get("sample_size") or 64) * pixels
+    return Package(
+        root=root,
+        format=format_,
+        networks=networks,
+        family=family,
+        prediction=prediction,
+        trained=_trained(scheduler, root),
+        sampler=_sampler(scheduler),
+        schedule=_schedule(scheduler),
+        inpaints=taken == 2 * channels + 1,
+        guidance="instruction" if instructed else "embedded" if width else "pair",
+        guidance_width=width,
+        size_conditions=_size_conditions(index, unet),
+        zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", xl)),
+        latent_channels=channels,
+        latent_scale=float(vae.get("scaling_factor") or 0.18215),
+        latent_shift=float(vae.get("shift_factor") or 0.0),
+        pixels_per_latent=pixels,
+        multiple=pixels * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
+        size=(side, side),
+        manifest=_manifest(root / "partway.json"),
+    )
+
+
+def _needed(index: Mapping[str, Any], *, xl: bool) -> list[str]:
+    """The networks that a model has: SDXL has a second text encoder, and its refiner says that it lacks the first."""
+    absent = [name for name in TOKENIZERS if index.get(name) == [None, None]] if xl else ["text_encoder_2"]
+    return [name for name in NETWORKS if name not in absent]
+
+
+def _size_conditions(index: Mapping[str, Any], unet: Mapping[str, Any]) -> tuple[str, ...]:
+    if unet.get("addition_embed_type") != "text_time":
+        return ()
+    return sizes.REFINER if index.get("requires_aesthetics_score") else sizes.BASE
+
+
+def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
+    """The folder's format and the file of each network."""
+    for format_, name in FILES.items():
+        files = {network: root / network / name for network in needed}
+        present = [network for network, file in files.items() if file.is_file()]
+        if not present:
+            continue
+        for file in files.values():
+            parts = [file, file.with_suffix(".bin")] if format_ == "openvino" else [file]
+            for part in parts:
+                if not part.is_file() or part.stat().st_size == 0:
+                    raise PackageError(f"{part} is missing or empty; export or download the model again")
+        further = {SHALLOW: root / "unet" / SHALLOW_FILES[format_]}
+        further |= {f"unet_segment_{index}": root / "unet" / SEGMENT.format(index) for index in range(MAX_SEGMENTS)}
+        further |= {network: root / network / name for network in VAES["tiny"]}
+        return format_, files | {network: file for network, file in further.items() if file.is_file()}
+    raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
+
+
+def _vae_config(root: Path) -> Mapping[str, Any]:
+    for folder in ("vae_decoder", "vae", "vae_encoder"):
+        if (root / folder / "config.json").is_file():
+            return _json(root / folder / "config.json")
+    raise PackageError(f"{root}/vae_decoder/config.json is missing; export or download the model again")
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    content = _json(path) if path.exists() else {}
+    parts = [content.get(name, {}) for name in ("files", "goldens", "verification")]
+    if not all(isinstance(part, dict) for part in parts) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and "sha256" in entry
+        for entry in parts[0].values()
+    ):
+        raise PackageError(f"{path} is damaged; export or download the model again")
+    return content
+
+
+def _trained(config: Mapping[str, Any], root: Path) -> Trained:
+    return trained(
+        str(config.get("beta_schedule", "scaled_linear")),
+        float(config.get("beta_start", 0.00085)),
+        float(config.get("beta_end", 0.012)),
+        int(config.get("num_train_timesteps", 1000)),
+        betas=config.get("trained_betas"),
+        zero_terminal_snr=bool(config.get("rescale_betas_zero_snr", False)),
+        steps_offset=int(config.get("steps_offset", 0)),
+    )
+
+
+def _sampler(config: Mapping[str, Any]) -> str:
+    """The sampler of diffusers' class; its name picks what a model starts with, and nothing else."""
+    try:
+        return names.sampler(str(config.get("_class_name")))[0]
+    except InputError:
+        return "dpmpp_2m"
+
+
+def _schedule(config: Mapping[str, Any]) -> str:
+    if config.get("_class_name") == "LCMScheduler":
+        return "lcm"
+    if config.get("use_karras_sigmas"):
+        return "karras"
+    if config.get("rescale_betas_zero_snr"):
+        return "trailing"
+    spacing = config.get("timestep_spacing", "leading")
+    return str(spacing) if spacing in _SPACINGS else "leading"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise PackageError(f"{path} is missing; export or download the model again") from None
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path} cannot be read ({error}); export or download the model again") from error
+    if not isinstance(content, dict):
+        raise PackageError(f"{path} does not hold a JSON object; export or download the model again")
+    return content

@@ -1,0 +1,76 @@
+"""Larger canvases: the source in its place, something sensible to start from around it, and the mask of what is new."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from partway.errors import InputError, number
+from partway.pictures import images, masks
+
+FEATHER = 16  # pixels
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How many pixels to add on each side; raises `InputError` for negative ones and for none at all."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    def __post_init__(self) -> None:
+        sides = (self.left, self.top, self.right, self.bottom)
+        if not all(isinstance(side, (int, np.integer)) and 0 <= side <= images.MAX_SIDE for side in sides):
+            raise InputError(f"margins are whole numbers of pixels from 0 to {images.MAX_SIDE}, not {sides}")
+        if not any(sides):
+            raise InputError("nothing to add: give at least one of left, top, right, bottom")
+
+
+def edit(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> masks.Edit:
+    """What `partway.Pipeline.stream` runs to continue a picture; see `canvas`."""
+    started, weights = canvas(picture, margins, feather)
+    return masks.edit(images.read(started), weights)
+
+
+def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> tuple[Image.Image, images.Array]:
+    """The picture on its larger canvas, RGB, and the mask (H, W) in [0, 1] of what is new.
+
+    New pixels start as the picture's reflection, softer the farther out, which gives the run colours and light but
+    no second sofa. The mask is 1 there and falls to 0 over ``feather`` pixels of the picture, along sides that grow.
+    """
+    number("feather", feather, 0, images.MAX_SIDE)
+    source = np.asarray(images.eight_bit(picture.original).convert("RGB"))
+    height, width = source.shape[:2]
+    grown = source
+    for axis, (before, after) in enumerate([(margins.top, margins.bottom), (margins.left, margins.right)]):
+        widths = [(0, 0)] * 3
+        widths[axis] = (before, after)
+        grown = np.pad(grown, widths, mode="symmetric")
+    y, x = (np.arange(side) for side in grown.shape[:2])
+    # distance into the new area, and how far from it inside the picture, counted from sides that grow
+    out_y, in_y = _distances(y, margins.top, height, margins.bottom)
+    out_x, in_x = _distances(x, margins.left, width, margins.right)
+    outside = np.maximum(out_y[:, None], out_x[None, :])
+    inside = np.minimum(in_y[:, None], in_x[None, :])
+    blurred = Image.fromarray(grown)
+    place = np.clip(np.log2(np.maximum(outside, 1)), 0, len(_RADII) - 1)[..., None]
+    mixed = np.zeros(grown.shape)
+    for index, radius in enumerate(_RADII):  # each blur counts where the distance is near its own
+        share = np.maximum(0, 1 - np.abs(place - index))
+        mixed += share * np.asarray(blurred.filter(ImageFilter.GaussianBlur(radius)))
+    started = np.where(outside[..., None] > 0, mixed.round().astype(np.uint8), grown)
+    weights = np.where(outside > 0, 1.0, np.clip(1 - inside / (feather + 1), 0, 1) if feather else 0.0)
+    return Image.fromarray(started), weights.astype(np.float32)
+
+
+_RADII = (0, 1, 2, 4, 8, 16, 32)
+
+
+def _distances(at: np.ndarray, before: int, length: int, after: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each place on an axis: how far outside the picture, and how far inside from the nearest side that grows."""
+    outside = np.maximum(before - at, at - (before + length) + 1).clip(min=0)
+    far = at.size + images.MAX_SIDE
+    inside = np.minimum(at - before + 1 if before else far, before + length - at if after else far)
+    return outside, np.broadcast_to(inside, at.shape)

@@ -1,0 +1,106 @@
+"""What a run gives: its steps as they happen, and the pictures at its end."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from partway.diffusion.levels import NoiseLevel
+from partway.errors import InputError
+from partway.pictures import images, previews
+from partway.pictures.colours import Drift
+from partway.run.deadline import Ration
+from partway.run.latents import Latents
+from partway.run.plans import Plan
+from partway.settings import Settings
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents."""
+
+    index: int
+    total: int
+    level: NoiseLevel
+    denoised: Array
+    colours: Array
+    decoder: Callable[[Array], Array]
+
+    def decode(self) -> list[Image.Image]:
+        """The estimate as pictures, by the run's VAE and padded as it needs them: quick with the tiny one."""
+        return images.to_pil(self.decoder(self.denoised))
+
+    def preview(self) -> list[Image.Image]:
+        """Small pictures of the estimate, one pixel a latent, by a linear map; costs no network call."""
+        return images.to_pil(previews.apply(self.denoised, self.colours))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made: one picture a seed, the plan it followed, and the seconds each stage took.
+
+    The keys of ``seconds`` are the networks' names, "other" for everything that is not a network, and "total".
+    ``latents`` is what the next run takes when it is given this result; None where the picture says more. A run that
+    ended at its ``denoising_end`` made no pictures, only these.
+    ``drift`` is how far each picture's colours are from the source's; empty where the source has no part in them.
+    """
+
+    images: list[Image.Image]
+    plan: Plan
+    settings: Settings
+    seconds: dict[str, float]
+    latents: Latents | None = None
+    drift: tuple[Drift, ...] = ()
+
+    @property
+    def image(self) -> Image.Image:
+        """The first picture; `InputError` if none was decoded."""
+        if not self.images and self.settings.denoising_end is not None:
+            raise InputError("this run ended at its denoising_end; give its latents to a run with that denoising_start")
+        if not self.images:
+            raise InputError("no picture was decoded; leave decode=False out, or hand this on with strength=0")
+        return self.images[0]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each picture."""
+        return self.settings.seeds
+
+
+class Run:
+    """A run under way: iterate over its steps, or take its `result`; `stop` it, or leave it to cancel it."""
+
+    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result], ration: Ration) -> None:
+        self.plan = plan
+        self.settings = settings
+        self._work = work
+        self._ration = ration
+        self._result: Result | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        for made in self._work:
+            if isinstance(made, Result):
+                self._result = made
+            else:
+                yield made
+
+    def stop(self) -> None:
+        """Take no further step: the result will be the estimate of the picture so far, once there is one.
+
+        Any thread may say so. Raises `InputError` for a run that is handed over at its denoising_end.
+        """
+        if self.settings.denoising_end is not None:
+            raise InputError("a run that is handed over cannot stop before its denoising_end; leave it instead")
+        self._ration.stop()
+
+    def result(self) -> Result:
+        """Finish what is left of the run and return what it made."""
+        for _ in self:
+            pass
+        if self._result is None:
+            raise InputError("this run was left before it finished; start another one")
+        return self._result
