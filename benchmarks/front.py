@@ -22,11 +22,12 @@ def summary(newest: dict[str, list[Record]]) -> str:
     installed = {record.get("extras", ""): record.get("environment_bytes") for record in newest.get("install", [])}
     rows = [_row(case, [column.get(case, []) for column in columns], installed) for case in cases]
     rows.sort(key=lambda row: (row[0] != OWN, [float(cell) for cell in row[2 : 2 + len(found)] if cell != "-"][-1]))
-    names = ["", "configuration", *(f"s, {_machine(one[0])}" for one in found), "memory, GB", "installed, GB", "torch"]
-    parts = [table(names, rows, text=2), f"{task(found[0][0], files=False)} {' '.join(map(_turns, found))}"]
+    names = ["tool", "preset or precision", *(f"seconds, {_machine(one[0])}" for one in found)]
+    names += ["memory, GB", "installed, GB", "torch"]
+    said = [task(found[0][0], files=False), *map(_turns, found)]
     if little := by_case(newest.get("small", [])):
-        parts.append(_little(little))
-    return "\n\n".join(parts)
+        said.append(_little(little))
+    return f"{table(names, rows, text=2)}\n\n{' '.join(said)}"
 
 
 def _row(case: str, measured: list[list[Record]], installed: dict[str, int | None]) -> list[str]:
@@ -34,7 +35,7 @@ def _row(case: str, measured: list[list[Record]], installed: dict[str, int | Non
     runs = next(one for one in measured if one)
     tool, own = runs[0]["tool"], runs[0]["tool"] == "partway"
     name = OWN if own else case.split()[0]
-    configuration = case if own else case.partition(" ")[2] or "-"
+    configuration = case if own else case.partition(" ")[2]
     if own:
         size = installed.get("" if runs[0]["options"].get("engine") == "onnxruntime" else "openvino")
     else:
@@ -62,4 +63,4 @@ def _turns(found: list[Record]) -> str:
 def _little(cases: dict[str, list[Record]]) -> str:
     runs = next(iter(cases.values()))
     peaks = [f"{LITTLE[case]} {number(peak(one))} GB" for case, one in cases.items() if case in LITTLE]
-    return f"In little memory ({runs[0]['model']['weights']} weights, the same size): {', '.join(peaks)} at the peak."
+    return f"In little memory ({runs[0]['model']['weights']} weights): {', '.join(peaks)} at the peak."
