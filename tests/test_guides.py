@@ -91,3 +91,13 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", guides.PAGES, ids=lambda page: str(page.relative_to(guides.ROOT)))
 def test_nobody_is_sent_to_an_index_for_partway(page):
     assert not re.search(r"pip install\b[^\n`&]*[ '\"]partway\b", guides.text(page))
+
+
+def test_places_to_add_things_are_there():
+    text = guides.text(guides.ROOT / "CONTRIBUTING.md")
+    roots = [guides.ROOT / part for part in ("", "runtime/partway", "tests", "runtime/partway/diffusion/samplers")]
+    for place in re.findall(r"`([\w./]+(?:\.py|\.toml|/))`", text):
+        assert any((root / place).exists() for root in roots), place
+    sources = [file.read_text("utf-8") for root in roots[1:3] for file in root.rglob("*.py")]
+    for name in re.findall(r"`(_?[A-Z]+|test_\w+)`", text):
+        assert any(re.search(rf"^(def )?{name}\b", source, re.M) for source in sources), name
