@@ -177,6 +177,26 @@ class Settings:
         choose("vae", self.vae, VAES)
         choose("rng", self.rng, GENERATORS)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed for each picture."""
+        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+
+    @property
+    def guidance(self) -> Guidance:
+        """How two predictions become one, where a guided step makes two."""
+        return Guidance(self.guidance_scale, self.guidance_rescale, self.guidance_zero_star, self.guidance_mimic)
+
+    @property
+    def guided(self) -> bool:
+        """Whether some noise level needs an unconditional prediction too."""
+        return self.guidance_scale > 1
+
+    def guided_at(self, sigma: float) -> bool:
+        """Whether the noise level ``sigma`` needs an unconditional prediction too."""
+        low, high = self.guidance_min_sigma, self.guidance_max_sigma
+        return self.guided and low < sigma and (high is None or sigma <= high)
+
     def _check_numbers(self, store: Callable[[str, object], None]) -> None:
         for name, (low, high) in _RANGES.items():
             value, default = getattr(self, name), getattr(type(self), name)
@@ -223,26 +243,6 @@ class Settings:
             )
         if self.deadline is not None and self.denoising_end is not None:
             raise InputError("a run that is handed over has no deadline; leave out deadline or denoising_end")
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """One seed for each picture."""
-        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
-
-    @property
-    def guidance(self) -> Guidance:
-        """How two predictions become one, where a guided step makes two."""
-        return Guidance(self.guidance_scale, self.guidance_rescale, self.guidance_zero_star, self.guidance_mimic)
-
-    @property
-    def guided(self) -> bool:
-        """Whether some noise level needs an unconditional prediction too."""
-        return self.guidance_scale > 1
-
-    def guided_at(self, sigma: float) -> bool:
-        """Whether the noise level ``sigma`` needs an unconditional prediction too."""
-        low, high = self.guidance_min_sigma, self.guidance_max_sigma
-        return self.guided and low < sigma and (high is None or sigma <= high)
 
 
 def _text(name: str, value: Any) -> str:

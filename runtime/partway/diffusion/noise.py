@@ -108,7 +108,7 @@ class TorchCUDA:
 GENERATORS: dict[str, type[TorchCPU] | type[TorchCUDA]] = {"torch-cpu": TorchCPU, "torch-cuda": TorchCUDA}
 
 
-def turned(noise: NDArray[np.float32], towards: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def slerp(noise: NDArray[np.float32], towards: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """Noise (B, ...) rotated towards other noise by ``share`` (0 .. 1) of the angle between them.
 
     This spherical interpolation (Shoemake 1985) stays normal, which a mean of both would not.

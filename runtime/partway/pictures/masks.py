@@ -41,9 +41,8 @@ class Edit:
 
     def padded(self, multiple: int) -> Array:
         """The mask (1, 1, H, W) of ``picture``, padded as its pixels are."""
-        part = (
-            Image.fromarray(self.weights).crop(self.box).resize(self.picture.original.size, Image.Resampling.BILINEAR)
-        )
+        size = self.picture.original.size
+        part = Image.fromarray(self.weights).crop(self.box).resize(size, Image.Resampling.BILINEAR)
         return images.pad(np.asarray(part, np.float32).clip(0, 1)[None, None], multiple)
 
     def finish(self, made: Image.Image) -> Image.Image:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.diffusion.dials import Part
-from partway.diffusion.noise import GENERATORS, turned
+from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.sampling import Array, Denoiser
 from partway.model.encoders import Encoders
 from partway.model.networks import Posterior
@@ -68,7 +68,7 @@ def begin(
         noise = normal()
         if settings.variation_strength:
             other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
-            noise = turned(noise, other, settings.variation_strength)
+            noise = slerp(noise, other, settings.variation_strength)
         x = part.image * known + part.noise * noise
     if package.guidance == "instruction":
         denoise = denoiser(networks, conditioning, settings, np.repeat(posterior.mean, len(streams), axis=0))
