@@ -87,7 +87,8 @@ def _noisy_latents(config: Any, made: Mapping[str, Reference]) -> Arrays:
         inputs["encoder_hidden_states"] = np.concatenate([_penultimate(text) for text in texts], axis=-1)
         pooled = inputs["text_embeds"] = texts[-1]["text_embeds"]
         embedded = config.projection_class_embeddings_input_dim - pooled.shape[-1]
-        tail = [6.0] if embedded // config.addition_time_embed_dim == 5 else [128.0, 192.0]  # an aesthetic score, or the target size
+        # the last are an aesthetic score, or the target size
+        tail = [6.0] if embedded // config.addition_time_embed_dim == 5 else [128.0, 192.0]
         inputs["time_ids"] = np.array([[150.0, 200.0, 8.0, 4.0, *tail]], np.float32)
     return inputs
 
