@@ -1,6 +1,7 @@
 """``partway info``: what a model folder holds."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def info(options: argparse.Namespace) -> int:
     for name, value in _facts(package).items():
         print(f"{name:<12} {value}")
     for network, file in package.networks.items():
-        print(f"{network:<12} {_megabytes(_size(file)):>10}  {file.relative_to(package.root)}")
+        print(f"{network:<12} {_megabytes(_size(file)):>10}  {os.path.relpath(file, package.root)}")
     print(f"{'in all':<12} {_megabytes(sum(map(_size, package.networks.values()))):>10}")
     return 0
 
