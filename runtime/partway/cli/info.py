@@ -19,10 +19,10 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("info", help="what a model folder holds", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a folder, or a Hub id (owner/name)")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
-    parser.set_defaults(command=info)
+    parser.set_defaults(command=run)
 
 
-def info(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the description of a folder; no network is loaded."""
     package = suited(open_package(locate(options.model, revision=options.revision)), options.model)
     for name, value in _facts(package).items():
