@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 from partway.diffusion import names
 from partway.diffusion.dials import DIALS
@@ -13,6 +13,7 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import Given, Spacing, spacing_of
 from partway.errors import MAX_SIDE, InputError, choose, is_integer, number
 from partway.graphs import VAES
+from partway.support.keywords import refuse_unknown
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
@@ -159,6 +160,11 @@ class Settings:
     denoising_start: float | None = None
     denoising_end: float | None = None
     deadline: float | None = None
+
+    def __new__(cls, *values: object, **given: object) -> Self:
+        """Refuse names that are no settings, which Python would call a `TypeError`."""
+        refuse_unknown("setting", given, Options.__annotations__, names.SETTING_ALIASES)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         store = partial(object.__setattr__, self)  # a frozen record has no other setter

@@ -18,10 +18,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("model", metavar="FOLDER", help="a model folder, or a Hub id (owner/name)")
     add_engine(parser)
     parser.add_argument("--precision", default=argparse.SUPPRESS, help="arithmetic: fp32, bf16, fp16, or fastest")
-    parser.set_defaults(command=doctor)
+    parser.set_defaults(command=run)
 
 
-def doctor(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print one line a check; return 1 if one failed."""
     package = open_package(locate(options.model))
     engine = open_engine(

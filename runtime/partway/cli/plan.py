@@ -28,10 +28,10 @@ def add(commands: Commands) -> None:
         parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
     add_settings(parser)
     add_options(parser.add_argument_group("what to tell memory and time for, with a model"))
-    parser.set_defaults(command=plan)
+    parser.set_defaults(command=run)
 
 
-def plan(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the plan as a table, as JSON, or one row for each dial."""
     settings = supplied(options, SETTINGS)
     partway.Settings(**settings)  # before a model is opened

@@ -1,4 +1,4 @@
-"""What other tools call samplers and schedules: diffusers' classes, A1111's labels, ComfyUI's names.
+"""What samplers, schedules and settings are called elsewhere: diffusers' classes, A1111's labels, ComfyUI's names.
 
 Case, spaces and punctuation do not count, and "++" means "pp": "DPM++ 2M" is dpmpp_2m without a row here. `sampler`
 splits A1111's labels of sampler and schedule in one, like "DPM++ 2M Karras".
@@ -76,6 +76,30 @@ SCHEDULE_ALIASES: Mapping[str, tuple[str, ...]] = {
     "exponential": ("lu", "use_exponential_sigmas", "use_lu_lambdas"),
     "beta": ("use_beta_sigmas",),
     "ays": ("Align Your Steps",),
+}
+
+# Of settings, and of what else a task takes; in lower case, as keyword arguments
+SETTING_ALIASES: Mapping[str, str] = {
+    "num_inference_steps": "steps",
+    "sampling_steps": "steps",
+    "cfg": "guidance_scale",
+    "cfg_scale": "guidance_scale",
+    "image_cfg_scale": "image_guidance_scale",
+    "denoise": "strength",
+    "denoising_strength": "strength",
+    "generator": "seed",
+    "noise_seed": "seed",
+    "subseed": "variation_seed",
+    "subseed_strength": "variation_strength",
+    "sampler_name": "sampler",
+    "scheduler": "schedule",
+    "tile_size": "tile",
+    "init_image": "image",
+    "mask_image": "mask",
+    "padding_mask_crop": "padding",
+    "inpaint_full_res": "only_masked",
+    "inpaint_full_res_padding": "padding",
+    "upscale_by": "scale",
 }
 
 

@@ -3,7 +3,8 @@
 The layout is the one that optimum's exports have: ``model_index.json`` beside ``unet/``, ``vae_encoder/``,
 ``vae_decoder/``, ``text_encoder/``, ``tokenizer/`` and ``scheduler/``, with ``model.onnx`` or ``openvino_model.xml``
 inside. SDXL adds ``text_encoder_2/`` and ``tokenizer_2/``; its refiner has only those. This project's own export adds
-``partway.json``, which is optional.
+``partway.json``, which is optional. A package that has files in common with another one beside it may leave them out
+and name the other's folder there, as ``shares``.
 """
 
 import json
@@ -87,6 +88,10 @@ class Package:
         """Whether zeros replace the embeddings of the negative prompt."""
         return self.zeros_for_empty and not settings.negative_prompt
 
+    def path(self, name: str) -> Path:
+        """Where a file of the package lies, by its name in the manifest: in its own folder or in the shared one."""
+        return _path(self.root, self.manifest, name)
+
     @property
     def segments(self) -> tuple[str, ...]:
         """The networks that the UNet is cut into, in the order of their calls; empty where it is not cut."""
@@ -122,7 +127,8 @@ def _read(root: Path) -> Package:
     if not runs(family):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x, 2.x and XL pipelines")
     xl = _plain(family).startswith(_XL)
-    format_, networks = _networks(root, _needed(index, xl=xl))
+    manifest = _manifest(root / "partway.json")
+    format_, networks = _networks(root, _needed(index, xl=xl), manifest)
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)
     channels = int(vae.get("latent_channels", 4))
     in_channels = int(unet.get("in_channels", channels))
@@ -160,7 +166,7 @@ def _read(root: Path) -> Package:
         vae_scale_factor=vae_scale_factor,
         multiple=vae_scale_factor * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
         size=(side, side),
-        manifest=_manifest(root / "partway.json"),
+        manifest=manifest,
     )
 
 
@@ -186,10 +192,10 @@ def _size_conditions(index: Mapping[str, Any], unet: Mapping[str, Any]) -> tuple
     return sizes.REFINER if index.get("requires_aesthetics_score") else sizes.BASE
 
 
-def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
+def _networks(root: Path, needed: Sequence[str], manifest: Mapping[str, Any]) -> tuple[str, dict[str, Path]]:
     """The folder's format and the file of each network."""
     for format_, name in FILES.items():
-        files = {network: root / network / name for network in needed}
+        files = {network: _path(root, manifest, f"{network}/{name}") for network in needed}
         present = [network for network, file in files.items() if file.is_file()]
         if not present:
             continue
@@ -203,6 +209,11 @@ def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
         further |= {network: root / network / name for network in VAES["tiny"]}
         return format_, files | {network: file for network, file in further.items() if file.is_file()}
     raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
+
+
+def _path(root: Path, manifest: Mapping[str, Any], name: str) -> Path:
+    own, other = root / name, manifest.get("shares")
+    return own if other is None or own.exists() else root.resolve().parent / other / name
 
 
 def _vae_config(root: Path) -> Mapping[str, Any]:
@@ -220,6 +231,9 @@ def _manifest(path: Path) -> dict[str, Any]:
         for entry in parts[0].values()
     ):
         raise PackageError(f"{path} is damaged; export or download the model again")
+    other = content.get("shares", "shared")
+    if not isinstance(other, str) or other in ("", "..") or Path(other).name != other:
+        raise PackageError(f"{path} shares files with {other!r}, which is not the name of a folder beside it")
     return content
 
 
