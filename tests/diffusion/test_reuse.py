@@ -9,8 +9,10 @@ import partway
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.reuse import Reuse
 from partway.engines.timed import Timed
-from partway.model.networks import Context
+from partway.model.conditions import GUIDED
+from partway.model.networks import Conditioning
 from partway.run.denoising import denoiser
+from partway.run.evaluations import Evaluations
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +86,16 @@ def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
     """Networks that answer what they are told, 1 for the negative prompt, 2 for the prompt; more with each call."""
 
     class Answering:
-        def predict(self, x, timestep, told, guidance_scale, reuse):
+        def predict(self, x, timestep, conditioning, guidance_scale, reuse):
             seen.append((reuse.whole, len(x), reuse.parts))
-            return len(seen) * np.ones_like(x) * told.tokens[:, :1, None, None]
+            return len(seen) * np.ones_like(x) * conditioning.embeds[:, :1, None, None]
 
     seen, networks = [], Answering()
     networks.package = pipe.package
-    context = Context(np.float32([[1.0], [2.0]]), None, None)
+    conditioning = Conditioning(np.float32([[1.0], [2.0]]))
     chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
-    denoise = denoiser(networks, context, chosen)
+    evaluations = Evaluations(chosen, GUIDED["pair"], pipe.package.trained)
+    denoise = denoiser(networks, conditioning, evaluations)
     x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, timestep) for timestep in (500.0, 450.0, 300.0)]
     guided = [-denoise(x, level)[0, 0, 0, 0] for level in levels]
     assert seen == [(True, 2, 2), (False, 1, 1), (False, 2, 2)]

@@ -42,8 +42,8 @@ class Package:
     trained         the noise levels the model was trained on
     sampler, schedule  what its ``scheduler_config.json`` suggests
     inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
-    guidance        a row of `partway.model.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
-                    channels for 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance        a row of `partway.model.conditions.GUIDED`: "instruction" if the UNet also takes the picture's
+                    latents (8 channels for 4), "embedded" if it takes the guidance scale, else "pair"
     guidance_width  of the input that takes the guidance scale, 0 where there is none
     size_conditions  the settings, besides text and noise level, that the UNet is told, in its order (`sizes`)
     zeros_for_empty  whether an empty negative prompt is no text at all, zeros in place of its embedding
