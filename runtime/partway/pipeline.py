@@ -1,4 +1,4 @@
-"""From picture and prompt to picture: the whole path in one straight line, `Pipeline.stream` and `Run`."""
+"""From picture and prompt to picture in one straight line: `Pipeline.stream` decides, `Pipeline._work` does it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

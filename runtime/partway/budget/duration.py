@@ -21,7 +21,7 @@ def seconds(planned: Planned, measured: Measured) -> float | None:
         """How many times the pixels of a measured call are given to each of this run's."""
         now, before = (planned.package.latent_shape(*size)[2:] for size in (planned.start.size, measured.size))
         alone = tiling if tiling.exact else WHOLE  # of a graph that takes one size, all calls are alike
-        return prod(tiling.shown(*now)) / prod(alone.shown(*before))
+        return prod(tiling.input_size(*now)) / prod(alone.input_size(*before))
 
     encoder, decoder = plan.vae
     unet, encode, decode = map(larger, planned.tilings)

@@ -109,7 +109,8 @@ def _remedies(demand: Demand) -> list[str]:
     """What the user can do where nothing fits."""
     package, tile = demand.package, own_tile(demand.package)
     helps = ["a smaller picture"]
-    if demand.settings.tile is None and tile < max(demand.size):
+    any_size = demand.settings.tile is None and not Tilings.of(package, demand.settings).unet.exact
+    if any_size and tile < max(demand.size):
         helps.append(f"tile={tile}")
     if package.manifest.get("weights") != "int8":
         helps.append("a package with int8 weights")
@@ -127,8 +128,8 @@ def _peak(demand: Demand, found: Fit, engine: str, options: EngineOptions) -> in
     predictions = 1 if settings.reuse else len(GUIDED[package.guidance].needed(settings))
     batch = predictions * len(settings.seeds)
     work = Work(
-        unet=tilings.unet.shown(*latents),
-        vae=tilings.decoder.shown(*latents),
+        unet=tilings.unet.input_size(*latents),
+        vae=tilings.decoder.input_size(*latents),
         rows=min(batch, found.loading.batch or batch),
         released=found.loading.release,
     )

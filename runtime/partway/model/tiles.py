@@ -33,8 +33,8 @@ class Tiling(NamedTuple):
     overlap: int
     exact: bool = False
 
-    def shown(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width, in latents, that the network is given of latents of this size."""
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width, in latents, of each input that the network is given for latents of this size."""
         return (self.height, self.width) if self.exact else (min(height, self.height), min(width, self.width))
 
     def needed(self, height: int, width: int) -> int:
@@ -113,7 +113,7 @@ def fitting(height: int, width: int, own: int, overlap: int, step: int) -> int:
 
     def area(side: int) -> int:
         tiling = Tiling(side, side, overlap)
-        return tiling.needed(height, width) * prod(tiling.shown(height, width))
+        return tiling.needed(height, width) * prod(tiling.input_size(height, width))
 
     return min(range(own, own + own // 4 + 1, step), key=area)
 
@@ -147,8 +147,8 @@ def blended(run: Callable[[Array], Array], x: Array, tiling: Tiling, *, reads: i
         short = [max(0, tiling.height - height), max(0, tiling.width - width)]
         if any(short):
             x = np.pad(x, [(0, 0), (0, 0), *((0, extra * reads) for extra in short)], mode="edge")
-            whole = blended(run, x, tiling, reads=reads, writes=writes)
-            return whole[:, :, : height * writes, : width * writes]
+            extended = blended(run, x, tiling, reads=reads, writes=writes)
+            return extended[:, :, : height * writes, : width * writes]
     h, w = min(tiling.height, height), min(tiling.width, width)
     tops, lefts = starts(height, h, tiling.overlap), starts(width, w, tiling.overlap)
     if len(tops) == len(lefts) == 1:

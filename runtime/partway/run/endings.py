@@ -28,7 +28,7 @@ def arrived(planned: Planned, state: State, *, early: bool) -> Latents:
 def decoded(networks: Networks, planned: Planned, latents: Latents) -> Pictures:
     """The pictures of clean latents, finished, and their drift."""
     pixels = networks.decode_image(latents.values)
-    return planned.start.finish(pixels, planned.settings.colour_match, seen=planned.plan.reads_image)
+    return planned.start.finish(pixels, planned.settings.colour_match, reads_image=planned.plan.reads_image)
 
 
 def unchanged(networks: Networks, planned: Planned) -> tuple[Pictures, Latents | None]:

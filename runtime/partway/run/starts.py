@@ -60,18 +60,18 @@ class Start:
         return [one.copy() for one in self.untouched for _ in range(each)]
 
     def finish(
-        self, pixels: Array, colour_match: float, *, seen: bool = True
+        self, pixels: Array, colour_match: float, *, reads_image: bool = True
     ) -> tuple[list[Image.Image], tuple[Drift, ...]]:
         """Pictures from pixels (B, 3, H, W), which are padded as networks need them, and how far their colours drifted.
 
-        They get the source's alpha and profile, and its colours by ``colour_match`` unless it was not ``seen``: where
-        it has no part in the result, pictures have the colours that text-to-image gives them.
+        They get the source's alpha and profile; and by ``colour_match`` its colours, but where it has no part in the
+        result (``reads_image`` False) those that text-to-image gives them.
         """
         pixels = pixels[:, :, : self.size[1], : self.size[0]]
         if self.picture is None:
             return images.to_pil(pixels), ()
         drift: tuple[Drift, ...] = ()
-        if seen:
+        if reads_image:
             source, before = self.picture.pixels, colours.drift(pixels, self.picture.pixels)
             if colour_match:
                 pixels = colours.matched(pixels, source, colour_match)
