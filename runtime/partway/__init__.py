@@ -17,9 +17,11 @@ from partway.budget import memory, presets, tuned
 from partway.budget.planner import Planner
 from partway.budget.presets import PRESETS
 from partway.diffusion.dials import DIALS, matching
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
+from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import SCHEDULES, Given, Schedule, spacing_of
+from partway.diffusion.schedules import SCHEDULES, Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.graphs import TOKENIZERS
@@ -36,6 +38,7 @@ from partway.run.outline import Kind, outline, part_of
 from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
+from partway.support.keywords import keywords
 
 __all__ = [
     "DIALS",
@@ -69,6 +72,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 
+@keywords(SETTING_ALIASES)
 def load(
     model: str | Path | None = None,
     *,
@@ -108,10 +112,11 @@ def load(
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, planner)
 
 
+@keywords(SETTING_ALIASES)
 def plan(
     model: str | Path | None = None,
     *,
-    image: bool | starts.Source = True,
+    image: bool | starts.ImageInput = True,
     width: int | None = None,
     height: int | None = None,
     preset: str | None = None,
@@ -139,6 +144,7 @@ def plan(
     return planner.planned(own, own.settings(settings), start).plan
 
 
+@keywords(SETTING_ALIASES)
 def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
     """The strength, on partway's own dial, that starts at the noise level where another dial's ``strength`` does.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Unpack
 
 from partway.budget.planner import Planner
+from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine
@@ -25,6 +26,7 @@ from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
 from partway.settings import Options
 from partway.support.caching import Recent
+from partway.support.keywords import keywords
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
 
+    @keywords(SETTING_ALIASES)
     def img2img(
         self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
     ) -> Result:
@@ -57,6 +60,7 @@ class Pipeline:
         """
         return self.stream(prompt, image, decode=decode, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def inpaint(
         self,
         image: images.Source,
@@ -77,6 +81,7 @@ class Pipeline:
         edit = masks.edit(images.read(image), mask, blur=mask_blur, padding=around, size=self.package.size)
         return self.stream(prompt, edit, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def outpaint(
         self,
         image: images.Source,
@@ -93,6 +98,7 @@ class Pipeline:
         margins = outpaint.Margins(left, top, right, bottom)
         return self.stream(prompt, outpaint.edit(images.read(image), margins, feather), **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def instruct(self, image: images.Source, instruction: str, **settings: Unpack[Options]) -> Result:
         """Change a picture by an instruction, like "make it snowy", with a model for those (InstructPix2Pix).
 
@@ -100,12 +106,14 @@ class Pipeline:
         """
         return self.stream(instruction, image, instruct=True, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def upscale(
         self, image: images.Source, prompt: str = "", *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Result:
         """Enlarge a picture ``scale`` times and refine it in tiles (``tile=0``); strength is 0.3 by default."""
         return self.stream_upscale(prompt, image, scale=scale, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def stream_upscale(
         self, prompt: str, image: images.Source, *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Run:
@@ -113,6 +121,7 @@ class Pipeline:
         chosen: Options = {"strength": 0.3, "tile": 0, **settings}
         return self.stream(prompt, images.enlarged(images.read(image), scale), **chosen)
 
+    @keywords(SETTING_ALIASES)
     def txt2img(
         self,
         prompt: str,
@@ -125,10 +134,11 @@ class Pipeline:
         """Make a picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
         return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def plan(
         self,
         *,
-        image: bool | starts.Source = True,
+        image: bool | starts.ImageInput = True,
         width: int | None = None,
         height: int | None = None,
         decode: bool = True,
@@ -142,10 +152,11 @@ class Pipeline:
         start = starts.imagined(image, self.package, width=width, height=height)
         return self.planner.planned(self.package, self.package.settings(settings), start, decode=decode).plan
 
+    @keywords(SETTING_ALIASES)
     def stream(
         self,
         prompt: str,
-        image: starts.Source = None,
+        image: starts.ImageInput = None,
         *,
         width: int | None = None,
         height: int | None = None,

@@ -29,7 +29,7 @@ class Encoders:
 
         ``shape`` is that of one picture's latents, (1, C, h, w).
         """
-        package, factor = self.networks.package, self.networks.package.pixels_per_latent
+        package, factor = self.networks.package, self.networks.package.vae_scale_factor
         height, width = self.networks.tilings.unet.input_size(*shape[2:])
         time_ids = sizes.time_ids(package.size_conditions, settings, (width * factor, height * factor))
         positive, negative = time_ids or (None, None)

@@ -32,45 +32,45 @@ class Posterior(NamedTuple):
 
 
 class TextEmbeddings(NamedTuple):
-    """The text encoders' output for a batch of texts."""
+    """The text encoders' embeddings of B texts."""
 
-    embeds: Array  # (B, 77, D), of each token
-    pooled: Array | None  # (B, P), of each text as a whole; None for models that take no such thing
+    tokens: Array  # (B, 77, D), an embedding for each token
+    pooled: Array | None  # (B, P), the pooled embedding of each text; None for models that take none
 
     def zeros(self) -> "TextEmbeddings":
-        """Zeros in its place, which SDXL takes for no prompt at all."""
-        return TextEmbeddings(np.zeros_like(self.embeds), None if self.pooled is None else np.zeros_like(self.pooled))
+        """Zeros of the same shapes, which SDXL takes for an empty negative prompt."""
+        return TextEmbeddings(np.zeros_like(self.tokens), None if self.pooled is None else np.zeros_like(self.pooled))
 
 
 class Conditioning(NamedTuple):
     """What the UNet's predictions are conditioned on beside the noise level, each (B, ...); None where it takes none.
 
-    embeds    (B, 77, D), of each token of the text
-    pooled    (B, P), of the text as a whole
+    tokens    (B, 77, D), the text's embedding of each token
+    pooled    (B, P), its pooled embedding
     time_ids  (B, 5 or 6), `partway.model.sizes`
     """
 
-    embeds: Array
+    tokens: Array
     pooled: Array | None = None
     time_ids: Array | None = None
 
     @classmethod
     def of(cls, parts: Sequence[tuple[TextEmbeddings, Array | None]], pictures: int) -> "Conditioning":
         """Text embeddings and time_ids of each prediction, one after the other, for so many pictures each."""
-        columns = zip(*((text.embeds, text.pooled, time_ids) for text, time_ids in parts), strict=True)
-        embeds, *others = (
+        columns = zip(*((text.tokens, text.pooled, time_ids) for text, time_ids in parts), strict=True)
+        tokens, *others = (
             [array.repeat(pictures, axis=0) for array in column if array is not None] for column in columns
         )
-        return cls(np.concatenate(embeds), *(np.concatenate(other) if other else None for other in others))
+        return cls(np.concatenate(tokens), *(np.concatenate(other) if other else None for other in others))
 
     def last(self, count: int) -> "Conditioning":
         """That of the last ``count`` of the batch."""
         rest = (None if array is None else array[-count:] for array in (self.pooled, self.time_ids))
-        return Conditioning(self.embeds[-count:], *rest)
+        return Conditioning(self.tokens[-count:], *rest)
 
     def inputs(self) -> dict[str, Array]:
         """The UNet's inputs, by diffusers' names."""
-        named = {"encoder_hidden_states": self.embeds, "text_embeds": self.pooled, "time_ids": self.time_ids}
+        named = {"encoder_hidden_states": self.tokens, "text_embeds": self.pooled, "time_ids": self.time_ids}
         return {name: array for name, array in named.items() if array is not None}
 
 
@@ -119,7 +119,7 @@ class Networks:
         def encode(tile: Array) -> Array:
             return self._first_output(self.encoder, {name: tile})
 
-        moments = blended(encode, pixels, self.tilings.encoder, reads=self.package.pixels_per_latent)
+        moments = blended(encode, pixels, self.tilings.encoder, reads=self.package.vae_scale_factor)
         _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
         if moments.shape[1] == channels:
             moments = moments if self.vae == "own" else self._unscaled(moments)
@@ -158,7 +158,7 @@ class Networks:
 
     def _predict(self, timestep: float, inputs: dict[str, Array], reuse: Reuse) -> Array:
         """The output for one tile, by the whole UNet or its shallow graph, and what it leaves for the next one."""
-        network, (count, _, h, w) = "unet" if reuse.whole else SHALLOW, inputs[unet.SAMPLE].shape
+        network, (count, _, h, w) = "unet" if reuse.full else SHALLOW, inputs[unet.SAMPLE].shape
         if network == SHALLOW:
             inputs[DEEP] = reuse.take(count)
         outputs = unet.evaluate(self.engine, network, timestep, inputs, batch=count // reuse.parts)
@@ -170,7 +170,7 @@ class Networks:
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
         z = self._unscaled(latents) if self.vae == "own" else latents
-        name, factor = self._first_input(self.decoder), self.package.pixels_per_latent
+        name, factor = self._first_input(self.decoder), self.package.vae_scale_factor
 
         def decode(tile: Array) -> Array:
             return self._first_output(self.decoder, {name: tile})

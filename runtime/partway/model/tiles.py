@@ -56,7 +56,7 @@ class Tilings(NamedTuple):
     @classmethod
     def of(cls, package: Package, settings: Settings) -> "Tilings":
         """Those of a model's networks: the one size that a graph is fixed to, else the tiles of the settings."""
-        factor = package.pixels_per_latent
+        factor = package.vae_scale_factor
         encoder, decoder = VAES[settings.vae]
         vae_tile = settings.vae_tile or settings.tile
         return cls(
@@ -71,7 +71,7 @@ UNTILED = Tilings()
 
 def _tiling(package: Package, network: str, tile: int | None, overlap: int | None, *, reads: int = 1) -> Tiling:
     """The tiling of a network, ``reads`` of whose pixels make a latent; ``tile`` and ``overlap`` are in pixels."""
-    factor = package.pixels_per_latent
+    factor = package.vae_scale_factor
     fixed = fixed_size(package.networks[network])
     if fixed is not None:
         height, width = (side // reads for side in fixed)
@@ -94,7 +94,7 @@ def chosen(package: Package, settings: Settings, size: tuple[int, int]) -> Setti
     """The settings with a tile for a picture of this size in pixels, where they leave it to be chosen (0)."""
     if settings.tile != 0:
         return settings
-    own, factor = own_tile(package), package.pixels_per_latent
+    own, factor = own_tile(package), package.vae_scale_factor
     height, width = (side * factor for side in package.latent_shape(*size)[2:])
     overlap = own // 8 if settings.tile_overlap is None else min(settings.tile_overlap, own // 2)
     return replace(settings, tile=fitting(height, width, own, overlap, package.multiple), tile_overlap=overlap)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.diffusion.brownian import paths
-from partway.diffusion.noise import GENERATORS, turned
+from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.sampling import Array, Denoiser, Noise
 from partway.model.conditions import GUIDED
@@ -105,7 +105,7 @@ def _noised(planned: Planned, known: Known, draw: Draw) -> tuple[Array, Array]:
     noise = draw()
     if settings.variation_strength:
         other = GENERATORS[settings.rng](settings.variation_seed).normal(planned.latent_shape)
-        noise = turned(noise, other, settings.variation_strength)
+        noise = slerp(noise, other, settings.variation_strength)
     return part.image * known.latents + part.noise * noise, noise
 
 
@@ -118,13 +118,13 @@ def _channels(encoders: Encoders, planned: Planned, known: Known, draw: Draw) ->
         return None
     kept = images.pad(edit.picture.pixels, package.multiple) * (edit.padded(package.multiple) < 0.5)
     latents = _sampled(encoders.networks, encoders.posterior(kept), draw)
-    return masks.shown(_latent_mask(edit, planned), latents, planned.pictures)
+    return masks.inpainting_channels(_latent_mask(edit, planned), latents, planned.pictures)
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:
     """The mask of the latents, (1, 1, h, w)."""
     package = planned.package
-    return masks.of_latents(edit.padded(package.multiple), package.pixels_per_latent)
+    return masks.of_latents(edit.padded(package.multiple), package.vae_scale_factor)
 
 
 def _sampler_noise(planned: Planned, draw: Draw) -> Noise:

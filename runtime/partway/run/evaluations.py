@@ -44,7 +44,7 @@ class Evaluations:
         """Begin the evaluation at a level."""
         wanted = len(self.guided.at(self.settings, level.sigma))
         made = self.reuse.begin(level.timestep, wanted)
-        self.made.setdefault("unet" if self.reuse.whole else SHALLOW, []).append(made)
+        self.made.setdefault("unet" if self.reuse.full else SHALLOW, []).append(made)
         return Predictions(wanted, made)
 
 

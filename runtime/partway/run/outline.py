@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from partway.diffusion.dials import DIALS, Part, ending, going_on
+from partway.diffusion.dials import DIALS, Part, from_denoising_start, until_denoising_end
 from partway.diffusion.levels import Trained
 from partway.diffusion.schedules import spacing_of
 from partway.errors import InputError
@@ -89,9 +89,9 @@ def part_of(kind: Kind, settings: Settings) -> Part:
     if start is None:
         part = DIALS[settings.dial](settings.steps, settings.strength, spacing, kind.trained)
     else:
-        part = going_on(start, settings.steps, spacing, kind.trained)
+        part = from_denoising_start(start, settings.steps, spacing, kind.trained)
     if end is not None:
-        part = ending(part, end, kind.trained)
+        part = until_denoising_end(part, end, kind.trained)
     if part.schedule.steps == 0 and (start is not None or end is not None):
         raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
     return part

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from partway.errors import InputError
+from partway.errors import MAX_SIDE, InputError, is_integer
 from partway.model.package import Package
 from partway.pictures import colours, images, masks
 from partway.pictures.colours import Drift
@@ -15,7 +15,7 @@ from partway.run.results import Result
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
-Source = images.Source | masks.Edit | Result | Latents | None
+ImageInput = images.Source | masks.Edit | Result | Latents | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def check_task(package: Package, *, instruct: bool) -> None:
         raise InputError("this model does not follow instructions; use img2img, or load an InstructPix2Pix model")
 
 
-def read(source: Source, package: Package, *, width: int | None = None, height: int | None = None) -> Start:
+def read(source: ImageInput, package: Package, *, width: int | None = None, height: int | None = None) -> Start:
     """Read what a run on a model is given; a picture from a prompt alone has the model's size unless one is asked for.
 
     A result without latents (a mask put back what it keeps, or nothing ran) counts as its first picture. Raises
@@ -99,7 +99,7 @@ def read(source: Source, package: Package, *, width: int | None = None, height: 
     if width is not None or height is not None:
         raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
     if isinstance(source, masks.Edit):
-        return Start(source.picture.original.size, source.picture, source, untouched=(source.whole.original,))
+        return Start(source.picture.original.size, source.picture, source, untouched=(source.source.original,))
     untouched: tuple[Image.Image, ...] = ()
     if isinstance(source, Result):
         untouched = tuple(source.images)
@@ -110,7 +110,9 @@ def read(source: Source, package: Package, *, width: int | None = None, height: 
     return Start(picture.original.size, picture, untouched=(picture.original,))
 
 
-def imagined(image: bool | Source, package: Package, *, width: int | None = None, height: int | None = None) -> Start:
+def imagined(
+    image: bool | ImageInput, package: Package, *, width: int | None = None, height: int | None = None
+) -> Start:
     """As `read`, for a plan: True stands for some picture of this size, by default the model's own, False for none."""
     if not isinstance(image, bool):
         return read(image, package, width=width, height=height)
@@ -124,6 +126,6 @@ def _size(package: Package, width: int | None, height: int | None) -> tuple[int,
 
 def _side(name: str, value: int | None, default: int) -> int:
     side = default if value is None else value
-    if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or not 8 <= side <= images.MAX_SIDE:
-        raise InputError(f"{name} must be a whole number of pixels between 8 and {images.MAX_SIDE}, not {side!r}")
+    if not is_integer(side, 8, MAX_SIDE):
+        raise InputError(f"{name} must be a whole number of pixels between 8 and {MAX_SIDE}, not {side!r}")
     return int(side)
