@@ -17,10 +17,11 @@ from partway.budget import presets, tuned
 from partway.budget.memory import Memory
 from partway.budget.presets import PRESETS
 from partway.diffusion.dials import DIALS, matching
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import SCHEDULES, Given, Schedule, spacing_of
+from partway.diffusion.schedules import SCHEDULES, Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.graphs import TOKENIZERS

@@ -9,7 +9,10 @@ PartwayError
 """
 
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
+
+MAX_SIDE = 16384
+"""The longest side, in pixels, of a picture, a tile or a size that anybody asks for."""
 
 
 class PartwayError(Exception):
@@ -42,6 +45,11 @@ def number(name: str, value: float, low: float, high: float) -> float:
     if not known or not low <= value <= high:
         raise InputError(f"{name} must be between {low} and {high}, not {value!r}")
     return float(value)
+
+
+def is_integer(value: object, low: float, high: float) -> bool:
+    """Return whether ``value`` is a whole number, Python's or NumPy's but no bool, in ``low`` .. ``high``."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= high
 
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:

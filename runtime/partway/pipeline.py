@@ -147,7 +147,7 @@ class Pipeline:
     def stream(
         self,
         prompt: str,
-        image: starts.Given = None,
+        image: starts.ImageInput = None,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -167,7 +167,7 @@ class Pipeline:
         chosen = tiled(self.package, chosen, start.size)
         start.check(self.package, chosen, instruct=instruct, decode=decode)
         kept = start.edit is not None and not self.package.inpaints
-        plan, part = plan_of(self.package, chosen, image=start.given, mask=kept)
+        plan, part = plan_of(self.package, chosen, image=start.has_image, mask=kept)
         check_hand_over(start.latents, chosen, plan)
         plan = start.of(plan, decode=decode)
         fit = self.memory.fit(self.package, chosen, plan, start.size)
@@ -197,7 +197,7 @@ class Pipeline:
         tiles = (settings.tile, settings.tile_overlap, settings.vae_tile)
         networks = Networks(timed, self.package, *tiles, settings.vae)
         ration.begin(self.decoding.get((networks.decoder, *start.size)))
-        if start.given and not plan.levels:
+        if start.has_image and not plan.levels:
             latents = start.latents and start.latents.repeated(len(settings.seeds))
             if decode and latents is not None and not start.untouched:
                 pictures, drift = start.finish(networks.decode_image(latents.values), settings.colour_match)

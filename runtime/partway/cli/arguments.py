@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}{'' if message.endswith('?') else ';'} see: {self.prog} --help")
 
 
-def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+def supplied(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Return those of ``names`` that the user gave, with their values."""
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 

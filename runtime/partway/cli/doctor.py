@@ -3,7 +3,7 @@
 import argparse
 from itertools import chain
 
-from partway.cli.arguments import Commands, add_engine, given
+from partway.cli.arguments import Commands, add_engine, supplied
 from partway.engines import EngineOptions, open_engine
 from partway.model.doctor import check_files, check_networks
 from partway.model.hub import locate
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     engine = open_engine(
         getattr(options, "engine", "auto"),
         package.networks,
-        EngineOptions(**given(options, ("device", "precision"))),
+        EngineOptions(**supplied(options, ("device", "precision"))),
     )
     if not package.manifest:
         print("no partway.json in this folder: networks are only loaded, there is nothing to compare them with")
