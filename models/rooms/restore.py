@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
+from partway.graphs import FUSED
 from partway.model.package import open_package
 from partway_export.load import Traceable, networks
 from partway_export.onnx_file import read
@@ -82,7 +83,7 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()
-    fuse = open_package(package).manifest.get("attention") == "fused"
+    fuse = FUSED.items() <= open_package(package).manifest.items()
     for name, network in networks(pipe, "onnx").items():
         places, weights = parameters_by_name(name, network, fuse), stored(package / name / "model.onnx")
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())

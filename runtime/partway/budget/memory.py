@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from partway.budget import duration
-from partway.budget.footprint import Work, in_turn, loads, peak, seen
+from partway.budget.footprint import Work, in_turn, known, loads, peak, seen
 from partway.budget.tuned import Measured, nearest
 from partway.engines import Engine, EngineOptions
 from partway.engines.frugal import Frugal, stage
@@ -75,9 +75,11 @@ class Memory:
     measured: tuple[Measured, ...] = ()
 
     def check(self, package: Package) -> None:
-        """Raise `InputError` where a stream is asked for of a model that has no segments."""
+        """Raise `InputError` for a stream of a model without segments, or a limit on an engine that is not `known`."""
         if self.options.stream and not package.segments:
             raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
+        if self.options.limit is not None and self.engine is not None and not known(self.engine):
+            raise InputError(f"how much memory {self.engine} takes is not known; leave memory_limit out")
 
     def fit(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
         """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
@@ -101,7 +103,7 @@ class Memory:
     def _way(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
         segments = package.segments if self.options.stream else ()
         own = Fit(None, self.options.release, self.options.batch, settings.vae_tile, segments)
-        if self.engine is None or self.options.device.upper() != "CPU":
+        if not known(self.engine) or self.options.device.upper() != "CPU":
             return own
         limit = self.options.limit
         ways = [own] if limit is None else [own, *self._ways(package, settings, size, own._replace(release=True))]

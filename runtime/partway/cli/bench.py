@@ -10,6 +10,7 @@ from partway.bench import processes
 from partway.bench.measuring import Job
 from partway.cli.arguments import Commands, add_engine, given
 from partway.engines import EngineOptions
+from partway.engines.table import distributions
 from partway.errors import EngineError, InputError, PartwayError, number
 from partway.model.catalog import suited
 from partway.model.hub import locate
@@ -126,7 +127,7 @@ def chosen_of(options: argparse.Namespace, package: Package) -> dict[str, dict[s
         if all(load.get(key, "fp32").lower() == value.lower() for key, value in wanted.items())
     }
     if not chosen:
-        there = ", ".join(found) or "nothing; install an engine: pip install 'partway[openvino]'"
+        there = ", ".join(found) or f"nothing; install an engine: pip install {' or '.join(distributions())}"
         raise EngineError(
             f"this model cannot run here on {' '.join(wanted.values()) or 'any engine'}; it can on: {there}"
         )

@@ -4,6 +4,7 @@ import argparse
 
 import partway
 from partway.cli.arguments import Commands
+from partway.engines.table import distributions
 from partway.errors import EngineError
 
 
@@ -17,7 +18,7 @@ def devices(options: argparse.Namespace) -> int:
     """Print one line for each engine and device."""
     found = partway.devices()
     if not found:
-        raise EngineError("no engine is installed; install one: pip install onnxruntime, or 'partway[openvino]'")
+        raise EngineError(f"no engine is installed; run: pip install {' or '.join(distributions())}")
     for engine, device, description in found:
         print(f"{engine:<12} {device:<8} {description}")
     return 0
