@@ -83,9 +83,10 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()
-    fuse = FUSED.items() <= open_package(package).manifest.items()
+    opened = open_package(package)
+    fuse = FUSED.items() <= opened.manifest.items()
     for name, network in networks(pipe, "onnx").items():
-        places, weights = parameters_by_name(name, network, fuse), stored(package / name / "model.onnx")
+        places, weights = parameters_by_name(name, network, fuse), stored(opened.networks[name])
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())
         with torch.no_grad():
             for key, (place, transposed) in places.items():

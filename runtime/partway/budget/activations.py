@@ -28,13 +28,13 @@ class Work(NamedTuple):
     """What a run asks of networks.
 
     unet, vae  height and width of the latents that each is shown
-    rows       the UNet's batch
+    batch      the UNet's
     released   whether each stage's networks are released before the next
     """
 
     unet: tuple[int, int]
     vae: tuple[int, int]
-    rows: int
+    batch: int
     released: bool = False
 
 
@@ -44,7 +44,7 @@ def activations(package: Package, network: str, stored: str, work: Work, rates: 
         return 0.0
     if network.startswith("unet"):  # also a segment, which holds what earlier ones gave
         return _unet(_config(package, "unet"), stored, work, rates)
-    pixels = work.vae[0] * work.vae[1] * package.pixels_per_latent**2
+    pixels = work.vae[0] * work.vae[1] * package.vae_scale_factor**2
     if network in VAES["tiny"]:
         return float(rates.vae * _TINY * pixels)
     config = _config(package, network) or _config(package, "vae_decoder")
@@ -77,7 +77,7 @@ def _unet(config: Mapping[str, Any], stored: str, work: Work, rates: Rates) -> f
     features = pixels * 3 * widest + attending * (8 * channels[finest] + heads[finest] * LENGTH)
     each = rates.unet[stored] * features + (heads[finest] * attending**2 if rates.scores else 0)
     widened = rates.widened * max(channels) ** 2 if stored == "int8" else 0
-    return work.rows * each + widened
+    return work.batch * each + widened
 
 
 def _config(package: Package, network: str) -> dict[str, Any]:

@@ -16,9 +16,8 @@ from partway.engines import ENGINES, EngineOptions
 from partway.engines.table import Rates
 from partway.graphs import FUSED
 from partway.model.package import Package
-from partway.model.tiles import square
 
-__all__ = ["Load", "Work", "in_turn", "known", "loads", "peak", "seen"]
+__all__ = ["Load", "Work", "in_turn", "known", "loads", "peak"]
 
 _BYTES = 4  # of a number in float32, in which engines hold and compute what is not said to be less
 _HALVED = 0.9  # of weights held in bf16 and fp16, where what was read stays as it is
@@ -39,16 +38,9 @@ class Load(NamedTuple):
         return max(self.loading, self.held + self.working)
 
 
-def known(engine: str | None) -> bool:
+def known(engine: str) -> bool:
     """Whether the memory that an engine takes was measured, so that it can be predicted."""
-    return engine is not None and ENGINES[engine].rates is not None
-
-
-def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int, int]:
-    """Height and width of the latents that a network is shown at once of a picture of this size, in tiles or not."""
-    latents = package.latent_shape(*size)[2:]
-    tiling = square(tile, None, package.pixels_per_latent)
-    return latents if tiling is None else tiling.seen(*latents)
+    return ENGINES[engine].rates is not None
 
 
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:

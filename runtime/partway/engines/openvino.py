@@ -17,7 +17,7 @@ from partway.engines.mapped import Mapped, forgetting
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
-from partway.errors import EngineError, NetworkError, PackageError, PartwayError
+from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.support.caching import Recent
 
 _NAME = "openvino"
@@ -212,7 +212,7 @@ def library() -> Any:
         with _missing("openvino_telemetry"):  # which OpenVINO can do without
             import openvino
     except ImportError as error:
-        raise EngineError("OpenVINO is not installed; run: pip install openvino") from error
+        raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
     return openvino
 
 

@@ -3,9 +3,11 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from partway.errors import InputError, choose
 from partway.support.amounts import amount
+from partway.support.keywords import refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class EngineOptions:
     stream: bool = False
     release: bool = False
     memory_limit: int | str | None = None
+
+    def __new__(cls, *values: object, **given: object) -> Self:
+        """Refuse names that are no options, which Python would call a `TypeError`."""
+        refuse_unknown("option", given, cls.__dataclass_fields__, {})
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):
