@@ -107,7 +107,7 @@ def load(
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     planner = Planner(engine_named(engine, package.networks, options.device), options, known)
-    memory.check(package, options)
+    memory.check(package, planner.engine, options)
     tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, planner)
 
