@@ -5,7 +5,6 @@ splits A1111's labels of sampler and schedule in one, like "DPM++ 2M Karras".
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from itertools import chain
 
 from partway.diffusion.samplers import SAMPLERS
@@ -150,6 +149,8 @@ def _plain(name: str) -> str:
 def _unknown(
     what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Iterable[str]
 ) -> str:
+    from difflib import get_close_matches  # start-up can do without it
+
     known = sorted(table)
     near = get_close_matches(name, [*known, *labels, *chain.from_iterable(aliases.values())], 1, 0.8)
     return f"unknown {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,8 @@ def entries() -> Mapping[str, Entry]:
 
 def near(name: str) -> str:
     """The end of a message about an unknown name: what the catalogue has that looks like it, or how to list it."""
+    from difflib import get_close_matches  # start-up can do without it
+
     found = get_close_matches(name.lower(), entries(), n=3)
     return f"did you mean {' or '.join(found)}?" if found else "see: partway models"
 

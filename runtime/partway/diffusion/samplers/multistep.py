@@ -3,7 +3,6 @@
 from math import exp, expm1, log, sqrt
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
 
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.samplers.steps import CLOSEST, euler_step, slope, step_ratio
@@ -177,6 +176,8 @@ def _integrated(state: State, evaluation: Evaluation, to: NoiseLevel, *, back: i
     These are the slopes of this evaluation and of up to ``back`` earlier ones. Levels closer together than a tenth of
     the step count as that far apart, for the reason that `step_ratio` gives.
     """
+    from numpy.polynomial.legendre import leggauss  # start-up can do without it
+
     recent = [evaluation, *reversed(state.past)][: back + 1]
     if len(recent) == 1:  # Euler method
         return state.advanced(euler_step(evaluation, to.sigma), evaluation)
