@@ -1,4 +1,4 @@
-"""The one place where a run is decided: what `Pipeline.plan` says and what `Pipeline.stream` runs is its answer."""
+"""Decides a run: `Pipeline.plan` returns its plan, and `Pipeline.stream` runs it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -48,7 +48,7 @@ class Planner:
         tilings = tiles.Tilings.of(package, settings)
         plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
         plan = replace(plan, peak_bytes=fit.peak, memory=fit.words(settings, plan.predictions))
-        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, decode)
+        planned = Planned(package, start, settings, plan, part, tilings, fit.loading)
         return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
 
     def _seconds(self, planned: Planned) -> float | None:
