@@ -21,7 +21,8 @@ from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import SCHEDULES, Given, spacing_of
+from partway.diffusion.schedules import SCHEDULES
+from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.graphs import TOKENIZERS
@@ -149,7 +150,9 @@ def match(dial: str, strength: float, /, model: str | Path | None = None, **sett
     wanted: Options = {**settings, "dial": dial, "strength": strength}
     chosen = own.settings(wanted) if own else Settings(**wanted)
     levels = own.trained if own else trained()
-    sampler, schedule = (own.sampler, own.schedule) if own else _USUAL
+    sampler, schedule = _USUAL
+    if own:
+        sampler, schedule = own.sampler, own.grid if chosen.sampler else own.schedule
     there = make_plan(chosen, levels, sampler, schedule, image=True)[0]
     return matching(there.start_sigma, chosen.steps, spacing_of(chosen.schedule or schedule), levels)
 

@@ -10,7 +10,7 @@ from partway.diffusion.brownian import paths
 from partway.diffusion.dials import Part
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.predictions import PREDICTIONS
-from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import trajectory
 from partway.engines import Engine
 from partway.engines.timed import Timed
@@ -208,10 +208,10 @@ class Pipeline:
 
         encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures)
         x, denoise, normal, colours = begin(encoders, prompt, start, settings, part, reads_image=plan.reads_image)
-        method = SAMPLERS[plan.sampler]
+        method = method_of(plan.sampler)
         top = float(max(self.package.trained.sigmas[-1], part.schedule.sigmas[0]))
         fresh = paths(settings.seeds, x[:1].shape, top) if method.path else lambda *_: normal()
-        step = method.bound(self.package.trained, settings.eta)
+        step = method.bound(self.package.trained, settings.eta, steps=settings.steps)
         for state in trajectory(denoise, step, part.schedule, x, fresh, ration):
             yielded, done = perf_counter(), len(state.behind)
             estimate = state.past[-1].denoised

@@ -9,9 +9,10 @@ import numpy as np
 from partway.diffusion.dials import DIALS, Part, from_denoising_start, until_denoising_end
 from partway.diffusion.levels import NoiseLevel, Trained
 from partway.diffusion.reuse import Reuse
-from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, trajectory
-from partway.diffusion.schedules import Spacing, spacing_of
+from partway.diffusion.schedules import Spacing
+from partway.diffusion.written import spacing_of
 from partway.errors import InputError
 from partway.graphs import SHALLOW, TOKENIZERS, VAES
 from partway.model import sizes
@@ -210,7 +211,7 @@ def plan_of(package: Package, settings: Settings, *, image: bool, mask: bool = F
         raise InputError("this model has no shallow graph for reuse; export it with --split, or leave reuse out")
     asked = GUIDED[package.guidance].texts(settings)
     texts = dict.fromkeys(package.text_encoders, len(asked) - (False in asked and package.unprompted(settings)))
-    own = (package.trained, package.sampler, package.schedule)
+    own = (package.trained, package.sampler, package.grid if settings.sampler else package.schedule)
     return make_plan(settings, *own, image=image, mask=mask, guidance=package.guidance, texts=texts)
 
 
@@ -226,7 +227,7 @@ def _evaluations(
         made.setdefault("unet" if reuse.full else SHALLOW, []).append(views)
         return x
 
-    step = SAMPLERS[sampler].bound(trained, settings.eta)
+    step = method_of(sampler).bound(trained, settings.eta, steps=settings.steps)
     zero = np.zeros(1, np.float32)
     for _ in trajectory(denoise, step, part.schedule, zero, lambda *_: zero):
         pass
