@@ -108,7 +108,8 @@ SETTING_ALIASES: Mapping[str, str] = {
 def sampler(name: str) -> tuple[str, str | None]:
     """The sampler's name here, and the schedule's where ``name`` has one too, else None.
 
-    A solver with options, like ``dpm_solver order=3``, stays as it is. Raises `InputError` for an unknown name, with the nearest known one.
+    A solver with options, like ``dpm_solver order=3``, stays as it is. Raises `InputError` for an unknown name, with
+    the nearest known one.
     """
     found = _find(name, SAMPLERS, SAMPLER_ALIASES)
     if found:

@@ -98,7 +98,7 @@ def _rounding(config: Config) -> Spaced:
 
 
 def _whole(config: Config) -> Spaced:
-    """Of DDIM and its like: whole timesteps, and an end on the cleanest trained level unless alpha is set to 1 there."""
+    """Of DDIM and its like: whole timesteps; it ends on the cleanest trained level unless alpha is set to 1."""
     spacing = config["timestep_spacing"]
     whole = "rounded" if spacing == "linspace" else ""
     return Spaced(spacing, whole=whole, ended=not config.get("set_alpha_to_one", True))
