@@ -55,7 +55,7 @@ class Fit(NamedTuple):
         done += ["each prediction is a call"] if self.batch == 1 and plan.predictions > 1 and settings.guided else []
         done += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
         done += [f"the UNet runs in {len(self.segments)} segments, one loaded at a time"] if self.segments else []
-        plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done))
+        plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done), padded=_padded(package, size))
         tiling = square(self.vae_tile, settings.tile_overlap, package.vae_scale_factor)
         if tiling is not None:
             tiles = tiling.needed(*package.latent_shape(*size)[2:])
@@ -64,6 +64,12 @@ class Fit(NamedTuple):
         for one in nearest(self.measured, size)[:1]:
             plan = replace(plan, seconds=duration.seconds(plan, package, self.within(settings), size, one))
         return plan
+
+
+def _padded(package: Package, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The size that networks see where it is not the picture's."""
+    height, width = (side * package.vae_scale_factor for side in package.latent_shape(*size)[2:])
+    return None if (width, height) == size else (width, height)
 
 
 @dataclass(frozen=True)

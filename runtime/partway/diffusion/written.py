@@ -23,9 +23,9 @@ def spacing_of(schedule: str | Spacing) -> Spacing:
     """
     if not isinstance(schedule, str):
         return schedule
-    kind, _, numbers = schedule.partition(" ")
-    if not numbers:
+    if " " not in schedule:
         return SCHEDULES[schedule]
+    kind, _, numbers = schedule.partition(" ")
     if kind not in ("sigmas", "timesteps"):
         return spaced(schedule)
     try:

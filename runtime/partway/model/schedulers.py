@@ -185,7 +185,9 @@ SCHEDULERS: Mapping[str, Row] = {
         | {"interpolation_type": "linear", "timestep_type": "discrete"},
     ),
     "EulerAncestralDiscreteScheduler": Row(_always("euler_a"), {**_LEVELS, **_ZERO_SNR}),
-    "HeunDiscreteScheduler": Row(_always("heun"), {**_KARRAS, **_LATENT, **_CLIP, "clip_sample": False}),
+    "HeunDiscreteScheduler": Row(
+        _always("heun"), {**_KARRAS, **_LATENT, "clip_sample": False, "clip_sample_range": 1.0}
+    ),
     "KDPM2DiscreteScheduler": Row(_always("dpm2"), {**_KARRAS, **_LATENT}, _rounding),
     "KDPM2AncestralDiscreteScheduler": Row(_always("dpm2_a"), {**_KARRAS, **_LATENT}, _rounding),
     "LMSDiscreteScheduler": Row(_always("lms"), _KARRAS),
