@@ -130,7 +130,7 @@ def check_latents(made, name, flags, steps, strength):
     theirs = their_latents(made, steps, strength)
     if np.isfinite(theirs).all():
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * max(1, np.abs(theirs).max()), err_msg=str(flags))
-    else:  # a second order step to sigma 0
+    else:  # a step of second order to sigma 0
         assert name == "UniPCMultistepScheduler"
         assert flags == {"lower_order_final": False}
 
@@ -167,7 +167,8 @@ MORE = [
     ("DPMSolverSinglestepScheduler", {"final_sigmas_type": "sigma_min"}),
     ("DPMSolverSinglestepScheduler", {"final_sigmas_type": "sigma_min", "lower_order_final": True}),
     ("UniPCMultistepScheduler", {"solver_order": 3}),
-    ("UniPCMultistepScheduler", {"solver_order": 3, "solver_type": "bh1"}),
+    ("UniPCMultistepScheduler", {"solver_order": 3, "solver_type": "bh1", "final_sigmas_type": "sigma_min"}),
+    ("UniPCMultistepScheduler", {"lower_order_final": False, "final_sigmas_type": "sigma_min"}),
     ("UniPCMultistepScheduler", {"solver_order": 1}),
     ("UniPCMultistepScheduler", {"final_sigmas_type": "sigma_min"}),
     ("UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
@@ -184,8 +185,15 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "flags"), MORE, ids=lambda value: str(value))
-@pytest.mark.parametrize(("steps", "strength"), [(20, 0.5), (7, 1.0)])
+def further():
+    """All of `MORE` from the middle and whole, but where float32 has no digits left, or 7 does not divide 1000."""
+    for name, flags in MORE:
+        yield name, flags, 20, 0.5
+        if "beta_schedule" not in flags and (name, flags) != ("DDIMScheduler", {"timestep_spacing": "trailing"}):
+            yield name, flags, 7, 1.0
+
+
+@pytest.mark.parametrize(("name", "flags", "steps", "strength"), list(further()), ids=str)
 def test_further_settings_are_obeyed(name, flags, steps, strength):
     made = scheduler("sdxl", name, **flags)
     ours = our_latents(scheduler_config.read(written(made), name), steps, strength)
