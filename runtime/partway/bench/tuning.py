@@ -1,7 +1,7 @@
 """Which configuration is fastest for a model on this machine: each is tried in a process of its own, on few calls.
 
 Engines, devices, precisions and static shapes are tried in every combination; then, on the fastest of them alone, the
-guidance pair as two calls, and every logical core where those may be more than the engine takes.
+guidance pair as two calls, and all logical cores where the engine may take fewer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,13 +18,14 @@ from PIL import Image
 from partway.bench import processes
 from partway.bench.measuring import Job
 from partway.budget import duration
+from partway.budget.planner import Planner
 from partway.budget.tuned import Measured
 from partway.errors import PartwayError
 from partway.graphs import SHALLOW, VAES
+from partway.model.conditions import GUIDED
 from partway.model.doctor import psnr
 from partway.model.package import Package
-from partway.model.views import GUIDED
-from partway.run.plans import plan_of
+from partway.run import starts
 from partway.settings import Settings
 from partway.support import machine
 
@@ -34,9 +35,12 @@ SAME = 100.0  # dB, of pictures that are equal
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration that was tried: its name, and what its calls took; why it failed, if it did.
+    """One configuration that was tried.
 
-    seconds: about what the picture that all are compared by takes; peak_bytes: of the process, None if not known
+    measured    what its calls took
+    seconds     about how long the picture takes by which all are compared
+    peak_bytes  the most memory of the process, None if not known
+    failed      why it failed; empty if it did not
     """
 
     name: str
@@ -53,32 +57,33 @@ class Tuning:
         self._package = package
         self._job = replace(job, steps=2 * CALLS, strength=0.5, sampler="ddim")
         self._settings = settings
-        self._plan = plan_of(package, settings, image=True)[0]
+        start = starts.imagined(True, package, width=job.width, height=job.height)
+        self._planned = Planner().planned(package, settings, start)
         self._exact: NDArray[np.float64] | None = None  # the picture of float32
         self._trials: list[Trial] = []
 
-    def trials(self, ways: Mapping[str, Mapping[str, Any]]) -> Iterator[Trial]:
-        """Try arguments of `partway.load`, by their names, each as it is asked for."""
-        for name, options in ways.items():
+    def trials(self, configurations: Mapping[str, Mapping[str, Any]]) -> Iterator[Trial]:
+        """Try arguments of `partway.load`, by name, one for each item that is asked for."""
+        for name, options in configurations.items():
             yield self._try(name, options)
-        if self._plan.guided_calls:
+        if self._planned.plan.guided_calls:
             yield from self._further("batch", 1)
         threads, physical = machine.cores(), machine.physical_cores()
         if self._job.threads is None and (physical is None or physical < threads):
             yield from self._further("threads", threads)
 
     def found(self) -> list[Trial]:
-        """Those that did not fail: the ones with pictures near that of float32, then others; the fastest first."""
+        """The trials that did not fail, those with pictures near that of float32 before others, the fastest first."""
         ran = [one for one in self._trials if not one.failed]
         return sorted(ran, key=lambda one: (not one.measured.near, one.seconds))
 
     def measured(self) -> list[Measured]:
-        """What they took, in this order, and the first one also in networks that a plain picture does not need."""
+        """What the calls of `found` took, in its order; of the first also those that a plain picture does not need."""
         first, *others = [one.measured for one in self.found()]
         can = {"reuse": (1.0, SHALLOW), "vae": ("tiny", VAES["tiny"][0])}
         settings = {name: value for name, (value, needed) in can.items() if needed in self._package.networks}
         if settings:
-            with suppress(PartwayError):  # the plain pictures were fine: what these take is then not known
+            with suppress(PartwayError):  # the plain pictures were fine; only the seconds of these are not known
                 seconds, _, _ = self._run(first.options, settings)
                 first = replace(first, seconds={**seconds, **first.seconds})
         return [first, *others]
@@ -101,7 +106,7 @@ class Tuning:
             if self._exact is None and options.get("precision", "fp32") == "fp32":
                 self._exact = picture
             measured = replace(measured, seconds=seconds, decibels=decibels)
-            took = duration.seconds(self._plan, self._package, self._settings, measured.size, measured)
+            took = duration.seconds(self._planned, measured)
             assert took is not None  # the trial's picture needed the same networks
             trial = Trial(name, measured, took, peak)
         self._trials.append(trial)
@@ -117,7 +122,6 @@ class Tuning:
             record = processes.run(job, Path(folder), first_steps=1)
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
-        rows = len(GUIDED[self._package.guidance].seen(self._settings))
         seconds = {name: warm["seconds"][name] / count for name, count in warm["calls"].items() if count}
-        seconds["unet"] /= rows
+        seconds["unet"] /= len(GUIDED[self._package.guidance].needed(self._settings))  # predictions of a call
         return seconds, picture, record["peak_bytes"]
