@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from partway.diffusion import names
-from partway.diffusion.levels import Trained, trained
-from partway.diffusion.predictions import PREDICTIONS
-from partway.errors import InputError, PackageError
+from partway.diffusion.levels import Trained
+from partway.errors import PackageError
 from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
-from partway.model import sizes
+from partway.model import scheduler_config, sizes
 from partway.settings import Settings
 
 _XL = ("StableDiffusionXLPipeline", "StableDiffusionXLImg2Img", "StableDiffusionXLInpaint")
@@ -30,7 +28,6 @@ _FAMILIES = (
     "LatentConsistencyModel",
     *_XL,
 )
-_SPACINGS = ("leading", "trailing", "linspace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +39,8 @@ class Package:
     family          diffusers' pipeline class, from ``model_index.json``
     prediction      a key of `partway.diffusion.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
-    sampler, schedule  the defaults that its ``scheduler_config.json`` suggests
+    sampler, schedule  the defaults that its ``scheduler_config.json`` gives, which make diffusers' picture
+    grid            the default schedule for a sampler that the user chose
     inpaints        whether the UNet also takes a mask and the masked picture's latents (9 channels instead of 4)
     guidance        a row of `partway.model.conditions.GUIDED`: "instruction" if the UNet also takes the picture's
                     latents (8 channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
@@ -65,6 +63,7 @@ class Package:
     trained: Trained
     sampler: str
     schedule: str
+    grid: str
     inpaints: bool
     guidance: str
     guidance_width: int
@@ -140,21 +139,16 @@ def _read(root: Path) -> Package:
         )
     if vae.get("latents_mean") is not None:
         raise PackageError(f"{root} has latents with a mean and spread of their own, which partway does not run")
-    scheduler = _json(root / "scheduler/scheduler_config.json")
-    prediction = str(scheduler.get("prediction_type", "epsilon"))
-    if prediction not in PREDICTIONS:
-        raise PackageError(f"{root} predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
+    scheduler = _scheduler(root / "scheduler/scheduler_config.json", index)
     vae_scale_factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
-    side = int(unet.get("sample_size") or 64) * vae_scale_factor
+    sample = unet.get("sample_size") or 64  # height and width, where they are two
+    height, width_ = (int(side) * vae_scale_factor for side in (sample if isinstance(sample, list) else [sample] * 2))
     return Package(
         root=root,
         format=format_,
         networks=networks,
         family=family,
-        prediction=prediction,
-        trained=_trained(scheduler, root),
-        sampler=_sampler(scheduler),
-        schedule=_schedule(scheduler),
+        **scheduler._asdict(),
         inpaints=in_channels == 2 * channels + 1,
         guidance="instruction" if instructed else "embedded" if width else "pair",
         guidance_width=width,
@@ -165,7 +159,7 @@ def _read(root: Path) -> Package:
         latent_shift=float(vae.get("shift_factor") or 0.0),
         vae_scale_factor=vae_scale_factor,
         multiple=vae_scale_factor * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
-        size=(side, side),
+        size=(width_, height),
         manifest=manifest,
     )
 
@@ -237,35 +231,14 @@ def _manifest(path: Path) -> dict[str, Any]:
     return content
 
 
-def _trained(config: Mapping[str, Any], root: Path) -> Trained:
-    return trained(
-        str(config.get("beta_schedule", "scaled_linear")),
-        float(config.get("beta_start", 0.00085)),
-        float(config.get("beta_end", 0.012)),
-        int(config.get("num_train_timesteps", 1000)),
-        betas=config.get("trained_betas"),
-        zero_terminal_snr=bool(config.get("rescale_betas_zero_snr", False)),
-        steps_offset=int(config.get("steps_offset", 0)),
-    )
-
-
-def _sampler(config: Mapping[str, Any]) -> str:
-    """The sampler named by diffusers' scheduler class, which the config suggests as a default."""
+def _scheduler(path: Path, index: Mapping[str, Any]) -> scheduler_config.Scheduler:
+    """What the scheduler's config says; where it names no class, the index does."""
+    config, listed = _json(path), index.get("scheduler")
+    named = listed[-1] if isinstance(listed, list) and listed else None
     try:
-        return names.sampler(str(config.get("_class_name")))[0]
-    except InputError:
-        return "dpmpp_2m"
-
-
-def _schedule(config: Mapping[str, Any]) -> str:
-    if config.get("_class_name") == "LCMScheduler":
-        return "lcm"
-    if config.get("use_karras_sigmas"):
-        return "karras"
-    if config.get("rescale_betas_zero_snr"):
-        return "trailing"
-    spacing = config.get("timestep_spacing", "leading")
-    return str(spacing) if spacing in _SPACINGS else "leading"
+        return scheduler_config.read(config, str(config.get("_class_name", named)))
+    except PackageError as error:
+        raise PackageError(f"{path} {error}") from None
 
 
 def _json(path: Path) -> dict[str, Any]:
