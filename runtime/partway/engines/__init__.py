@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.engines.weights import Networks
 from partway.errors import EngineError, InputError, NetworkError, choose
 from partway.support.amounts import amount
 
@@ -108,7 +109,7 @@ class EngineOptions:
         return None if self.memory_limit is None else amount("memory_limit", self.memory_limit)
 
 
-def engine_named(name: str, files: Mapping[str, Path], device: str) -> str:
+def engine_named(name: str, files: Networks, device: str) -> str:
     """The engine that a name stands for: "auto" takes ONNX Runtime for ONNX on a CPU and OpenVINO otherwise.
 
     Raises `InputError` for an unknown name.
@@ -120,7 +121,7 @@ def engine_named(name: str, files: Mapping[str, Path], device: str) -> str:
     return "openvino" if _openvino(files) or elsewhere else "onnxruntime"
 
 
-def open_engine(name: str, files: Mapping[str, Path], options: EngineOptions) -> Engine:
+def open_engine(name: str, files: Networks, options: EngineOptions) -> Engine:
     """Open an engine over network files, by a name of `engine_named`.
 
     Raises `EngineError` when the engine is not installed, cannot read the files' format or lacks the device.
@@ -180,8 +181,8 @@ def as_float32(outputs: Iterable[tuple[str, NDArray[Any]]]) -> dict[str, NDArray
     }
 
 
-def _openvino(files: Mapping[str, Path]) -> bool:
-    return any(path.suffix == ".xml" for path in files.values())
+def _openvino(files: Networks) -> bool:
+    return any(isinstance(path, Path) and path.suffix == ".xml" for path in files.values())
 
 
 def _names(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast
 from partway.engines.mapped import forget, forgetting, ranges
+from partway.engines.weights import Networks, check
 from partway.errors import EngineError, NetworkError, PackageError
 from partway.support import heap
 
@@ -31,6 +32,7 @@ _TYPES = {
 }
 
 _WEIGHTS = "model.onnx_data"  # the file that they lie in where they are too large for the graph's
+_FOLDER = "session.model_external_initializers_file_folder_path"
 _FLOAT32 = "1"  # among ONNX Runtime's levels
 _opening = Lock()  # of all engines, so that what a session maps can be told from what others do
 
@@ -45,7 +47,7 @@ class _Session(NamedTuple):
 class OnnxRuntime:
     """Runs ONNX files, each in a session that is made when the network is first used."""
 
-    def __init__(self, files: Mapping[str, Path], options: EngineOptions) -> None:
+    def __init__(self, files: Networks, options: EngineOptions) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -108,13 +110,13 @@ class OnnxRuntime:
         options.enable_mem_pattern = False
         if self._options.precision != "fastest":  # else products with weights of 8 bits round what they multiply
             options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", _FLOAT32)
-        path = self._files[network]
-        weights = path.with_name(_WEIGHTS)
+        model, weights = self._model(network, options)
         before = ranges(weights) if self._options.frugal else frozenset()
         try:
-            session = self._library.InferenceSession(str(path), options, providers=[self._provider])
+            session = self._library.InferenceSession(model, options, providers=[self._provider])
         except Exception as error:
-            raise PackageError(f"{path} cannot be loaded ({_first_line(error)}); export it again") from error
+            what = model if isinstance(model, str) else f"{network} of {weights}"
+            raise PackageError(f"{what} cannot be loaded ({_first_line(error)}); export it again") from error
         if self._provider not in session.get_providers():
             raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
         heap.trim()  # the file as it was read, and weights before they were packed
@@ -122,6 +124,18 @@ class OnnxRuntime:
             return _Session(session, None)
         own = [place for place in ranges(weights) if all(place[1] <= a or b <= place[0] for a, b in before)]
         return _Session(session, partial(forget, frozenset(own)) if own else None)
+
+    def _model(self, network: str, options: Any) -> tuple[str | bytes, Path]:
+        """What a session is made of, and the file of its weights."""
+        source = self._files[network]
+        if isinstance(source, Path):
+            return str(source), source.with_name(_WEIGHTS)
+        check(source)
+        (weights,) = {weight.source.path for weight in source.weights.values()}
+        options.add_session_config_entry(_FOLDER, str(weights.parent))
+        # The level above lays out convolutions' weights anew: much more memory while it loads, and no quicker calls.
+        options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        return source.with_files(), weights
 
     def _port(self, port: Any) -> Port:
         if port.type not in _TYPES:

@@ -1,6 +1,6 @@
 """OpenVINO as an engine; reads IR and ONNX."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from partway.engines import EngineOptions, Port, Signature, as_float32, cast, shared
 from partway.engines.compiled import Compiled
 from partway.engines.frugal import stage
+from partway.engines.grafted import grafted
 from partway.engines.mapped import Mapped, forgetting
 from partway.engines.phases import split_enlarged
 from partway.engines.shared import Alike
 from partway.engines.waves import Waves, take_out
+from partway.engines.weights import Graph, Networks, check
 from partway.errors import EngineError, NetworkError, PackageError
 from partway.support.caching import Recent
 
@@ -27,18 +29,23 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class _Read(NamedTuple):
-    """A network that is not compiled yet, and the file that its weights lie in where that is mapped."""
+    """A network that is not compiled yet, and the files that its weights lie in where they are mapped."""
 
     model: Any
-    weights: Mapped | None
+    weights: Sequence[Mapped] = ()
+
+    def forget(self) -> None:
+        """Give back what was read of its weights."""
+        for file in self.weights:
+            file.forget()
 
 
 class _Compiled:
-    """A network that can run; ``weights`` is the file that it may go on using."""
+    """A network that can run; ``read`` has the files that it may go on using."""
 
-    def __init__(self, request: Any, alike: Alike | None, waves: Waves | None, weights: Mapped | None) -> None:
+    def __init__(self, request: Any, alike: Alike | None, waves: Waves | None, read: _Read) -> None:
         self.request = request
-        self.alike, self._waves, self._weights = alike, waves, weights
+        self.alike, self._waves, self._read = alike, waves, read
         self._fresh = True
 
     def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
@@ -47,14 +54,14 @@ class _Compiled:
         if self._waves is not None:
             inputs = self._waves.beside(inputs)
         fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
-        with forgetting(self._weights.forget if fresh and self._weights else None):
+        with forgetting(self._read.forget if fresh and self._read.weights else None):
             return self.request.infer(inputs, share_inputs=True)
 
 
 class OpenVINO:
     """Runs OpenVINO IR or ONNX files, compiled on first use; with ``static``, once for each size that is run."""
 
-    def __init__(self, files: Mapping[str, Path], options: EngineOptions) -> None:
+    def __init__(self, files: Networks, options: EngineOptions) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -98,7 +105,9 @@ class OpenVINO:
                 results = compiled.infer(ready)
             except RuntimeError as error:
                 raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
-            return as_float32((_name(port), np.array(array)) for port, array in results.items())
+            # By the names that they were read with: compiled, an output may also be called like an operator.
+            arrays = map(np.array, results.values())
+            return as_float32(zip(self.signature(network).outputs, arrays, strict=True))
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
@@ -121,7 +130,8 @@ class OpenVINO:
         return kept.get((shapes, alike), lambda: self._compile(network, shapes, alike))
 
     def _compile(self, network: str, shapes: Shapes, alike: Alike | None) -> _Compiled:
-        model, weights = self._models.pop(network) if network in self._models else self._read(network)
+        read = self._models.pop(network) if network in self._models else self._read(network)
+        model = read.model
         properties = dict(self._properties)
         place = self._cache and self._cache.place(self._files[network], (shapes, alike, properties))
         if place:
@@ -135,7 +145,7 @@ class OpenVINO:
                 split_enlarged(model)
             model, beside = (model, None) if self._float32 else take_out(model)
             waves = None if beside is None else Waves(self._core, beside, model)
-            with forgetting(None if weights is None else weights.forget):
+            with forgetting(read.forget if read.weights else None):
                 request = self._core.compile_model(model, self._device, properties).create_infer_request()
         except RuntimeError as error:
             remedy = "export it again" if self._device == "CPU" else "try device CPU"
@@ -144,19 +154,28 @@ class OpenVINO:
             ) from error
         if self._cache and place:
             self._cache.used(place)
-        return _Compiled(request, alike, waves, weights)
+        return _Compiled(request, alike, waves, read)
 
     def _read(self, network: str) -> _Read:
         path = self._files[network]
+        if not isinstance(path, Path):
+            return self._graft(network, path)
         beside = path.with_suffix(".bin")
         try:
             if path.suffix != ".xml" or not beside.is_file() or not beside.stat().st_size:
-                return _Read(self._core.read_model(str(path)), None)
+                return _Read(self._core.read_model(str(path)))
             weights = Mapped(beside)
             tensor = self._library.Tensor(weights.bytes, shared_memory=True)
-            return _Read(self._core.read_model(path.read_text("utf-8"), tensor), weights)
+            return _Read(self._core.read_model(path.read_text("utf-8"), tensor), [weights])
         except (RuntimeError, OSError, UnicodeDecodeError) as error:
             raise PackageError(f"{path} cannot be loaded ({_last_line(error)}); export it again") from error
+
+    def _graft(self, network: str, graph: Graph) -> _Read:
+        check(graph)
+        try:
+            return _Read(*grafted(self._core, graph))
+        except (RuntimeError, OSError) as error:
+            raise PackageError(f"{network} cannot be loaded ({_last_line(error)})") from error
 
     def _port(self, port: Any) -> Port:
         kind = port.element_type.get_type_name()
