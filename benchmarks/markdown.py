@@ -5,9 +5,9 @@ from typing import Any
 NAMES = {"sd15": "Stable Diffusion 1.5's shape, random weights"}
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table whose first column is text and whose others are figures."""
-    align = ["---", *["---:"] * (len(head) - 1)]
+def table(head: list[str], rows: list[list[str]], text: int = 1) -> str:
+    """A table whose first columns, ``text`` of them, are text and whose others are figures."""
+    align = ["---"] * text + ["---:"] * (len(head) - text)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, align, *rows))
 
 

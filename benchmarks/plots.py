@@ -40,7 +40,7 @@ def strength(found: list[Record], out: Path) -> Path | None:
     styles = _styles(found)
     for case, points in lines.items():
         at, _, taken = zip(*points, strict=True)
-        panel.plot(at, taken, label=case, **styles[case])
+        panel.plot(at, taken, **styles[case])
     panel.set_xlabel("strength")
     panel.set_ylabel("seconds a picture, same source and prompt as before")
     panel.set_xlim(0, 1)
@@ -66,7 +66,7 @@ def quality(found: list[Record], out: Path) -> Path | None:
     styles = _styles(found)
     for panel, (name, points) in zip(panels, shown.items(), strict=True):
         for case, (taken, value) in points.items():
-            panel.plot([taken], [value], label=case, **styles[case] | {"ls": ""})
+            panel.plot([taken], [value], **styles[case] | {"ls": ""})
         panel.set_xlabel("seconds a picture")
         panel.set_title(QUALITY[name], loc="left", fontsize=11)
         panel.set_xlim(left=0)
@@ -89,7 +89,7 @@ def _panels(count: int, title: str) -> tuple[Any, list[Any]]:
 
 
 def _styles(found: list[Record]) -> dict[str, dict[str, Any]]:
-    """A colour for each tool, and a mark and a dash for each of its configurations."""
+    """A colour for each tool, and a mark, a dash and a label for each of its configurations."""
     of: dict[str, list[str]] = {}
     for case, runs in by_case(found).items():
         of.setdefault(runs[0]["tool"], []).append(case)
@@ -98,8 +98,9 @@ def _styles(found: list[Record]) -> dict[str, dict[str, Any]]:
             "color": COLOURS[number % len(COLOURS)],
             "marker": MARKS[index % len(MARKS)],
             "ls": DASHES[index % len(DASHES)],
+            "label": f"partway, {case}" if tool == "partway" else case,
         }
-        for number, cases in enumerate(of.values())
+        for number, (tool, cases) in enumerate(of.items())
         for index, case in enumerate(cases)
     }
 

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import records, tables
+from benchmarks.inputs import bytes_on_disk
 
 ROOT = records.HERE.parent
 _TIMED = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
@@ -65,22 +66,27 @@ def measure_start(repeats: int, python: str = sys.executable) -> dict[str, Any]:
     }
 
 
-def measure_install(source: Path = ROOT) -> dict[str, Any]:
-    """Bytes of partway and its dependencies, installed without extras into a new environment; pip excluded.
+def measure_install(source: Path = ROOT, extras: str = "") -> dict[str, Any]:
+    """Bytes of partway and its dependencies, installed with ``extras`` into a new environment; pip excluded.
 
-    ``bytecode_bytes`` of them are .pyc files, which pip compiles while it installs.
+    ``bytecode_bytes`` of them are .pyc files, which pip compiles while it installs. ``environment_bytes`` are those of
+    the whole environment, pip included, as peers' are counted.
     """
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         constraints = str(source / "constraints.txt")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-c", constraints, str(source)], check=True)
+        wanted = f"{source}[{extras}]" if extras else str(source)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-c", constraints, wanted], check=True)
         found = json.loads(_output(python, "-I", "-c", _SIZES))
+        environment = bytes_on_disk(Path(folder))
     tools = sum(found["sizes"].get(name, 0) for name in _TOOLS)
     packages = {name: size for name, size in found["sizes"].items() if name not in _TOOLS}
     return {
+        "extras": extras,
         "bytes": found["total"] - tools,
         "bytecode_bytes": found["bytecode"],
+        "environment_bytes": environment,
         "packages": packages,
         "versions": {name: version for name, version in found["versions"].items() if name in packages},
     }
@@ -103,9 +109,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"import partway: {1000 * measured['beyond_seconds']:.0f} ms beyond numpy and Pillow")
         print("slowest of them:", {name: f"{1000 * seconds:.1f} ms" for name, seconds in measured["slowest"].items()})
     if args.install or not args.start:
-        measured = measure_install()
-        records.append(records.RESULTS / "install.jsonl", records.session("install") | measured)
-        print(f"installed: {measured['bytes'] / 1e6:.1f} MB")
+        common = records.session("install")
+        for extras in ("", "openvino"):
+            measured = measure_install(extras=extras)
+            records.append(records.RESULTS / "install.jsonl", common | measured)
+            print(f"installed with extras {extras or '-'}: {measured['bytes'] / 1e6:.1f} MB")
     tables.renew()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import peer_tables, records
 from benchmarks.figures import Record, by_case, call, cold, loading
+from benchmarks.front import summary
 from benchmarks.markdown import table, task
 
 FRONT = records.HERE.parent / "README.md"
@@ -36,9 +37,9 @@ def renew(
     if aims := peer_tables.targets(newest):
         text = _between(text, "<!-- targets: [^>]*-->", "<!-- end of targets -->", aims, readme)
     readme.write_text(text, "utf-8")
-    if front is not None and any(newest.values()):
+    if front is not None and (first := summary(newest)):
         text = front.read_text("utf-8")
-        front.write_text(_between(text, "<!-- measured -->", "<!-- end -->", summary(newest), front), "utf-8")
+        front.write_text(_between(text, "<!-- measured -->", "<!-- end -->", first, front), "utf-8")
 
 
 def _between(text: str, begin: str, end: str, block: str, file: Path) -> str:
@@ -47,31 +48,6 @@ def _between(text: str, begin: str, end: str, block: str, file: Path) -> str:
     if place is None:
         raise ValueError(f"{file} has no place for a table: {begin}")
     return f"{text[: place.start(1)]}{block}\n{text[place.end(1) :]}"
-
-
-def summary(newest: dict[str, list[Record]]) -> str:
-    """What a reader of the project's README wants first."""
-    parts = []
-    if found := newest.get("img2img"):
-        machine = found[-1]["machine"]
-        rows = []
-        for case, runs in by_case(found).items():
-            totals = [run["warm"]["seconds"]["total"] for run in runs]
-            rows.append([case, f"{median(totals):.1f}", _share(runs), *_start_row(runs)])
-        names = ["configuration", "picture, s", "outside networks", "loading, s", "picture, cold, s"]
-        parts += [
-            f"{task(found[0])} On {machine['cpu']}, {machine['cores']} cores:",
-            table([*names, "peak memory, GB"], rows),
-        ]
-    if found := newest.get("start"):
-        parts.append(f"`import partway` takes {1000 * found[-1]['beyond_seconds']:.0f} ms beyond numpy and Pillow.")
-    if found := newest.get("install"):
-        total, bytecode = found[-1]["bytes"] / 1e6, found[-1]["bytecode_bytes"] / 1e6
-        parts.append(
-            f"Installed without extras, partway and all it needs take {total - bytecode:.0f} MB, "
-            f"and {bytecode:.0f} MB more once pip has compiled it to bytecode."
-        )
-    return "\n\n".join(parts)
 
 
 def img2img(found: list[Record]) -> str:
@@ -106,8 +82,8 @@ def start(found: list[Record]) -> str:
 
 
 def install(found: list[Record]) -> str:
-    """Size of a runtime-only installation, by package."""
-    record = found[-1]
+    """Size of a runtime-only installation, by package, and of its environment with each set of extras."""
+    record = next(one for one in found if not one.get("extras"))
     sizes = sorted(record["packages"].items(), key=lambda item: -item[1])
     rows = [[name, f"{size / 1e6:.1f}"] for name, size in sizes if size >= 0.5e6]
     small = [size for _, size in sizes if size < 0.5e6]
@@ -116,7 +92,15 @@ def install(found: list[Record]) -> str:
         ["**all**", f"**{record['bytes'] / 1e6:.1f}**"],
         ["of that, bytecode that pip compiles", f"{record['bytecode_bytes'] / 1e6:.1f}"],
     ]
-    return table(["package", "MB"], rows)
+    whole = [
+        [f".[{one['extras']}]" if one.get("extras") else ".", f"{one['environment_bytes'] / 1e6:.0f}"]
+        for one in found
+        if "environment_bytes" in one
+    ]
+    parts = [table(["package", "MB"], rows)]
+    if whole:
+        parts += ["The whole environment, pip included, as it is counted for peers.", table(["installed", "MB"], whole)]
+    return "\n\n".join(parts)
 
 
 def memory(found: list[Record]) -> str:

@@ -1,7 +1,7 @@
-"""Attention as one operator of ONNX graphs: as several, its scores for every pair of positions are written out.
+"""Attention as one operator of ONNX graphs, so that no engine stores its scores for all pairs of positions.
 
-For Stable Diffusion 1.5 and 512x512 pixels those are 0.54 GB a row, and as much again after softmax. The operator is
-ONNX Runtime's own (com.microsoft), which OpenVINO reads too.
+For Stable Diffusion 1.5 and 512x512 pixels the scores take 0.54 GB for each picture of the batch, and as much again
+after softmax. The operator is ONNX Runtime's own (com.microsoft), which OpenVINO reads too.
 """
 
 from collections.abc import Iterator

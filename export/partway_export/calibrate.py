@@ -1,4 +1,4 @@
-"""What a UNet is really given: its inputs, recorded while the model itself restyles pictures.
+"""The inputs that a UNet really gets, recorded while the model itself restyles pictures.
 
 Ranges of activations are taken from these. Random tensors would not do: what the UNet sees changes with the noise
 level, and image-to-image visits latents of real pictures under every amount of noise (Li et al. 2023, arXiv
@@ -21,8 +21,8 @@ from partway.model.catalog import suited
 from partway.pictures import images
 
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
-STEPS = 10  # of the whole schedule, where the model suggests no other number
-SAMPLES = 32  # calls that are kept
+STEPS = 10  # of the full schedule, where the model suggests no other number
+SAMPLES = 32  # calls to keep
 PICTURES = 16  # of a folder, so that it may be any folder
 PROMPT_FILE = "prompts.txt"
 PROMPTS = (
@@ -94,7 +94,7 @@ def _prompts(path: Path) -> tuple[str, ...] | None:
     return tuple(line for line in lines if line) or None
 
 
-def calibrate(folder: Path, source: str, given: Material) -> Calibration:
+def calibrate(folder: Path, source: str, data: Material) -> Calibration:
     """Run the float32 model in ``folder`` on every picture at every strength, each time with the next prompt.
 
     ``source`` is the model's name, for the settings that its catalogue entry suggests. Of all calls of the UNet,
@@ -104,16 +104,16 @@ def calibrate(folder: Path, source: str, given: Material) -> Calibration:
     engine = Recorded(loaded.engine, "unet")
     pipe = replace(loaded, engine=engine, package=suited(loaded.package, source))
     steps = pipe.package.defaults.get("steps", STEPS)
-    runs = [(picture, strength) for picture in given.pictures for strength in STRENGTHS]
+    runs = [(picture, strength) for picture in data.pictures for strength in STRENGTHS]
     for index, (picture, strength) in enumerate(runs):
-        prompt = given.prompts[index % len(given.prompts)]
+        prompt = data.prompts[index % len(data.prompts)]
         fitted = ImageOps.fit(picture, pipe.package.size)
         _run(pipe, fitted, prompt, {"strength": strength, "steps": steps, "seed": index})
     calls = sorted(engine.calls, key=_noise_level, reverse=True)
     kept = np.unique(np.linspace(0, len(calls) - 1, SAMPLES).round().astype(int))
     facts = {
-        "pictures": list(given.names),
-        "prompts": list(given.prompts),
+        "pictures": list(data.names),
+        "prompts": list(data.prompts),
         "strengths": list(STRENGTHS),
         "steps": steps,
         "calls": len(calls),
@@ -153,7 +153,7 @@ class Recorded:
         return self._engine.signature(network)
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Run the network, and keep a copy of what it was given if it is the one."""
+        """Run the network, and keep a copy of its inputs if it is the one to record."""
         if network == self._network:
             ready = cast(network, inputs, self.signature(network))
             self.calls.append({name: array.copy() for name, array in ready.items()})

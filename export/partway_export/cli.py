@@ -31,12 +31,12 @@ def parser() -> argparse.ArgumentParser:
     text = "also cut the UNet into N segments, for machines that cannot hold it (--stream)"
     it.add_argument("--segments", type=int, metavar="N", help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
-    it.add_argument("--no-goldens", action="store_true", help="leave out what `partway doctor` compares with")
+    it.add_argument("--no-goldens", action="store_true", help="leave out what partway doctor compares with")
     return it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``partway export`` and return 0; raises what `partway.cli.main` turns into one line and exit code 2."""
+    """Run ``partway export`` and return 0; raises what `partway.cli.main` turns into one line and an exit code."""
     options = parser().parse_args(argv)
     if options.out is None and options.source not in entries():
         raise InputError("where to? give a folder to write after the source; see: partway export --help")

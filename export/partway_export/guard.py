@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from partway.errors import EngineError, InputError, PackageError
+from partway.errors import EngineError, InputError, PackageError, install
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except ImportError as error:
         missing = error.name or one_line(error)
-        raise EngineError(f"export needs {missing}; run: pip install 'partway[export]'") from error
+        raise EngineError(f"export needs {missing}; {install('export')}") from error
     except MemoryError as error:
         raise PackageError("not enough memory for this model; close programs or use a larger machine") from error
     except OSError as error:

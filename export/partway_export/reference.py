@@ -42,7 +42,7 @@ def references(networks: Mapping[str, Traceable], order: tuple[str, ...]) -> dic
         outputs = dict(zip(names, values, strict=True))
         if "hidden_states" in result:
             last = len(result["hidden_states"]) - 1
-            outputs[f"{HIDDEN}.{last - 1}"] = result["hidden_states"][-2]  # the one that SDXL's UNet is given
+            outputs[f"{HIDDEN}.{last - 1}"] = result["hidden_states"][-2]  # which SDXL's UNet takes
         made[name] = Reference(inputs, {key: value.numpy() for key, value in outputs.items()})
     return made
 
@@ -86,8 +86,9 @@ def _noisy_latents(config: Any, made: Mapping[str, Reference]) -> Arrays:
     if config.addition_embed_type == "text_time":
         inputs["encoder_hidden_states"] = np.concatenate([_penultimate(text) for text in texts], axis=-1)
         pooled = inputs["text_embeds"] = texts[-1]["text_embeds"]
-        told = (config.projection_class_embeddings_input_dim - pooled.shape[-1]) // config.addition_time_embed_dim
-        tail = [6.0] if told == 5 else [128.0, 192.0]  # an aesthetic score, or the target size
+        embedded = config.projection_class_embeddings_input_dim - pooled.shape[-1]
+        # the last are an aesthetic score, or the target size
+        tail = [6.0] if embedded // config.addition_time_embed_dim == 5 else [128.0, 192.0]
         inputs["time_ids"] = np.array([[150.0, 200.0, 8.0, 4.0, *tail]], np.float32)
     return inputs
 

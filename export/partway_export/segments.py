@@ -1,7 +1,7 @@
 """A UNet cut into segments that run one after the other, each with its own weights: for machines that cannot hold it.
 
-A segment is an ONNX graph beside the whole one's and reads the same file of weights. What crosses a cut, features on
-their way down and up and what all layers are told, is an output of one segment and an input of a later one, by name.
+A segment is an ONNX graph beside the full one, and reads the same file of weights. What crosses a cut (features of the
+layers down and up, conditioning) is an output of one segment and, by the same name, an input of a later one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -95,8 +95,8 @@ def _crossing(nodes: Sequence[Any]) -> list[int]:
     return np.cumsum(change)[:-1].tolist()
 
 
-def _part(model: Any, nodes: Sequence[Any], fixed: set[str], given: Iterable[str], made: Iterable[str]) -> Any:
-    """A model of some of the nodes, with what they need of weights, and of nodes that make something of those alone."""
+def _part(model: Any, nodes: Sequence[Any], fixed: set[str], inputs: Iterable[str], outputs: Iterable[str]) -> Any:
+    """A model of some of the nodes, with the weights that they need, and the nodes whose inputs are only weights."""
     import onnx
 
     graph = model.graph
@@ -114,6 +114,6 @@ def _part(model: Any, nodes: Sequence[Any], fixed: set[str], given: Iterable[str
     part.graph.node.extend(node for node in graph.node if needed.intersection(node.output))
     part.graph.node.extend(nodes)
     part.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in needed)
-    part.graph.input.extend(values[name] for name in given)
-    part.graph.output.extend(values[name] for name in made)
+    part.graph.input.extend(values[name] for name in inputs)
+    part.graph.output.extend(values[name] for name in outputs)
     return part

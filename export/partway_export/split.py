@@ -1,7 +1,7 @@
 """A second graph of a UNet, of its outermost layers alone, which takes the deep layers' features from an earlier call.
 
 DeepCache (Ma et al. 2023, arXiv 2312.00858): from one noise level to the next the deep features hardly change. A UNet
-joins them to its shallow ones where a layer on the way up begins, so there the graph is cut: the whole graph gives
+joins them to its shallow ones where a layer on the way up begins, so there the graph is cut: the full graph gives
 the features as a further output, and the shallow one takes them as an input.
 """
 
@@ -45,19 +45,19 @@ def _split_onnx(path: Path, shallow: Path, layers: int) -> bool:
     write(model, path, apart=True)
     # Without the weights' values: what is left of them in a graph still says where they are.
     model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False))
-    (given,) = (value for value in model.graph.value_info if value.name == DEEP)
+    (deep,) = (value for value in model.graph.value_info if value.name == DEEP)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0]
-    given.type.tensor_type.shape.dim[0].CopyFrom(batch)
-    model.graph.output.append(given)
+    deep.type.tensor_type.shape.dim[0].CopyFrom(batch)
+    model.graph.output.append(deep)
     onnx.save(model, path)
-    onnx.save(_above(model, given), shallow)
+    onnx.save(_above(model, deep), shallow)
     return True
 
 
-def _above(model: Any, given: Any) -> Any:
-    """The part of an ONNX model between the tensor ``given``, now an input, and the first output."""
+def _above(model: Any, features: Any) -> Any:
+    """The part of an ONNX model between the tensor ``features``, now an input, and the first output."""
     graph = model.graph
-    makers = {output: node for node in graph.node for output in node.output if output != given.name}
+    makers = {output: node for node in graph.node for output in node.output if output != features.name}
     needed, waiting = set(), [graph.output[0].name]
     while waiting:
         name = waiting.pop()
@@ -66,9 +66,9 @@ def _above(model: Any, given: Any) -> Any:
             waiting += makers[name].input if name in makers else []
     _keep(graph.node, [node for node in graph.node if any(makers.get(name) and name in needed for name in node.output)])
     _keep(graph.output, graph.output[:1])
-    _keep(graph.value_info, [value for value in graph.value_info if value.name in needed - {given.name}])
+    _keep(graph.value_info, [value for value in graph.value_info if value.name in needed - {features.name}])
     _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
-    graph.input.append(given)  # beside all of the whole graph's, also those that are of no use here
+    graph.input.append(features)  # beside all inputs of the full graph, even those of no use here
     return model
 
 
@@ -94,19 +94,19 @@ def _split_openvino(path: Path, shallow: Path, layers: int) -> bool:
     if len(found) <= layers:
         return False
     features = found[-layers].input_value(0)
-    given = opset8.parameter(features.get_partial_shape(), features.get_element_type(), name=DEEP)
-    given.output(0).set_names({DEEP})
+    deep = opset8.parameter(features.get_partial_shape(), features.get_element_type(), name=DEEP)
+    deep.output(0).set_names({DEEP})
     for user in features.get_target_inputs():
-        user.replace_source_output(given.output(0))
-    model = openvino.Model([above.output(0).get_node()], [*above.get_parameters(), given], "shallow")
+        user.replace_source_output(deep.output(0))
+    model = openvino.Model([above.output(0).get_node()], [*above.get_parameters(), deep], "shallow")
     openvino.save_model(model, shallow, compress_to_fp16=False)
     del model, above, found, features
 
-    whole = core.read_model(path)
-    output = whole.add_outputs([joins(whole)[-layers].input_value(0)])[0]
+    full = core.read_model(path)
+    output = full.add_outputs([joins(full)[-layers].input_value(0)])[0]
     output.set_names({DEEP})
     new = path.with_name("new.xml")
-    openvino.save_model(whole, new, compress_to_fp16=False)
-    del whole, output  # the old file was mapped into memory
+    openvino.save_model(full, new, compress_to_fp16=False)
+    del full, output  # the old file was mapped into memory
     replace_openvino(path, new)
     return True

@@ -49,7 +49,7 @@ def export(
     ranges of activations from (see `partway_export.calibrate`); tiny_vae: a folder or Hub id of diffusers'
     AutoencoderTiny, to be put beside the VAE; split: whether the UNet's outermost layers become a graph of their own
     too (`partway.diffusion.reuse`);
-    segments: how many the UNet is also cut into, of an ONNX package; say: is told of each stage.
+    segments: into how many the UNet of an ONNX package is also cut; say: is called with a line of text for each stage.
     Every network is compared with torch; when one fails its gate, or anything else goes wrong, nothing is left at
     ``out``.
 
@@ -64,7 +64,7 @@ def export(
         raise InputError(f"segments must be between 2 and {MAX_SEGMENTS}, of format onnx, not {segments} of {to}")
     if segments is not None and weights == W8A8:
         raise InputError(f"weights {W8A8!r} are not cut into segments; choose int8, or leave segments out")
-    given = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
+    inputs = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
     with new_folder(Path(out)) as folder, one_line_errors():
         say(f"fetch {source}")
         found = fetch(os.fspath(source), revision)
@@ -93,10 +93,10 @@ def export(
             say(f"{name}: optimise, store as {stored}")
             with quiet():
                 finish(path, to, "fp32" if stored == W8A8 else stored)
-            if stored == W8A8 and given:
-                say(f"{name}: calibrate on {len(given.pictures)} pictures")
+            if stored == W8A8 and inputs:
+                say(f"{name}: calibrate on {len(inputs.pictures)} pictures")
                 with quiet():
-                    samples, calibrated = calibrate(folder, found.name, given)
+                    samples, calibrated = calibrate(folder, found.name, inputs)
                     (quantise_onnx if to == "onnx" else quantise_openvino)(path, samples)
             if name == "unet" and split and (shallow := split_off(path, to)):
                 truth[SHALLOW] = with_features(truth[name], path, to)

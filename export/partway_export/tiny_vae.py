@@ -57,29 +57,29 @@ def trace_tiny(vae: Any, folder: Path, to: str) -> dict[str, tuple[Path, Referen
 
     found, value = {}, torch.from_numpy(picture())
     for name, module in ((TINY_ENCODER, Encoder()), (TINY_DECODER, Decoder())):
-        taken, given, channels = _PORTS[name]
+        input_name, output_name, channels = _PORTS[name]
         path = folder / name / FORMATS[to]
         path.parent.mkdir(parents=True)
         with torch.no_grad():
             output = module(value)
             if to == "onnx":
-                axes = {port: {0: "batch", 2: "height", 3: "width"} for port in (taken, given)}
+                axes = {port: {0: "batch", 2: "height", 3: "width"} for port in (input_name, output_name)}
                 torch.onnx.export(
-                    module, (value,), str(path), input_names=[taken], output_names=[given],
+                    module, (value,), str(path), input_names=[input_name], output_names=[output_name],
                     dynamic_axes=axes, opset_version=OPSET, dynamo=False,
                 )  # fmt: skip
             else:
-                _convert(module, value, path, channels, taken, given)
-        found[name] = (path, Reference({taken: value.numpy()}, {given: output.numpy()}))
+                _convert(module, value, path, channels, input_name, output_name)
+        found[name] = (path, Reference({input_name: value.numpy()}, {output_name: output.numpy()}))
         value = output
     return found
 
 
-def _convert(module: Any, value: Any, path: Path, channels: int, taken: str, given: str) -> None:
+def _convert(module: Any, value: Any, path: Path, channels: int, input_name: str, output_name: str) -> None:
     import openvino
 
     shape = openvino.PartialShape([-1, channels, -1, -1])
     model = openvino.convert_model(module, example_input=value, input=[shape])
-    model.inputs[0].set_names({taken})
-    model.outputs[0].set_names({given})
+    model.inputs[0].set_names({input_name})
+    model.outputs[0].set_names({output_name})
     openvino.save_model(model, path, compress_to_fp16=False)

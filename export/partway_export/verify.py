@@ -48,7 +48,7 @@ def verify(name: str, path: Path, reference: Reference, to: str, gate: float) ->
 
 
 def with_features(reference: Reference, path: Path, to: str) -> Reference:
-    """The UNet's reference as its shallow graph's: with the deep features that the whole graph at ``path`` gives."""
+    """The UNet's reference as its shallow graph's: with the deep features that the full graph at ``path`` gives."""
     outputs = _run(path, reference.inputs, to)
     return Reference({**reference.inputs, DEEP: outputs[DEEP]}, reference.outputs)
 

@@ -22,6 +22,15 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def drawn(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What the plot shows, by a label in words: of packages with the same steps and guidance the one of most rooms."""
+    shown: dict[str, dict[str, Any]] = {}
+    for r in sorted(results.values(), key=lambda r: -r["settings"]["rooms"]):
+        steps, guidance = r["settings"]["steps"], r["settings"]["guidance_scale"]
+        shown.setdefault(f"{steps} steps, {f'guidance {guidance:g}' if guidance > 1 else 'no guidance'}", r)
+    return dict(sorted(shown.items(), key=lambda one: -one[1]["settings"]["steps"]))
+
+
 def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
     """Layout agreement and style change over strength, with standard errors."""
     import matplotlib
@@ -30,15 +39,15 @@ def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for index, (name, r) in enumerate(results.items()):
+    for name, r, dash in zip(drawn(results), drawn(results).values(), ("-", "--", ":"), strict=False):
         strengths = sorted(r["dial"], key=float)
-        for key, line, label in (("layout", "-", "layout kept"), ("style", "--", "asked style read")):
+        for key, colour, label in (("layout", "C0", "layout kept"), ("style", "C3", "style of the prompt seen")):
             values = [r["dial"][s][key] for s in strengths]
             errors = [r["dial"][s][f"{key}_error"] for s in strengths]
             axes.errorbar(
-                [float(s) for s in strengths], values, errors, color=f"C{index}", ls=line, label=f"{name}: {label}"
+                [float(s) for s in strengths], values, errors, color=colour, ls=dash, label=f"{label} ({name})"
             )
-    axes.set(xlabel="strength", ylabel="share", ylim=(0, 1.05), title="The dial: one room, another style's prompt")
+    axes.set(xlabel="strength", ylabel="share", ylim=(0, 1.05), title="One room, another style's prompt")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=130)

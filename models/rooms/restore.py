@@ -82,9 +82,10 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     restored: set[int] = set()
-    fuse = open_package(package).manifest.get("attention") == "fused"
+    opened = open_package(package)
+    fuse = opened.manifest.get("attention") == "fused"
     for name, network in networks(pipe, "onnx").items():
-        places, weights = parameters_by_name(name, network, fuse), stored(package / name / "model.onnx")
+        places, weights = parameters_by_name(name, network, fuse), stored(opened.networks[name])
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())
         with torch.no_grad():
             for key, (place, transposed) in places.items():

@@ -17,9 +17,11 @@ from partway.budget import presets, tuned
 from partway.budget.memory import Memory
 from partway.budget.presets import PRESETS
 from partway.diffusion.dials import DIALS, matching
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
+from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import SCHEDULES, Given, Schedule, spacing_of
+from partway.diffusion.schedules import SCHEDULES, Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.graphs import TOKENIZERS
@@ -34,6 +36,7 @@ from partway.run.latents import Latents
 from partway.run.plans import Plan, make_plan
 from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
+from partway.support.keywords import keywords
 
 __all__ = [
     "DIALS",
@@ -67,6 +70,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 
+@keywords(SETTING_ALIASES)
 def load(
     model: str | Path | None = None,
     *,
@@ -106,6 +110,7 @@ def load(
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, memory)
 
 
+@keywords(SETTING_ALIASES)
 def plan(
     model: str | Path | None = None,
     *,
@@ -134,6 +139,7 @@ def plan(
     return memory.plan(own, own.settings(settings), image=image, width=width, height=height)
 
 
+@keywords(SETTING_ALIASES)
 def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
     """The strength, on partway's own dial, that starts at the noise level where another dial's ``strength`` does.
 

@@ -8,8 +8,11 @@ PartwayError
 └── NetworkError                   a network that does not fit its inputs, fails, or returns NaN
 """
 
-from collections.abc import Iterable
-from numbers import Real
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+
+MAX_SIDE = 16384
+"""The longest side, in pixels, of a picture, a tile or a size that anybody asks for."""
 
 
 class PartwayError(Exception):
@@ -44,9 +47,43 @@ def number(name: str, value: float, low: float, high: float) -> float:
     return float(value)
 
 
+def is_integer(value: object, low: float, high: float) -> bool:
+    """Return whether ``value`` is a whole number, Python's or NumPy's but no bool, in ``low`` .. ``high``."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= high
+
+
 def choose(what: str, name: str, known: Iterable[str]) -> str:
-    """Return ``name`` if it is among the strings in ``known``, else raise `InputError` that lists them."""
+    """Return ``name`` if it is among the strings in ``known``, else raise the `InputError` of `unknown`."""
     names = sorted(known)
     if name not in names:
-        raise InputError(f"unknown {what} {name!r}; choose one of: {', '.join(names)}")
+        raise unknown(what, name, names)
     return name
+
+
+def unknown(what: str, name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> InputError:
+    """The error of an unknown name, which says which of ``known`` was meant, or lists them; see `meant`."""
+    names = sorted(known)
+    near = meant(name, names, elsewhere)
+    return InputError(
+        f"unknown {what} {name!r}; " + (f"did you mean {near}?" if near else f"choose one of: {', '.join(names)}")
+    )
+
+
+def meant(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str | None:
+    """The one of ``known`` that an unknown name is nearly, or that others call so; None where there is none.
+
+    ``elsewhere`` leads from the names that others use to ours.
+    """
+    from difflib import get_close_matches  # start-up can do without it
+
+    names = {own: own for own in known}
+    names = {other: own for other, own in (elsewhere or {}).items() if own in names} | names
+    return next((names[near] for near in get_close_matches(str(name), names, 1, _NEAR)), None)
+
+
+_NEAR = 0.7  # of 1, for the same letters in the same order; "modle" has 0.8 of "model"
+
+
+def install(extra: str) -> str:
+    """What to do for a missing extra of ``pyproject.toml``, as the README has it: the end of a message."""
+    return f'run: pip install -c constraints.txt ".[{extra}]" in a clone of partway'

@@ -8,6 +8,7 @@ from typing import Unpack
 from partway.budget.memory import Memory, tiled
 from partway.diffusion.brownian import paths
 from partway.diffusion.dials import Part
+from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.predictions import PREDICTIONS
 from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.sampling import trajectory
@@ -29,6 +30,7 @@ from partway.run.results import Result, Run, Step
 from partway.run.starts import Start
 from partway.settings import Options, Settings
 from partway.support.caching import Recent
+from partway.support.keywords import keywords
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class Pipeline:
     decoding: dict[tuple[str, int, int], float] = field(default_factory=dict)  # seconds it took, by network and size
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
 
+    @keywords(SETTING_ALIASES)
     def img2img(
         self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
     ) -> Result:
@@ -55,6 +58,7 @@ class Pipeline:
         """
         return self.stream(prompt, image, decode=decode, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def inpaint(
         self,
         image: images.Source,
@@ -76,6 +80,7 @@ class Pipeline:
         edit = masks.edit(whole, mask, blur=mask_blur, padding=part, size=self.package.size)
         return self.stream(prompt, edit, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def outpaint(
         self,
         image: images.Source,
@@ -92,6 +97,7 @@ class Pipeline:
         margins = outpaint.Margins(left, top, right, bottom)
         return self.stream(prompt, outpaint.edit(images.read(image), margins, feather), **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def instruct(self, image: images.Source, instruction: str, **settings: Unpack[Options]) -> Result:
         """A picture changed as told, like "make it snowy", by a model that follows instructions (InstructPix2Pix).
 
@@ -99,12 +105,14 @@ class Pipeline:
         """
         return self.stream(instruction, image, instruct=True, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def upscale(
         self, image: images.Source, prompt: str = "", *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Result:
         """A picture ``scale`` times as large, refined in tiles (``tile=0``); strength is 0.3 by default."""
         return self.stream_upscale(prompt, image, scale=scale, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def stream_upscale(
         self, prompt: str, image: images.Source, *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Run:
@@ -112,6 +120,7 @@ class Pipeline:
         chosen: Options = {"strength": 0.3, "tile": 0, **settings}
         return self.stream(prompt, images.enlarged(images.read(image), scale), **chosen)
 
+    @keywords(SETTING_ALIASES)
     def txt2img(
         self,
         prompt: str,
@@ -124,6 +133,7 @@ class Pipeline:
         """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
         return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
+    @keywords(SETTING_ALIASES)
     def plan(
         self, *, image: bool = True, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
     ) -> Plan:
@@ -133,10 +143,11 @@ class Pipeline:
         """
         return self.memory.plan(self.package, self.package.settings(settings), image=image, width=width, height=height)
 
+    @keywords(SETTING_ALIASES)
     def stream(
         self,
         prompt: str,
-        image: starts.Given = None,
+        image: starts.ImageInput = None,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -156,7 +167,7 @@ class Pipeline:
         chosen = tiled(self.package, chosen, start.size)
         start.check(self.package, chosen, instruct=instruct, decode=decode)
         kept = start.edit is not None and not self.package.inpaints
-        plan, part = plan_of(self.package, chosen, image=start.given, mask=kept)
+        plan, part = plan_of(self.package, chosen, image=start.has_image, mask=kept)
         check_hand_over(start.latents, chosen, plan)
         plan = start.of(plan, decode=decode)
         fit = self.memory.fit(self.package, chosen, plan, start.size)
@@ -186,7 +197,7 @@ class Pipeline:
         tiles = (settings.tile, settings.tile_overlap, settings.vae_tile)
         networks = Networks(timed, self.package, *tiles, settings.vae)
         ration.begin(self.decoding.get((networks.decoder, *start.size)))
-        if start.given and not plan.levels:
+        if start.has_image and not plan.levels:
             latents = start.latents and start.latents.repeated(len(settings.seeds))
             if decode and latents is not None and not start.untouched:
                 pictures, drift = start.finish(networks.decode_image(latents.values), settings.colour_match)

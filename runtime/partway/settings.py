@@ -1,27 +1,45 @@
 """What a user may set for one run, with every default in one place."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypedDict
-
-import numpy as np
+from typing import Any, Self, TypedDict
 
 from partway.diffusion import names
 from partway.diffusion.dials import DIALS
 from partway.diffusion.guidance import Guidance
-from partway.diffusion.noise import GENERATORS
+from partway.diffusion.noise import GENERATORS, check_seed
 from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import Given, Spacing, spacing_of
-from partway.errors import InputError, choose, number
+from partway.errors import MAX_SIDE, InputError, choose, is_integer, number
 from partway.graphs import VAES
+from partway.support.keywords import refuse_unknown
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 1000
 MAX_SIGMA = 1e6
-MAX_TILE = 16384
-MAX_SIZE = 16384
 MAX_SECONDS = 1e6
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "strength": (0, 1),
+    "steps": (1, MAX_STEPS),
+    "guidance_scale": (0, MAX_GUIDANCE),
+    "guidance_rescale": (0, 1),
+    "image_guidance_scale": (0, MAX_GUIDANCE),
+    "guidance_mimic": (0, MAX_GUIDANCE),
+    "guidance_min_sigma": (0, MAX_SIGMA),
+    "guidance_max_sigma": (0, MAX_SIGMA),
+    "variation_strength": (0, 1),
+    "eta": (0, 1),
+    "colour_match": (0, 1),
+    "reuse": (0, 1),
+    "aesthetic_score": (0, 10),
+    "negative_aesthetic_score": (0, 10),
+    "denoising_start": (0, 1),
+    "denoising_end": (0, 1),
+    "deadline": (0, MAX_SECONDS),
+}
+"""The least and the greatest value of each setting that is a number; None is allowed where it is the default."""
 
 
 class Options(TypedDict, total=False):
@@ -63,49 +81,51 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Settings:
-    """One run's settings, checked when made; raises `InputError` naming the field and its range.
+    """One run's settings. They are checked when made; `InputError` names the field and its range.
 
-    Numbers are kept as Python's own, whatever they came as: latents times one of NumPy's would be float64.
+    Numbers become Python's own, whatever they came as: a NumPy scalar would turn float32 latents into float64.
 
-    strength           0 .. 1, how far back the picture goes towards noise; what the number means is the dial's
-    steps              1 .. 1000, of the whole schedule; image-to-image runs the part that strength selects
-    guidance_scale     0 .. 1000; at 1 and below there is no second network call and the negative prompt has no effect;
-                       models distilled with guidance take it as an input, and no negative prompt at all. Samplers with
-                       CFG++ divide it by 12.5 for the paper's lambda, which ComfyUI asks for as it is
+    strength           0 .. 1, how much of the picture noise replaces; ``dial`` says what the number means
+    steps              1 .. 1000, of the full schedule; image-to-image runs the part that strength selects
+    guidance_scale     0 .. 1000. At 1 and below the network makes no second prediction, and the negative prompt has
+                       no effect. Models distilled with guidance take the scale as an input and no negative prompt.
+                       Samplers with CFG++ divide it by 12.5 to get the paper's lambda, which ComfyUI asks for directly
     guidance_rescale   0 .. 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4)
     image_guidance_scale  0 .. 1000, how much a model that follows instructions keeps to the picture (Brooks et al.
-                       2023, arXiv 2211.09800); it counts where guidance_scale is above 1
-    guidance_zero_star  whether the unconditional prediction is first scaled to fit the conditional one, as in
-                       CFG-Zero* (Fan et al. 2025, arXiv 2503.18886); of two predictions, so not with instructions
-    guidance_mimic     0 .. 1000, the lower guidance_scale whose range of values a high one keeps to (dynamic
-                       thresholding); None is its own; of two predictions, so not with instructions
-    guidance_min_sigma, guidance_max_sigma  guidance at noise levels above the one, up to the other, and no second
-                       prediction outside (Kynkaanniemi et al. 2024, arXiv 2404.07724); None is no limit
+                       2023, arXiv 2211.09800); it has an effect where guidance_scale is above 1
+    guidance_zero_star  whether to scale the unconditional prediction to fit the conditional one first, as CFG-Zero*
+                       does (Fan et al. 2025, arXiv 2503.18886). It needs two predictions: instructions make three
+    guidance_mimic     0 .. 1000, a lower guidance_scale whose range of values the output keeps to (dynamic
+                       thresholding); None for no limit. It needs two predictions: instructions make three
+    guidance_min_sigma, guidance_max_sigma  the noise levels above the first, up to the second, have guidance; others
+                       make no second prediction (Kynkaanniemi et al. 2024, arXiv 2404.07724); None for no limit
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
-    variation_seed, variation_strength  0 .. 1, how far the start noise turns towards another seed's
-    sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or what diffusers, A1111 and ComfyUI call
-                       them; None takes the model's own. A schedule can also be a function, or `partway.Given` levels,
-                       which then say how many steps there are
-    eta                0 .. 1, share of fresh noise for the samplers that have one; None takes the sampler's own
-    rng                "torch-cpu" or "torch-cuda": whose normal numbers a seed stands for
-    colour_match       0 .. 1, how far the result's mean colour and contrast are pulled back to the source's
-    tile, tile_overlap  pixels: networks see square tiles of the picture, blended in every step, so that memory does
-                       not grow with it. A tile of 0 is of the size that the model was made for, or up to a quarter
-                       more where that is less work, and overlaps by an eighth of that size or more. None for whole
-                       pictures, and for a quarter of a tile
-    reuse              0 .. 1, the share of the way from pure noise, in timesteps, that the UNet's deep features are
-                       kept for, less of it in the noisier half: within it, only its outermost layers are
-                       evaluated (`partway.diffusion.reuse`)
-    vae_tile           pixels: the same for the VAE alone; None for ``tile``
-    vae                "own", or "tiny" for the tiny autoencoder that the package has beside the model's own VAE
-    original_size, target_size  (width, height) that SDXL is told; None for those of what its UNet sees
-    crop               (left, top) that SDXL is told, how far the picture was cut; None for (0, 0)
-    aesthetic_score, negative_aesthetic_score  0 .. 10, told to SDXL's refiner; None for 6 and 2.5
-    denoising_end      above 0, below 1: the run ends where this share of the noise levels is behind it, and gives
-                       `Latents` instead of pictures; None for the end
-    denoising_start    the same for a run that goes on from such latents; strength has no part in it
-    deadline           seconds that a run may take: when its steps turn out too slow it drops some, and when its time is
-                       up it decodes its estimate of the picture (`partway.run.deadline`); None for no limit
+    variation_seed, variation_strength  the start noise is rotated towards the noise of another seed; 0 .. 1 of the
+                       angle between both
+    sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or those of diffusers, A1111 and ComfyUI;
+                       None for the model's own. A schedule can also be a function, or levels in `partway.Given`,
+                       which also set the number of steps
+    eta                0 .. 1, the share of new noise in samplers that have an eta; None for the sampler's default
+    rng                "torch-cpu" or "torch-cuda": the random number generator that a seed is for
+    colour_match       0 .. 1, how far the result's mean colour and contrast move to the source's
+    tile, tile_overlap  pixels. Networks run on square tiles of the picture, which are blended in every step, so that
+                       memory does not grow with the picture. A tile of 0 has the size that the model was made for, or
+                       up to a quarter more where that is less work, and overlaps by at least an eighth of that size.
+                       None for no tiles, and for an overlap of a quarter of a tile
+    reuse              0 .. 1, how long the UNet's deep features are reused: for this share of the distance, in
+                       timesteps, from pure noise, and for less in the noisier half of the schedule. Until then steps
+                       run only the UNet's outermost layers (`partway.diffusion.reuse`); 0 reuses nothing
+    vae_tile           pixels, the tile of the VAE alone; None for ``tile``
+    vae                "own" for the model's VAE, "tiny" for the tiny autoencoder that the package has beside it
+    original_size, target_size  (width, height), conditions of SDXL; None for the size of what its UNet sees
+    crop               (left, top), a condition of SDXL: how far its training picture was cropped; None for (0, 0)
+    aesthetic_score, negative_aesthetic_score  0 .. 10, conditions of SDXL's refiner; None for 6 and 2.5
+    denoising_end      above 0, below 1: the share of the noise levels after which the run ends with `Latents` instead
+                       of pictures; None for the end
+    denoising_start    the share at which a run goes on from such latents, as its `denoising_end` was; strength has no
+                       effect on it
+    deadline           seconds that a run may take. It drops steps when they turn out too slow, and decodes its
+                       estimate of the picture when the time is up (`partway.run.deadline`); None for no limit
     """
 
     strength: float = 0.6
@@ -141,69 +161,24 @@ class Settings:
     denoising_end: float | None = None
     deadline: float | None = None
 
+    def __new__(cls, *values: object, **given: object) -> Self:
+        """Refuse names that are no settings, which Python would call a `TypeError`."""
+        refuse_unknown("setting", given, Options.__annotations__, names.SETTING_ALIASES)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
-        keep = partial(object.__setattr__, self)  # the one way to set a field of a frozen record
-        keep("strength", number("strength", self.strength, 0, 1))
-        keep("guidance_scale", number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE))
-        keep("guidance_rescale", number("guidance_rescale", self.guidance_rescale, 0, 1))
-        keep("image_guidance_scale", number("image_guidance_scale", self.image_guidance_scale, 0, MAX_GUIDANCE))
+        store = partial(object.__setattr__, self)  # a frozen record has no other setter
+        self._check_numbers(store)
+        self._check_sizes(store)
         if not isinstance(self.guidance_zero_star, bool):
             raise InputError(f"guidance_zero_star must be True or False, not {self.guidance_zero_star!r}")
-        if self.guidance_mimic is not None:
-            keep("guidance_mimic", number("guidance_mimic", self.guidance_mimic, 0, MAX_GUIDANCE))
-        keep("guidance_min_sigma", number("guidance_min_sigma", self.guidance_min_sigma, 0, MAX_SIGMA))
-        if self.guidance_max_sigma is not None:
-            keep("guidance_max_sigma", number("guidance_max_sigma", self.guidance_max_sigma, 0, MAX_SIGMA))
-        if self.eta is not None:
-            keep("eta", number("eta", self.eta, 0, 1))
-        if not number("steps", self.steps, 1, MAX_STEPS).is_integer():
-            raise InputError(f"steps must be a whole number, not {self.steps!r}")
-        keep("steps", int(self.steps))
         _text("negative_prompt", self.negative_prompt)
-        keep("seed", tuple(map(_seed, self.seed)) if isinstance(self.seed, Iterable) else _seed(self.seed))
-        keep("variation_seed", _seed(self.variation_seed))
-        keep("variation_strength", number("variation_strength", self.variation_strength, 0, 1))
-        keep("colour_match", number("colour_match", self.colour_match, 0, 1))
-        if self.deadline is not None:
-            keep("deadline", number("deadline", self.deadline, 0, MAX_SECONDS))
-            if self.denoising_end is not None:
-                raise InputError("a run that is handed over has no deadline; leave out deadline or denoising_end")
-        keep("reuse", number("reuse", self.reuse, 0, 1))
+        store("seed", tuple(map(check_seed, self.seed)) if isinstance(self.seed, Iterable) else check_seed(self.seed))
+        store("variation_seed", check_seed(self.variation_seed))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
-        if self.sampler is not None:
-            found, along = names.sampler(_text("sampler", self.sampler))
-            SAMPLERS[found].check_eta(self.eta)
-            keep("sampler", found)
-            if self.schedule is None:
-                keep("schedule", along)
-        if self.schedule is not None and not callable(self.schedule):
-            keep("schedule", names.schedule(_text("schedule", self.schedule)))
-        if self.schedule is not None and isinstance(given := spacing_of(self.schedule), Given):
-            keep("schedule", given.__name__)
-            keep("steps", given.steps)
-        for name in ("tile", "vae_tile"):
-            if (tile := getattr(self, name)) is not None:
-                least = 0 if name == "tile" and tile == 0 else 8
-                keep(name, int(number(name, tile, least, MAX_TILE)))
-        if self.tile_overlap is not None:
-            limit = (self.tile or MAX_TILE) // 2
-            keep("tile_overlap", int(number("tile_overlap", self.tile_overlap, 0, limit)))
-        for name in ("original_size", "crop", "target_size"):
-            if (pair := getattr(self, name)) is not None:
-                keep(name, _pair(name, pair, 0 if name == "crop" else 1))
-        for name in ("aesthetic_score", "negative_aesthetic_score"):
-            if (score := getattr(self, name)) is not None:
-                keep(name, number(name, score, 0, 10))
-        for name in ("denoising_start", "denoising_end"):
-            if (share := getattr(self, name)) is not None:
-                keep(name, number(name, share, 0, 1))
-                if share in (0, 1):
-                    raise InputError(f"{name} must be above 0 and below 1, not {share!r}; leave it out for all steps")
-        if self.denoising_start is not None and self.denoising_start >= (self.denoising_end or 1):
-            raise InputError(
-                f"denoising_start must be below denoising_end, not {self.denoising_start!r} and {self.denoising_end!r}"
-            )
+        self._find_sampler_and_schedule(store)
+        self._check_hand_over()
         choose("dial", self.dial, DIALS)
         choose("vae", self.vae, VAES)
         choose("rng", self.rng, GENERATORS)
@@ -215,18 +190,65 @@ class Settings:
 
     @property
     def guidance(self) -> Guidance:
-        """What is made of both predictions where there are two."""
+        """How two predictions become one, where a guided step makes two."""
         return Guidance(self.guidance_scale, self.guidance_rescale, self.guidance_zero_star, self.guidance_mimic)
 
     @property
     def guided(self) -> bool:
-        """Whether a second, unconditional prediction is needed at some level."""
+        """Whether some noise level needs an unconditional prediction too."""
         return self.guidance_scale > 1
 
     def guided_at(self, sigma: float) -> bool:
-        """Whether it is needed at this one."""
+        """Whether the noise level ``sigma`` needs an unconditional prediction too."""
         low, high = self.guidance_min_sigma, self.guidance_max_sigma
         return self.guided and low < sigma and (high is None or sigma <= high)
+
+    def _check_numbers(self, store: Callable[[str, object], None]) -> None:
+        for name, (low, high) in _RANGES.items():
+            value, default = getattr(self, name), getattr(type(self), name)
+            if value is not None or default is not None:
+                store(name, number(name, value, low, high))
+        if not float(self.steps).is_integer():
+            raise InputError(f"steps must be a whole number, not {self.steps!r}")
+        store("steps", int(self.steps))
+
+    def _check_sizes(self, store: Callable[[str, object], None]) -> None:
+        """Store what counts in pixels."""
+        for name in ("tile", "vae_tile"):
+            if (tile := getattr(self, name)) is not None:
+                least = 0 if name == "tile" and tile == 0 else 8
+                store(name, int(number(name, tile, least, MAX_SIDE)))
+        if self.tile_overlap is not None:
+            limit = (self.tile or MAX_SIDE) // 2
+            store("tile_overlap", int(number("tile_overlap", self.tile_overlap, 0, limit)))
+        for name in ("original_size", "crop", "target_size"):
+            if (pair := getattr(self, name)) is not None:
+                store(name, _pair(name, pair, 0 if name == "crop" else 1))
+
+    def _find_sampler_and_schedule(self, store: Callable[[str, object], None]) -> None:
+        """Store their names here; an A1111 label of a sampler may also name the schedule, and a list sets the steps."""
+        if self.sampler is not None:
+            sampler, schedule = names.sampler(_text("sampler", self.sampler))
+            SAMPLERS[sampler].check_eta(self.eta)
+            store("sampler", sampler)
+            if self.schedule is None:
+                store("schedule", schedule)
+        if self.schedule is not None and not callable(self.schedule):
+            store("schedule", names.schedule(_text("schedule", self.schedule)))
+        if self.schedule is not None and isinstance(levels := spacing_of(self.schedule), Given):
+            store("schedule", levels.__name__)
+            store("steps", levels.steps)
+
+    def _check_hand_over(self) -> None:
+        for name in ("denoising_start", "denoising_end"):
+            if (share := getattr(self, name)) in (0, 1):
+                raise InputError(f"{name} must be above 0 and below 1, not {share!r}; leave it out for all steps")
+        if self.denoising_start is not None and self.denoising_start >= (self.denoising_end or 1):
+            raise InputError(
+                f"denoising_start must be below denoising_end, not {self.denoising_start!r} and {self.denoising_end!r}"
+            )
+        if self.deadline is not None and self.denoising_end is not None:
+            raise InputError("a run that is handed over has no deadline; leave out deadline or denoising_end")
 
 
 def _text(name: str, value: Any) -> str:
@@ -237,14 +259,6 @@ def _text(name: str, value: Any) -> str:
 
 def _pair(name: str, value: Any, least: int) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
-    whole = (isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in pair)
-    if len(pair) != 2 or not all(whole) or not all(least <= one <= MAX_SIZE for one in pair):
-        raise InputError(f"{name} must be two whole numbers of pixels between {least} and {MAX_SIZE}, not {value!r}")
+    if len(pair) != 2 or not all(is_integer(one, least, MAX_SIDE) for one in pair):
+        raise InputError(f"{name} must be two whole numbers of pixels between {least} and {MAX_SIDE}, not {value!r}")
     return int(pair[0]), int(pair[1])
-
-
-def _seed(value: Any) -> int:
-    known = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not known or not -(2**63) <= int(value) < 2**64:
-        raise InputError(f"seed must be an integer between -2**63 and 2**64 - 1, not {value!r}")
-    return int(value)

@@ -108,6 +108,22 @@ def test_damaged_models(capsys: Captured, tmp_path: Path) -> None:
         refused(capsys, "img2img", "room.png", "cat", "-m", folder, "--steps", 2)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["img2image"], "unknown command 'img2image'; did you mean img2img?"),
+        (["plan", "--strenght", "0.5"], "unknown flag --strenght, did you mean --strength? see: partway plan --help"),
+        (["plan", "--cfg-scale=3"], "unknown flag --cfg-scale, did you mean --guidance-scale?"),
+        (["plan", "--zzzzzz"], "unknown flag --zzzzzz; see: partway plan --help"),
+        (["img2img", "room.png", "--num-inference-steps", "3"], "did you mean --steps?"),
+        (["inpaint", "room.png", "mask.png", "cat", "--only_masked"], "did you mean --only-masked?"),
+        (["plan", "--dial", "comfyiu"], "unknown dial 'comfyiu'; did you mean comfyui?"),
+    ],
+)
+def test_what_was_mistyped_is_answered_with_what_was_meant(capsys: Captured, arguments: list[str], words: str) -> None:
+    assert words in refused(capsys, *arguments)
+
+
 def test_an_engine_that_is_not_installed(capsys: Captured, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     assert "pip install" in refused(capsys, "txt2img", "cat", "-m", model, "--engine", "openvino")
@@ -117,7 +133,7 @@ def test_export_without_its_extra(capsys: Captured, monkeypatch: pytest.MonkeyPa
     from partway.cli import export
 
     monkeypatch.setattr(export, "find_spec", lambda name: None)
-    assert "pip install 'partway[export]'" in refused(capsys, "export", "model", "out", "--to", "onnx")
+    assert 'pip install -c constraints.txt ".[export]"' in refused(capsys, "export", "model", "out", "--to", "onnx")
 
 
 def test_export_hands_its_arguments_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +156,6 @@ def test_export_hands_its_arguments_on(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "COMMAND"),
         (["nonsense"], "'nonsense'"),
         (["img2img"], "INPUT"),
         (["img2img", "a", "b", "--steps", "many"], "--steps: invalid int value: 'many'"),

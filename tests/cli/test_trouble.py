@@ -1,5 +1,6 @@
 """Trouble on the way, and the command as the shell sees it."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 
 import partway
 from command import Captured, files, refused, run
-from partway.cli import main
+from partway.cli import exit_code, main
 from partway.engines import onnxruntime as engine
+from partway.errors import EngineError, InputError, NetworkError, PackageError
 
 
 @pytest.fixture
@@ -44,7 +46,46 @@ def test_trouble_of_the_machine_is_one_line(
     capsys: Captured, model: Path, failing: list[BaseException], trouble: BaseException
 ) -> None:
     failing.append(trouble)
-    refused(capsys, "img2img", "room.png", "cat", "-m", model, "-o", "out.png")
+    refused(capsys, "img2img", "room.png", "cat", "-m", model, "-o", "out.png", code=1)
+
+
+def test_a_network_that_fails_is_no_fault_of_the_input(
+    capsys: Captured, model: Path, failing: list[BaseException]
+) -> None:
+    failing.append(partway.NetworkError("unet failed"))
+    assert "unet failed" in refused(capsys, "img2img", "room.png", "cat", "-m", model, code=1)
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 1), (errno.EACCES, 2)])
+def test_a_full_disk_is_no_fault_of_the_input_and_a_closed_folder_is(
+    capsys: Captured, model: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def replace(self: Path, target: Path) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    words = refused(capsys, "img2img", "room.png", "cat", "-m", model, "--steps", 1, "-o", "out.png", code=code)
+    assert "cannot write out.png" in words
+
+
+@pytest.mark.parametrize(
+    ("problem", "cause", "code"),
+    [
+        (InputError("x"), ValueError(), 2),
+        (PackageError("x"), OSError(errno.ENOENT, "x"), 2),
+        (PackageError("x"), RuntimeError(), 2),  # a damaged graph
+        (PackageError("x"), MemoryError(), 1),
+        (PackageError("x"), OSError(errno.ENOSPC, "x"), 1),
+        (EngineError("x"), ImportError(), 2),
+        (EngineError("x"), None, 2),
+        (EngineError("x"), RuntimeError(), 1),  # a device that is there, and fails
+        (NetworkError("x"), None, 1),
+        (MemoryError(), None, 1),
+    ],
+)
+def test_the_rule_of_exit_codes(problem: Exception, cause: Exception | None, code: int) -> None:
+    problem.__cause__ = cause
+    assert exit_code(problem) == code
 
 
 def test_an_interrupted_count_keeps_what_is_finished(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from partway.diffusion.brownian import Path
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import trained
 from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.sampling import trajectory
-from partway.diffusion.schedules import Schedule
 
 TOP = 14.6
 

@@ -11,10 +11,10 @@ from math import log, sqrt
 import numpy as np
 import pytest
 
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
 from partway.diffusion.samplers import SAMPLERS, dpmpp_2m_sde, euler_cfg_pp, gradient_estimation, heunpp2, restart
 from partway.diffusion.sampling import State, trajectory
-from partway.diffusion.schedules import Schedule
 
 SPREAD = 0.7
 START, END = 8.0, 0.1

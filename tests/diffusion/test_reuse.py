@@ -9,7 +9,7 @@ import partway
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.reuse import Reuse
 from partway.engines.timed import Timed
-from partway.model.networks import Context
+from partway.model.networks import Conditioning
 from partway.run.denoising import denoiser
 
 
@@ -24,12 +24,12 @@ def grid(timestep, rows=2):
 
 
 def evaluations(reuse, timesteps, views=2):
-    """What each does, by its timestep: "whole", or how many predictions it makes on features that were kept."""
+    """What each does, by its timestep: "full", or how many predictions it makes on features that were kept."""
     did = {}
     for timestep in timesteps:
         made = reuse.begin(timestep, views)
-        did[timestep] = "whole" if reuse.whole else made
-        if reuse.whole:
+        did[timestep] = "full" if reuse.full else made
+        if reuse.full:
             reuse.keep(grid(timestep))
     return did
 
@@ -37,14 +37,14 @@ def evaluations(reuse, timesteps, views=2):
 def test_features_are_kept_for_a_share_of_the_way_and_no_longer():
     did = evaluations(Reuse(0.2), range(950, 0, -50))
     # a fifth of the way from 1000 is two steps of 50 at the middle, and from 250 on three; above 600 it is none
-    whole = [timestep for timestep, what in did.items() if what == "whole"]
+    whole = [timestep for timestep, what in did.items() if what == "full"]
     assert whole == [950, 900, 850, 800, 750, 700, 650, 550, 400, 200]
-    assert set(evaluations(Reuse(0), range(950, 0, -50)).values()) == {"whole"}
+    assert set(evaluations(Reuse(0), range(950, 0, -50)).values()) == {"full"}
 
 
 def test_what_guidance_adds_is_kept_for_half_as_long():
     assert evaluations(Reuse(0.4), range(500, 0, -50)) == {
-        500: "whole", 450: 1, 400: 1, 350: 2, 300: 1, 250: "whole", 200: 1, 150: 1, 100: 2, 50: 1,
+        500: "full", 450: 1, 400: 1, 350: 2, 300: 1, 250: "full", 200: 1, 150: 1, 100: 2, 50: 1,
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_what_guidance_adds_is_kept_for_half_as_long():
 @pytest.mark.parametrize("start", [100, 200, 300])
 def test_a_short_run_is_not_made_of_its_first_evaluation(share, start):
     did = evaluations(Reuse(share), range(start, 0, -50))
-    assert [timestep for timestep, what in did.items() if what == "whole"] == [start, start // 100 * 50]
+    assert [timestep for timestep, what in did.items() if what == "full"] == [start, start // 100 * 50]
 
 
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
@@ -67,9 +67,9 @@ def test_the_last_rows_are_the_prompts_and_more_views_need_a_whole_evaluation():
     reuse = Reuse(1)
     reuse.begin(500, 2)
     reuse.keep(np.concatenate([grid(1, rows=1), grid(2, rows=1)]))
-    assert reuse.begin(450, 1) == 1 and not reuse.whole
+    assert reuse.begin(450, 1) == 1 and not reuse.full
     assert np.array_equal(reuse.take(1), grid(2, rows=1))
-    assert reuse.begin(400, 3) == 3 and reuse.whole
+    assert reuse.begin(400, 3) == 3 and reuse.full
 
 
 def test_guidance_that_pauses_goes_on_with_what_it_added_before():
@@ -84,15 +84,15 @@ def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
     """Networks that answer what they are told, 1 for the negative prompt, 2 for the prompt; more with each call."""
 
     class Answering:
-        def predict(self, x, timestep, told, guidance_scale, reuse):
-            seen.append((reuse.whole, len(x), reuse.parts))
-            return len(seen) * np.ones_like(x) * told.tokens[:, :1, None, None]
+        def predict(self, x, timestep, conditioning, guidance_scale, reuse):
+            seen.append((reuse.full, len(x), reuse.parts))
+            return len(seen) * np.ones_like(x) * conditioning.tokens[:, :1, None, None]
 
     seen, networks = [], Answering()
     networks.package = pipe.package
-    context = Context(np.float32([[1.0], [2.0]]), None, None)
+    conditioning = Conditioning(np.float32([[1.0], [2.0]]), None, None)
     chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
-    denoise = denoiser(networks, context, chosen)
+    denoise = denoiser(networks, conditioning, chosen)
     x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, timestep) for timestep in (500.0, 450.0, 300.0)]
     guided = [-denoise(x, level)[0, 0, 0, 0] for level in levels]
     assert seen == [(True, 2, 2), (False, 1, 1), (False, 2, 2)]

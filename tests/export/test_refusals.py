@@ -16,9 +16,9 @@ from partway_export import guard
 from partway_export import stages as stage
 
 
-def refuse(capsys, *argv):
-    """Run the command, which must fail with one line; return it."""
-    assert cli.main(["export", *(str(arg) for arg in argv)]) == 2
+def refuse(capsys, *argv, code=2):
+    """Run the command, which must fail with one line and this exit code, that of bad input; return the line."""
+    assert cli.main(["export", *(str(arg) for arg in argv)]) == code
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("partway: error: ")
     return line
@@ -74,6 +74,7 @@ def test_tokenizer_without_merges(tiny_model, tmp_path, capsys):
 def test_unknown_option_values(capsys):
     for option in (["--to", "tflite"], ["--weights", "int3"]):
         assert "invalid choice" in refuse(capsys, "a", "b", *option)
+    assert "did you mean --weights?" in refuse(capsys, "a", "b", "--weigths", "int8")
 
 
 def test_an_output_that_cannot_be_written(tiny_model, tmp_path, capsys):
@@ -87,7 +88,7 @@ def test_missing_library(tiny_model, tmp_path, library):
     command = [sys.executable, "-c", code, "export", str(tiny_model("sd1")), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, env=None)
     assert done.returncode == 2
-    assert "pip install 'partway[export]'" in done.stderr.strip().splitlines()[-1]
+    assert 'pip install -c constraints.txt ".[export]"' in done.stderr.strip().splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -96,7 +97,7 @@ def test_full_disk(tiny_model, tmp_path, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(stage, "write", write)
-    assert "disk is full" in refuse(capsys, tiny_model("sd1"), tmp_path / "out")
+    assert "disk is full" in refuse(capsys, tiny_model("sd1"), tmp_path / "out", code=1)
     assert list(tmp_path.iterdir()) == []
 
 

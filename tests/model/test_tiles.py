@@ -113,7 +113,7 @@ def largest(counted, monkeypatch):
 
 def test_networks_never_see_more_than_a_tile(largest):
     pipe, engine, most = largest
-    cell, multiple = pipe.package.pixels_per_latent, pipe.package.multiple
+    cell, multiple = pipe.package.vae_scale_factor, pipe.package.multiple
     tile = 4 * multiple
     big = Image.fromarray(np.random.default_rng(1).integers(0, 256, (6 * multiple + 3, 9 * multiple, 3), np.uint8))
     settings = {"tile": tile, "strength": 0.5, "steps": 4, "sampler": "euler"}

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 import partway
-from partway.diffusion.schedules import SCHEDULES, Schedule
+from partway.diffusion.grids import Schedule
+from partway.diffusion.schedules import SCHEDULES
 
 PROMPT, NEGATIVE = "a cozy scandinavian living room, warm light", "dark photo"
 SEED = 42

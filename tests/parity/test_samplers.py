@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from partway.diffusion.dials import pure_noise
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import trained
 from partway.diffusion.noise import TorchCPU
 from partway.diffusion.predictions import PREDICTIONS
 from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.sampling import trajectory
-from partway.diffusion.schedules import SCHEDULES, Schedule
+from partway.diffusion.schedules import SCHEDULES
 
 SHAPE = (1, 4, 16, 16)
 SD = {

@@ -33,7 +33,7 @@ def test_outside_the_mask_no_byte_changes(pipe, picture, mask, sampler, strength
 def test_latents_outside_the_mask_end_as_the_source_s(pipe, picture, mask, sampler):
     """Not only pasted over: the latents too come out as they went in, which is what makes the border fit."""
     edit = masks.edit(images.read(picture), mask)
-    weights = masks.of_latents(edit.padded(pipe.package.multiple), pipe.package.pixels_per_latent)[0, 0]
+    weights = masks.of_latents(edit.padded(pipe.package.multiple), pipe.package.vae_scale_factor)[0, 0]
     *_, last = pipe.stream("a room", edit, sampler=sampler, steps=5, strength=0.8)
     *_, none = pipe.stream("a room", edit, sampler=sampler, steps=5, strength=0.8, seed=0, guidance_scale=3)
     assert weights.min() == 0 and weights.max() == 1

@@ -68,3 +68,13 @@ def test_the_report_is_made_of_the_figures(tmp_path, monkeypatch, capsys):
     assert row in capsys.readouterr().out
     assert (tmp_path / "dial.png").read_bytes()[:4] == b"\x89PNG"
     assert "rooms-fp16" in (tmp_path / "table.md").read_text()
+
+
+def test_the_plot_has_one_line_for_the_same_steps_and_guidance_that_of_most_rooms():
+    def result(steps, guidance, rooms):
+        return {"settings": {"steps": steps, "guidance_scale": guidance, "rooms": rooms}}
+
+    found = {"fp16": result(20, 7.5, 20), "int8": result(20, 7.5, 200), "few_steps": result(4, 1, 200)}
+    shown = report.drawn(found)
+    assert list(shown) == ["20 steps, guidance 7.5", "4 steps, no guidance"]
+    assert shown["20 steps, guidance 7.5"] is found["int8"]

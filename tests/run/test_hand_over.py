@@ -55,8 +55,8 @@ def test_every_step_belongs_to_exactly_one_part(steps):
     for spacing in (schedules.leading, schedules.trailing, schedules.linspace):
         full = spacing(trained, steps)
         for share in np.linspace(0.02, 0.98, 25):
-            after = dials.going_on(share, steps, spacing, trained).schedule
-            before = dials.ending(dials.continuous(steps, 1.0, spacing, trained), share, trained).schedule
+            after = dials.from_denoising_start(share, steps, spacing, trained).schedule
+            before = dials.until_denoising_end(dials.continuous(steps, 1.0, spacing, trained), share, trained).schedule
             assert before.steps + after.steps == full.steps
             assert before.sigmas[-1] == after.sigmas[0]
 

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 import partway
-from partway.diffusion.noise import TorchCPU, turned
+from partway.diffusion.noise import TorchCPU, slerp
 
 
 def test_turned_noise_keeps_its_length_and_goes_all_the_way():
     a, b = (TorchCPU(seed).normal((2, 4, 16, 16)) for seed in (1, 2))
-    np.testing.assert_allclose(turned(a, b, 0), a, atol=1e-6)
-    np.testing.assert_allclose(turned(a, b, 1), b, atol=1e-6)
+    np.testing.assert_allclose(slerp(a, b, 0), a, atol=1e-6)
+    np.testing.assert_allclose(slerp(a, b, 1), b, atol=1e-6)
     for share in (0.1, 0.5, 0.9):
-        assert turned(a, b, share).std() == pytest.approx(1, abs=0.03)
-        assert turned(a, b, share).dtype == np.float32
-    angles = [np.arccos(np.sum(a * turned(a, b, s)) / np.sum(a * a)) for s in (0.25, 0.5)]
+        assert slerp(a, b, share).std() == pytest.approx(1, abs=0.03)
+        assert slerp(a, b, share).dtype == np.float32
+    angles = [np.arccos(np.sum(a * slerp(a, b, s)) / np.sum(a * a)) for s in (0.25, 0.5)]
     assert angles[1] == pytest.approx(2 * angles[0], rel=0.02)
-    np.testing.assert_allclose(turned(a, a, 0.5), a, atol=1e-6)
+    np.testing.assert_allclose(slerp(a, a, 0.5), a, atol=1e-6)
 
 
 def test_a_variation_goes_from_one_seed_s_picture_to_the_other_s(pipe):

@@ -134,7 +134,7 @@ class Work(NamedTuple):
 def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int, int]:
     """Height and width, in latents, that a network is shown of a picture of this size."""
     latents = package.latent_shape(*size)[2:]
-    tiling = square(tile, None, package.pixels_per_latent)
+    tiling = square(tile, None, package.vae_scale_factor)
     return latents if tiling is None else tiling.seen(*latents)
 
 
@@ -200,13 +200,13 @@ def _working(package: Package, network: str, stored: str, work: Work, rates: Rat
     if network.startswith("unet"):  # whole, shallow, or a segment, which has what earlier ones gave
         return _unet(_config(package, "unet"), stored, work, rates)
     if network in VAES["tiny"]:
-        return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.pixels_per_latent**2)
+        return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.vae_scale_factor**2)
     config = _config(package, network) or _config(package, "vae_decoder")
     channels = config.get("block_out_channels", [128, 256, 512, 512])
     shown = channels if network == "vae_encoder" else [*channels[1:], channels[-1]]
     widest = max(count / 4**level for level, count in enumerate(shown))
     cells = work.vae[0] * work.vae[1]
-    flow = rates.vae * widest * cells * package.pixels_per_latent**2
+    flow = rates.vae * widest * cells * package.vae_scale_factor**2
     scores = float(cells**2) if rates.scores and config.get("mid_block_add_attention", True) else 0.0
     if network == "vae_encoder":
         return flow + scores

@@ -56,7 +56,7 @@ class Fit(NamedTuple):
         done += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
         done += [f"the UNet runs in {len(self.segments)} segments, one loaded at a time"] if self.segments else []
         plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done))
-        tiling = square(self.vae_tile, settings.tile_overlap, package.pixels_per_latent)
+        tiling = square(self.vae_tile, settings.tile_overlap, package.vae_scale_factor)
         if tiling is not None:
             tiles = tiling.needed(*package.latent_shape(*size)[2:])
             encode, decode = (tiles if plan.calls[name] else None for name in plan.vae)
@@ -128,7 +128,7 @@ class Memory:
         size = start(None, width, height, package).size
         settings = tiled(package, settings, size)
         plan = plan_of(package, settings, image=image)[0]
-        tiling = square(settings.tile, settings.tile_overlap, package.pixels_per_latent)
+        tiling = square(settings.tile, settings.tile_overlap, package.vae_scale_factor)
         if tiling is not None:
             plan = plan.in_tiles(tiling.needed(*package.latent_shape(*size)[2:]))
         return self.fit(package, settings, plan, size).told(plan, package, settings, size)
@@ -174,7 +174,7 @@ def tiled(package: Package, settings: Settings, size: tuple[int, int]) -> Settin
     """The settings with the tile of a picture of this size, where they leave it to be chosen (0)."""
     if settings.tile != 0:
         return settings
-    own, cell = _tile(package), package.pixels_per_latent
+    own, cell = _tile(package), package.vae_scale_factor
     height, width = (side * cell for side in package.latent_shape(*size)[2:])
     overlap = own // 8 if settings.tile_overlap is None else min(settings.tile_overlap, own // 2)
     return replace(settings, tile=fitting(height, width, own, overlap, package.multiple), tile_overlap=overlap)

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and how they become keyword arguments.
+"""The parser, arguments that several commands share, and how they become keyword arguments.
 
 None of them has a default of its own: what is not given is not passed on, so that `partway.Settings` and
 `partway.load` keep the only copy of every default.
@@ -7,10 +7,12 @@ None of them has a default of its own: what is not given is not passed on, so th
 import argparse
 from collections.abc import Iterable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NoReturn
 
+from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import EngineOptions
-from partway.errors import InputError
+from partway.errors import InputError, meant
 from partway.settings import Settings
 
 Commands = Any  # argparse's type for what add_subparsers returns is private
@@ -20,17 +22,63 @@ LOAD = (*(field.name for field in fields(EngineOptions)), "preset", "engine", "r
 """Names of the arguments of `partway.load`, but the model."""
 
 
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+_FLAGS_ELSEWHERE = {_flag(other): _flag(own) for other, own in SETTING_ALIASES.items()}
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours: one line, without the usage."""
+    """A parser whose errors are ours: one line, without the usage, and with the flag that was meant.
+
+    A description may be the docstring of the command's file: what it says after the command's name.
+    """
+
+    def __init__(self, *, prog: str, description: str = "", **options: Any) -> None:
+        text = description.replace("``", "").removeprefix(f"{prog}: ")
+        super().__init__(prog=prog, description=text[:1].upper() + text[1:], **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse does it, but raise `InputError` for an unknown flag here, where the known ones are known."""
+        found, others = super().parse_known_args(args, namespace)
+        for flag in (other.partition("=")[0] for other in others if other.startswith("--")):
+            near = meant(flag, self._option_string_actions, _FLAGS_ELSEWHERE)
+            self.error(f"unknown flag {flag}" + (f", did you mean {near}?" if near else ""))
+        return found, others
 
     def error(self, message: str) -> NoReturn:
         """Raise `InputError`, which the command line prints."""
-        raise InputError(f"{message}; see: {self.prog} --help")
+        raise InputError(f"{message}{'' if message.endswith('?') else ';'} see: {self.prog} --help")
 
 
-def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+def supplied(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Return those of ``names`` that the user gave, with their values."""
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """Add the picture to start from."""
+    parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
+
+
+def add_task(parser: argparse.ArgumentParser, *, strength: bool = True, instruction: bool = False) -> None:
+    """Add what makes pictures of a prompt: the prompt, outputs, replay, settings and model."""
+    text = 'what to change, as in "make it snowy"' if instruction else "what the picture should show, in quotes"
+    parser.add_argument("prompt", metavar="INSTRUCTION" if instruction else "PROMPT", nargs="?", help=text)
+    text = ".png, .jpg or .webp (default: a new .png in the current folder)"
+    parser.add_argument("-o", "--output", metavar="OUT", help=text)
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="N pictures, with seed, seed + 1, ...")
+    text = "repeat the settings inside a picture partway made; flags given here win"
+    parser.add_argument("--from-png", metavar="FILE", help=text)
+    add_quiet(parser)
+    add_settings(parser, strength=strength, instruction=instruction)
+    add_model(parser)
+
+
+def add_pixels(group: Any, name: str, what: str) -> None:
+    """Add a number of pixels to a parser or group; it has no default here."""
+    group.add_argument(_flag(name), type=int, metavar="N", default=argparse.SUPPRESS, help=f"pixels {what}")
 
 
 def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, instruction: bool = False) -> None:
@@ -41,8 +89,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     def add(name: str, type_: Any, metavar: str, text: str) -> None:
         value = getattr(default, name)
         shown = "" if value in (None, "") else f" (default {value})"
-        flag = "--" + name.replace("_", "-")
-        group.add_argument(flag, type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text + shown)
+        group.add_argument(_flag(name), type=type_, metavar=metavar, default=argparse.SUPPRESS, help=text + shown)
 
     if strength:
         add("strength", float, "S", "0 keeps the picture, 1 ignores it")

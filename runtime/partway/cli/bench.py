@@ -8,14 +8,14 @@ from typing import Any
 
 from partway.bench import processes
 from partway.bench.measuring import Job
-from partway.cli.arguments import Commands, add_engine, given
+from partway.cli.arguments import Commands, add_engine, supplied
 from partway.engines import EngineOptions
-from partway.errors import EngineError, InputError, PartwayError, number
+from partway.errors import MAX_SIDE, EngineError, InputError, PartwayError, install, number
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import Package, open_package
 from partway.run.plans import Plan, plan_of
-from partway.settings import MAX_SIZE, Settings
+from partway.settings import Settings
 
 _SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
 _CHOICES = ("engine", "device", "precision")
@@ -68,7 +68,7 @@ def add_size_and_place(parser: argparse.ArgumentParser, what: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line a configuration as it is measured; return 1 if one failed."""
     package = suited(open_package(locate(options.model)), options.model)
-    settings = package.settings(given(options, _SETTINGS))
+    settings = package.settings(supplied(options, _SETTINGS))
     plan = plan_of(package, settings, image=True)[0]
     job = job_of(options, package, settings, plan)
     chosen = chosen_of(options, package)
@@ -100,7 +100,7 @@ def job_of(options: argparse.Namespace, package: Package, settings: Settings, pl
     if not plan.calls.get("unet"):
         raise InputError(f"strength {settings.strength:g} returns the picture as it is; give one above 0 to measure")
     width, height = (
-        int(number(name, getattr(options, name, own), package.multiple, MAX_SIZE))
+        int(number(name, getattr(options, name, own), package.multiple, MAX_SIDE))
         for name, own in zip(("width", "height"), package.size, strict=True)
     )
     return Job(
@@ -118,7 +118,7 @@ def job_of(options: argparse.Namespace, package: Package, settings: Settings, pl
 
 def chosen_of(options: argparse.Namespace, package: Package) -> dict[str, dict[str, Any]]:
     """The configurations that fit what was asked for; EngineError if none does."""
-    wanted: dict[str, str] = given(options, _CHOICES)
+    wanted: dict[str, str] = supplied(options, _CHOICES)
     found = processes.configurations(package)
     chosen = {
         name: load
@@ -126,7 +126,7 @@ def chosen_of(options: argparse.Namespace, package: Package) -> dict[str, dict[s
         if all(load.get(key, "fp32").lower() == value.lower() for key, value in wanted.items())
     }
     if not chosen:
-        there = ", ".join(found) or "nothing; install an engine: pip install 'partway[openvino]'"
+        there = ", ".join(found) or f"nothing; for an engine, {install('openvino')}"
         raise EngineError(
             f"this model cannot run here on {' '.join(wanted.values()) or 'any engine'}; it can on: {there}"
         )

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from partway.cli.arguments import Commands
-from partway.cli.sweep import add_sweep, sweep
+from partway.cli.sweep import add_sweep
+from partway.cli.sweep import run as sweep
 from partway.errors import InputError, PartwayError
 from partway.support.files import check_writable, unused, write_atomically
 
@@ -22,10 +23,10 @@ def add(commands: Commands) -> None:
         "--room", type=int, default=ROOM, metavar="N", help="which room, 0 .. 999999 (default %(default)s)"
     )
     add_sweep(parser, strengths=STRENGTHS)
-    parser.set_defaults(command=demo)
+    parser.set_defaults(command=run)
 
 
-def demo(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Draw the room into a file of its own, then do what ``partway sweep`` does with a user's picture."""
     from partway_rooms import room
 

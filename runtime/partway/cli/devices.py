@@ -4,20 +4,20 @@ import argparse
 
 import partway
 from partway.cli.arguments import Commands
-from partway.errors import EngineError
+from partway.errors import EngineError, install
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("devices", help="the engines and devices of this machine", description=__doc__)
-    parser.set_defaults(command=devices)
+    parser.set_defaults(command=run)
 
 
-def devices(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print one line for each engine and device."""
     found = partway.devices()
     if not found:
-        raise EngineError("no engine is installed; install one: pip install onnxruntime, or 'partway[openvino]'")
+        raise EngineError(f"no engine is installed; run: pip install onnxruntime; for OpenVINO, {install('openvino')}")
     for engine, device, description in found:
         print(f"{engine:<12} {device:<8} {description}")
     return 0

@@ -3,7 +3,7 @@
 import argparse
 from itertools import chain
 
-from partway.cli.arguments import Commands, add_engine, given
+from partway.cli.arguments import Commands, add_engine, supplied
 from partway.engines import EngineOptions, open_engine
 from partway.model.doctor import check_files, check_networks
 from partway.model.hub import locate
@@ -18,16 +18,16 @@ def add(commands: Commands) -> None:
     parser.add_argument("model", metavar="FOLDER", help="a model folder, or a Hub id (owner/name)")
     add_engine(parser)
     parser.add_argument("--precision", default=argparse.SUPPRESS, help="arithmetic: fp32, bf16, fp16, or fastest")
-    parser.set_defaults(command=doctor)
+    parser.set_defaults(command=run)
 
 
-def doctor(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print one line a check; return 1 if one failed."""
     package = open_package(locate(options.model))
     engine = open_engine(
         getattr(options, "engine", "auto"),
         package.networks,
-        EngineOptions(**given(options, ("device", "precision"))),
+        EngineOptions(**supplied(options, ("device", "precision"))),
     )
     if not package.manifest:
         print("no partway.json in this folder: networks are only loaded, there is nothing to compare them with")

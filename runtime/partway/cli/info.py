@@ -1,6 +1,7 @@
 """``partway info``: what a model folder holds."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,16 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("info", help="what a model folder holds", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a folder, or a Hub id (owner/name)")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
-    parser.set_defaults(command=info)
+    parser.set_defaults(command=run)
 
 
-def info(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the description of a folder; no network is loaded."""
     package = suited(open_package(locate(options.model, revision=options.revision)), options.model)
     for name, value in _facts(package).items():
         print(f"{name:<12} {value}")
     for network, file in package.networks.items():
-        print(f"{network:<12} {_megabytes(_size(file)):>10}  {file.relative_to(package.root)}")
+        print(f"{network:<12} {_megabytes(_size(file)):>10}  {os.path.relpath(file, package.root)}")
     print(f"{'in all':<12} {_megabytes(sum(map(_size, package.networks.values()))):>10}")
     return 0
 

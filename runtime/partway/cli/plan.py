@@ -7,7 +7,7 @@ from typing import Any
 
 import partway
 from partway.budget import presets
-from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_settings, given
+from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_settings, supplied
 from partway.errors import InputError
 
 
@@ -28,14 +28,14 @@ def add(commands: Commands) -> None:
         parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
     add_settings(parser)
     add_options(parser.add_argument_group("what to tell memory and time for, with a model"))
-    parser.set_defaults(command=plan)
+    parser.set_defaults(command=run)
 
 
-def plan(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the plan as a table, as JSON, or one row for each dial."""
-    settings = given(options, SETTINGS)
+    settings = supplied(options, SETTINGS)
     partway.Settings(**settings)  # before a model is opened
-    loaded = given(options, LOAD)
+    loaded = supplied(options, LOAD)
     preset = loaded.pop("preset", None)
     on = presets.options(preset, loaded)[1]  # checked before a model is opened
     if on.limit is not None and options.model is None:

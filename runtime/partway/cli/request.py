@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import partway
-from partway.cli.arguments import LOAD, SETTINGS, given
+from partway.cli.arguments import LOAD, SETTINGS, supplied
 from partway.cli.records import record
 from partway.errors import ImageError, InputError
 from partway.model.hub import DEFAULT
@@ -59,14 +59,14 @@ def request(options: argparse.Namespace, task: str) -> Request:
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
-    settings = _known(made, "settings", SETTINGS) | given(options, SETTINGS)
+    settings = _known(made, "settings", SETTINGS) | supplied(options, SETTINGS)
     partway.Settings(**settings)  # before anything slow
     return Request(
         model=str(model),
-        load=_known(made, "load", LOAD) | given(options, LOAD),
+        load=_known(made, "load", LOAD) | supplied(options, LOAD),
         prompt=prompt,
         settings=settings,
-        edit=_known(made, "edit", _EDIT) | given(options, _EDIT),
+        edit=_known(made, "edit", _EDIT) | supplied(options, _EDIT),
         size=(made["width"], made["height"]) if "width" in made and "height" in made else None,
         source=_part(made, "source"),
     )

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import partway
-from partway.cli.arguments import Commands, add_model, add_quiet, add_settings
+from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs, check, save
 from partway.cli.progress import did, finish
 from partway.cli.records import source_hashes
@@ -16,11 +16,13 @@ from partway.pictures.sheet import contact_sheet
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("sweep", help="one picture at several strengths, on a contact sheet")
-    parser.add_argument("input", metavar="INPUT", type=Path, help="the picture: PNG, JPEG, WebP, TIFF, ...")
+    parser = commands.add_parser(
+        "sweep", help="one picture at several strengths, on a contact sheet", description=__doc__
+    )
+    add_input(parser)
     parser.add_argument("prompt", metavar="PROMPT", help="what the pictures should show, in quotes")
     add_sweep(parser, strengths="0,0.2,0.4,0.6,0.8,1")
-    parser.set_defaults(command=sweep)
+    parser.set_defaults(command=run)
 
 
 def add_sweep(parser: argparse.ArgumentParser, *, strengths: str) -> None:
@@ -34,7 +36,7 @@ def add_sweep(parser: argparse.ArgumentParser, *, strengths: str) -> None:
     parser.set_defaults(from_png=None)
 
 
-def sweep(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run every strength on one loaded model and lay the pictures out."""
     strengths = _strengths(options.strengths)
     wanted = request(options, "img2img")

@@ -1,7 +1,8 @@
-"""Noise of one Brownian path, so that the same seed means the same picture whatever the number of steps.
+"""Noise from one Brownian path, so that a seed means nearly the same picture at any number of steps.
 
-Samplers ask for the noise of a step. Drawn afresh for each, it has nothing to do with that of a run with more steps.
-Taken as the increments of one path over sigma, as k-diffusion does, the noise of a step is that of its halves, added.
+Noise that a run draws anew for each step has nothing in common with the noise of a run with more steps. Increments of
+one path over sigma have: the increment of a step is the sum of those of its halves. k-diffusion calls this
+BrownianTreeNoiseSampler; `partway.diffusion.samplers.Method.path` says which samplers use it here.
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,10 @@ _DEPTH = 32  # halvings: down to 1e-6 even where the highest sigma is 4096, as w
 
 @dataclass(frozen=True)
 class Path:
-    """One Brownian path from sigma 0 to ``top``, for latents of ``shape``, the seed's own.
+    """The Brownian path of a ``seed`` (-2**63 .. 2**64 - 1) from sigma 0 to ``top``, for latents of ``shape``.
 
-    It is evaluated anywhere, in any order, from nothing but the seed: Levy's and Ciesielski's sum of hat functions,
-    each with a normal of its own (Karatzas & Shreve 1991, section 2.3). ``seed``: -2**63 .. 2**64 - 1.
+    It stores nothing and can be evaluated anywhere, in any order: it is the sum of Levy and Ciesielski over hat
+    functions, each with its own normal (Karatzas & Shreve 1991, section 2.3).
     """
 
     seed: int
@@ -43,7 +44,7 @@ class Path:
             scaled = time * 2**level
             index = int(scaled)
             height = 1 - abs(2 * (scaled - index) - 1)
-            if height == 0:  # an end of this interval, and so of all the finer ones
+            if height == 0:  # the time is an end of this interval, and of all finer ones
                 break
             value += 2 ** (-level / 2 - 1) * height * self._normal(level + 1, index)
         return value
@@ -55,9 +56,9 @@ class Path:
 
 
 def paths(seeds: Sequence[int], shape: tuple[int, ...], top: float) -> Noise:
-    """The noise of one path for each seed, side by side: (B, C, h, w) for a ``shape`` of (1, C, h, w).
+    """A noise function of one path for each seed; it returns (B, C, h, w) for a ``shape`` of (1, C, h, w).
 
-    ``top`` should not depend on steps or strength, which is what makes the noise the same for all of them.
+    ``top`` should not depend on steps or strength: then the noise does not either.
     """
-    each = [Path(seed, shape, top) for seed in seeds]
-    return lambda sigma, to: np.concatenate([path.noise(sigma, to) for path in each])
+    batch = [Path(seed, shape, top) for seed in seeds]
+    return lambda sigma, to: np.concatenate([path.noise(sigma, to) for path in batch])

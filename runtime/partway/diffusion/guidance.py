@@ -1,4 +1,4 @@
-"""Guidance: functions of a network's outputs, each (B, C, h, w), that give the one output a sampler works with."""
+"""Guidance: functions that combine a network's outputs, each (B, C, h, w), into the one output a sampler uses."""
 
 from math import log
 from typing import NamedTuple
@@ -10,7 +10,7 @@ Array = NDArray[np.float32]
 
 
 class Guidance(NamedTuple):
-    """How both outputs become one: the ``guidance_`` settings of `partway.Settings`."""
+    """How the unconditional and the conditional output become one: the ``guidance_`` settings of `partway.Settings`."""
 
     scale: float
     rescale: float = 0.0
@@ -19,7 +19,7 @@ class Guidance(NamedTuple):
 
 
 def combined(unconditional: Array, conditional: Array, by: Guidance, boost: float = 1.0) -> Array:
-    """One output of both; ``boost`` multiplies the scales."""
+    """The guided output; ``boost`` multiplies the scales."""
     if by.zero_star:
         unconditional = zero_star(unconditional, conditional)
     output = guided(unconditional, conditional, boost * by.scale)
@@ -33,19 +33,19 @@ def guided(unconditional: Array, conditional: Array, scale: float) -> Array:
     return unconditional + scale * (conditional - unconditional)
 
 
-def instructed(blind: Array, seeing: Array, told: Array, scale: float, image_scale: float) -> Array:
-    """Brooks et al. 2023 (arXiv 2211.09800, equation 3): towards the picture, and from there to the instruction.
+def instructed(unconditional: Array, image: Array, text: Array, scale: float, image_scale: float) -> Array:
+    """Guidance of InstructPix2Pix (Brooks et al. 2023, arXiv 2211.09800, equation 3).
 
-    blind: neither picture nor instruction; seeing: the picture alone; told: both.
+    unconditional: the output for neither picture nor instruction; image: for the picture alone; text: for both.
     """
-    return blind + image_scale * (seeing - blind) + scale * (told - seeing)
+    return unconditional + image_scale * (image - unconditional) + scale * (text - image)
 
 
 def zero_star(unconditional: Array, conditional: Array) -> Array:
-    """The multiple of each unconditional output that is nearest to the conditional one: CFG-Zero*'s first half.
+    """The multiple of each unconditional output that is nearest to the conditional one.
 
-    Fan et al. 2025 (arXiv 2503.18886). The second, steps that do nothing at the start, is for models that
-    were trained to flow and start from pure noise.
+    That is the first half of CFG-Zero* (Fan et al. 2025, arXiv 2503.18886). Its second half, first steps that do
+    nothing, is for flow-matching models that start from pure noise.
     """
     dot = np.sum(conditional * unconditional, axis=_picture(unconditional), keepdims=True)
     square = np.sum(np.square(unconditional), axis=_picture(unconditional), keepdims=True)
@@ -53,20 +53,20 @@ def zero_star(unconditional: Array, conditional: Array) -> Array:
 
 
 def mimicking(output: Array, like: Array) -> Array:
-    """Output whose channels spread, about their own means, as far as those of ``like``: Imagen's dynamic thresholding.
+    """Dynamic thresholding: the output, each channel scaled about its mean to the range that it has in ``like``.
 
-    Where theirs (Saharia et al. 2022, arXiv 2205.11487, section 2.3) holds pixels in [-1, 1], latents have no such
-    range; the range here is that of a lower guidance scale, as web UIs do it. Nothing is clipped and nothing widened.
+    Saharia et al. 2022 (arXiv 2205.11487, section 2.3) keep pixels in [-1, 1] with it. Latents have no such range, so
+    ``like`` is the output of a lower guidance scale, as in web UIs. It clips nothing and widens no channel.
     """
     mean = output.mean(axis=(2, 3), keepdims=True)
-    away = output - mean
-    reach = np.abs(away).max(axis=(2, 3), keepdims=True)
+    deviation = output - mean
+    reach = np.abs(deviation).max(axis=(2, 3), keepdims=True)
     wanted = np.abs(like - like.mean(axis=(2, 3), keepdims=True)).max(axis=(2, 3), keepdims=True)
-    return mean + away * np.minimum(1, wanted / np.maximum(reach, np.float32(1e-8)))
+    return mean + deviation * np.minimum(1, wanted / np.maximum(reach, np.float32(1e-8)))
 
 
 def rescaled(output: Array, conditional: Array, share: float) -> Array:
-    """Output whose standard deviation is moved towards the conditional one's, by ``share`` in [0, 1], in each picture.
+    """The output, its standard deviation in each picture moved by ``share`` (0 .. 1) to the conditional output's.
 
     Lin et al. 2023 (arXiv 2305.08891, section 3.4).
     """
@@ -77,9 +77,9 @@ def rescaled(output: Array, conditional: Array, share: float) -> Array:
 
 
 def embedding(scale: float, width: int) -> Array:
-    """What a network distilled with guidance takes for it, (1, width): sines and cosines of 1000 (scale - 1).
+    """The guidance scale as an input of networks distilled with guidance: sines and cosines of 1000 (scale - 1).
 
-    Luo et al. 2023 (arXiv 2310.04378, section 4.2), whose own scale counts from 0.
+    It is (1, width), as in Luo et al. 2023 (arXiv 2310.04378, section 4.2), whose own scale counts from 0.
     """
     half = width // 2
     rates = np.exp(np.arange(half) * (-log(10000) / max(half - 1, 1))).astype(np.float32)

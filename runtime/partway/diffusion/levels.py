@@ -1,4 +1,4 @@
-"""Noise levels, and those that a model was trained on.
+"""Noise levels, and the noise levels that a model was trained on.
 
 Everything is in the variance-exploding variable ``x = x0 + sigma * noise`` of Karras et al. 2022
 (arXiv 2206.00364); a model trained as ``sqrt(a) * x0 + sqrt(1 - a) * noise`` is the same thing with
@@ -20,24 +20,22 @@ class NoiseLevel(NamedTuple):
     """One noise level under its two names, passed together so that they cannot be mixed up."""
 
     sigma: float  # what samplers use
-    timestep: float  # what the network is told
+    timestep: float  # what the network takes
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """The noise levels that a model was trained on.
 
-    ``sigmas``: (T,) strictly increasing, at timesteps 0 .. T - 1. ``steps_offset``: what `leading` adds.
+    ``sigmas``: (T,) strictly increasing, at timesteps 0 .. T - 1. ``steps_offset``: what the schedule "leading" adds to
+    timesteps.
     """
 
     sigmas: Doubles
     steps_offset: int = 1
 
     def sigma(self, timestep: float | Doubles) -> Doubles:
-        """Sigma at a fractional timestep in [-1, T - 1]; -1 stands for no noise at all.
-
-        Interpolated linearly in sigma, as diffusers does.
-        """
+        """Sigma at a fractional timestep in [-1, T - 1], interpolated linearly as in diffusers; at -1 it is 0."""
         return np.interp(np.asarray(timestep), np.arange(-1, len(self.sigmas)), [0.0, *self.sigmas])
 
     def timestep(self, sigma: float | Doubles) -> Doubles:
@@ -59,20 +57,22 @@ def trained(
     zero_terminal_snr: bool = False,
     steps_offset: int = 1,
 ) -> Trained:
-    """The training levels from the fields of a diffusers ``scheduler_config.json``; the defaults are SD 1.5's.
+    """The levels that the fields of a diffusers ``scheduler_config.json`` describe; the defaults are SD 1.5's.
 
-    ``betas``: (T,), the model's own, ``trained_betas`` there; they stand for a schedule's name, start, end and steps.
-    Follows torch's float32 arithmetic step by step, so that sigmas equal diffusers' to the last bit or the one before.
-    ``zero_terminal_snr`` is Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), its infinite last sigma
-    replaced by 4096 (a cumulative alpha of 2**-24) as in diffusers.
+    It repeats torch's float32 arithmetic, so that sigmas equal diffusers' to the last bit or the one before.
+
+    betas              (T,), ``trained_betas`` in the file; they replace the name, start, end and number of steps
+    zero_terminal_snr  applies Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), with 4096 for its infinite last
+                       sigma (a cumulative alpha of 2**-24), as in diffusers
+
     Raises `InputError` for an unknown ``beta_schedule`` and for betas outside (0, 1).
     """
-    rates = _scheduled(beta_schedule, beta_start, beta_end, train_steps) if betas is None else _own(betas)
+    rates = _beta_schedule(beta_schedule, beta_start, beta_end, train_steps) if betas is None else _trained_betas(betas)
     if zero_terminal_snr:
         roots = np.sqrt(_cumulative_product(1 - rates))
         roots = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))
-        kept = roots**2
-        rates = 1 - np.concatenate([kept[:1], kept[1:] / kept[:-1]])
+        cumulative = roots**2
+        rates = 1 - np.concatenate([cumulative[:1], cumulative[1:] / cumulative[:-1]])
         alphas = _cumulative_product(1 - rates)
         alphas[-1] = 2.0**-24
     else:
@@ -80,7 +80,7 @@ def trained(
     return Trained(np.sqrt((1 - alphas) / alphas).astype(np.float64), steps_offset)
 
 
-def _scheduled(name: str, start: float, end: float, steps: int) -> NDArray[np.float32]:
+def _beta_schedule(name: str, start: float, end: float, steps: int) -> NDArray[np.float32]:
     if steps < 2 or not 0 < start <= end < 1:
         raise InputError(f"betas from {start} to {end} in {steps} steps are no training schedule")
     if name == "scaled_linear":
@@ -93,7 +93,7 @@ def _scheduled(name: str, start: float, end: float, steps: int) -> NDArray[np.fl
     raise InputError(f"unknown beta_schedule {name!r}; known: scaled_linear, linear, squaredcos_cap_v2")
 
 
-def _own(betas: ArrayLike) -> NDArray[np.float32]:
+def _trained_betas(betas: ArrayLike) -> NDArray[np.float32]:
     try:
         values = np.asarray(betas, np.float32)
     except (TypeError, ValueError):
@@ -104,7 +104,7 @@ def _own(betas: ArrayLike) -> NDArray[np.float32]:
 
 
 def _float32_linspace(start: float, end: float, count: int) -> NDArray[np.float32]:
-    """torch.linspace: symmetric about the middle, with fused multiply-adds (done in float64, rounded once)."""
+    """torch.linspace, which is symmetric about its middle and fuses multiply-adds (here in float64, rounded once)."""
     step = float((np.float32(end) - np.float32(start)) / np.float32(count - 1))
     index = np.arange(count)
     values = np.where(
@@ -116,5 +116,5 @@ def _float32_linspace(start: float, end: float, count: int) -> NDArray[np.float3
 
 
 def _cumulative_product(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """torch.cumprod on the CPU accumulates in float64."""
+    """torch.cumprod on a CPU, which accumulates in float64."""
     return np.cumprod(values, dtype=np.float64).astype(np.float32)

@@ -1,7 +1,7 @@
-"""What samplers and schedules are called elsewhere: diffusers' classes, A1111's labels, ComfyUI's names.
+"""What samplers, schedules and settings are called elsewhere: diffusers' classes, A1111's labels, ComfyUI's names.
 
-Case, spaces and punctuation do not count, and "++" is "pp": "DPM++ 2M" is dpmpp_2m without a row here. A1111's
-labels of sampler and schedule in one, like "DPM++ 2M Karras", are taken apart.
+Case, spaces and punctuation do not count, and "++" means "pp": "DPM++ 2M" is dpmpp_2m without a row here. `sampler`
+splits A1111's labels of sampler and schedule in one, like "DPM++ 2M Karras".
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,8 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import SCHEDULES, spacing_of
 from partway.errors import InputError
 
-# What A1111 calls them; a sampler's label leads back to it without being an alias too
+# A1111's labels, which results write into their pictures. A label that is no alias below is the name itself, or is
+# found because case and punctuation do not count.
 A1111_SAMPLERS: Mapping[str, str] = {
     "euler": "Euler",
     "euler_a": "Euler a",
@@ -77,9 +78,36 @@ SCHEDULE_ALIASES: Mapping[str, tuple[str, ...]] = {
     "ays": ("Align Your Steps",),
 }
 
+# Of settings, and of what else a task takes; in lower case, as keyword arguments
+SETTING_ALIASES: Mapping[str, str] = {
+    "num_inference_steps": "steps",
+    "sampling_steps": "steps",
+    "cfg": "guidance_scale",
+    "cfg_scale": "guidance_scale",
+    "image_cfg_scale": "image_guidance_scale",
+    "denoise": "strength",
+    "denoising_strength": "strength",
+    "generator": "seed",
+    "noise_seed": "seed",
+    "subseed": "variation_seed",
+    "subseed_strength": "variation_strength",
+    "sampler_name": "sampler",
+    "scheduler": "schedule",
+    "tile_size": "tile",
+    "init_image": "image",
+    "mask_image": "mask",
+    "padding_mask_crop": "padding",
+    "inpaint_full_res": "only_masked",
+    "inpaint_full_res_padding": "padding",
+    "upscale_by": "scale",
+}
+
 
 def sampler(name: str) -> tuple[str, str | None]:
-    """A sampler's name here, and the schedule's where the name says it too. Raises `InputError`, with what is near."""
+    """The sampler's name here, and the schedule's where ``name`` has one too, else None.
+
+    Raises `InputError` for an unknown name, with the nearest known one.
+    """
     found = _find(name, SAMPLERS, SAMPLER_ALIASES)
     if found:
         return found, None
@@ -94,7 +122,10 @@ def sampler(name: str) -> tuple[str, str | None]:
 
 
 def schedule(name: str) -> str:
-    """A schedule's name here; a list of levels stays one. Raises `InputError`, with what is near."""
+    """The schedule's name here; a list of levels like ``sigmas 14.6,3,0.5`` stays as it is.
+
+    Raises `InputError` for an unknown name, with the nearest known one, and for a list that cannot be read.
+    """
     if name.startswith(("sigmas ", "timesteps ")):
         spacing_of(name)
         return name

@@ -7,35 +7,27 @@ itself by up to 4e-6; this module gives the AVX2 bits on every machine.)
 `TorchCUDA(seed)` draws what ``torch.randn`` draws from a CUDA generator: the same random words in the same
 order, and normals equal to about 1e-5, because a GPU's logarithm and sine are approximate instructions.
 
-Both are streams: each draw goes on where the last one ended.
+Both are streams: each draw continues where the last one ended.
 """
 
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.errors import InputError
+from partway.errors import InputError, is_integer
 
 Array = NDArray[np.float32]
 Words = NDArray[np.uint32]
 Wide = NDArray[np.uint64]
 
+MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1  # torch's range
+
 # How many threads an NVIDIA A100 holds at once: 108 multiprocessors of 2048.
 A100_THREADS = 108 * 2048
-
-
-def _whole_seed(seed: int) -> int:
-    """Return ``seed`` modulo 2**64; `InputError` outside torch's range, -2**63 to 2**64 - 1."""
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise InputError(f"seed {seed!r} is not a whole number; give one from -2**63 to 2**64 - 1") from None
-    if not -(2**63) <= number < 2**64:
-        raise InputError(f"seed {number} is out of range; give one from -2**63 to 2**64 - 1")
-    return number % 2**64
 
 
 class TorchCPU:
@@ -46,7 +38,7 @@ class TorchCPU:
 
     def __init__(self, seed: int):
         # RandomState is the NumPy generator whose stream is promised never to change (NEP 19).
-        self._twister = np.random.RandomState(_whole_seed(seed) % 2**32)
+        self._twister = np.random.RandomState(check_seed(seed) % 2**32)
         self._spare: float | None = None
 
     def normal(self, shape: Sequence[int]) -> Array:
@@ -59,10 +51,10 @@ class TorchCPU:
 
     def _many(self, size: int) -> Array:
         words = self._words(size)
-        whole = size - size % 16
+        blocks = size - size % 16
         normals = np.empty(size, np.float32)
-        normals[:whole] = _box_muller_blocks(words[:whole])
-        if whole < size:  # torch draws the last 16 values afresh, over some that it already has
+        normals[:blocks] = _box_muller_blocks(words[:blocks])
+        if blocks < size:  # torch draws the last 16 values afresh, over some that it already has
             normals[-16:] = _box_muller_blocks(self._words(16))
         return normals
 
@@ -70,7 +62,7 @@ class TorchCPU:
         return np.array([self._one() for _ in range(size)], np.float32)
 
     def _one(self) -> float:
-        """One normal in double precision; its twin waits for the next call, whatever is drawn in between."""
+        """One normal in double precision; the next call returns its twin, whatever is drawn in between."""
         if self._spare is not None:
             normal, self._spare = self._spare, None
             return normal
@@ -83,6 +75,67 @@ class TorchCPU:
         """One double in [0, 1): the low 53 bits of two words, the high word first."""
         high, low = (int(word) for word in self._words(2))
         return ((high << 32) + low) % 2**53 * 2**-53
+
+
+class TorchCUDA:
+    """The stream of a torch CUDA generator: Philox 4x32-10 (Salmon et al. 2011), Box-Muller as in cuRAND.
+
+    seed: -2**63 to 2**64 - 1, else `InputError`; all 64 bits count. threads: how many the GPU holds at once
+    (multiprocessors times threads of each), a positive multiple of 256, else `InputError`. A draw of up to so
+    many values is the same on every GPU; a larger one torch deals out by this count. Default: an A100's.
+    """
+
+    def __init__(self, seed: int, *, threads: int = A100_THREADS):
+        if threads < 256 or threads % 256:
+            raise InputError(f"threads {threads} fits no GPU; give a positive multiple of 256")
+        self._key = check_seed(seed) % 2**64
+        self._threads = threads
+        self._calls = 0
+
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Draw standard normals, float32, of any shape; a shape of size 0 draws nothing."""
+        size = math.prod(shape)
+        grid = min(math.ceil(size / 256) * 256, self._threads)
+        calls = math.ceil(size / (4 * grid)) if size else 0
+        call = np.arange(self._calls, self._calls + calls, dtype=np.uint64)[:, np.newaxis]
+        self._calls += calls
+        a, b, c, d = _philox(self._key, call, np.arange(grid, dtype=np.uint64))
+        # Each call gives each thread four normals, which it writes one grid apart: (calls, 4, grid).
+        normals = np.stack([*_box_muller_pair(a, b), *_box_muller_pair(c, d)], axis=1)
+        return normals.ravel()[:size].reshape(tuple(shape))
+
+
+GENERATORS: dict[str, type[TorchCPU] | type[TorchCUDA]] = {"torch-cpu": TorchCPU, "torch-cuda": TorchCUDA}
+
+
+def slerp(noise: NDArray[np.float32], towards: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Noise (B, ...) rotated towards other noise by ``share`` (0 .. 1) of the angle between them.
+
+    This spherical interpolation (Shoemake 1985) stays normal, which a mean of both would not.
+    """
+    axes = tuple(range(1, noise.ndim))
+
+    def length(a: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.sqrt(np.sum(np.square(a), axis=axes, keepdims=True))
+
+    cosine = np.sum(noise * towards, axis=axes, keepdims=True) / (length(noise) * length(towards))
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    sine = np.sin(angle)
+    flat = sine < 1e-4  # for so small an angle, interpolate linearly
+    safe = np.where(flat, 1.0, sine)
+    first = np.where(flat, 1 - share, np.sin((1 - share) * angle) / safe)
+    second = np.where(flat, share, np.sin(share * angle) / safe)
+    return (first * noise + second * towards).astype(np.float32)
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed as Python's own int, or raise `InputError` unless it is an integer in torch's range."""
+    if not is_integer(seed, MIN_SEED, MAX_SEED):
+        raise InputError(f"seed {seed!r} is out of range; give an integer from -2**63 to 2**64 - 1")
+    return operator.index(seed)
+
+
+# -- of torch's CPU generator
 
 
 def _box_muller_blocks(words: Words) -> Array:
@@ -147,32 +200,7 @@ def _sincos(angle: Array) -> tuple[Array, Array]:
     return np.where(octant & 4, -sin, sin), np.where((octant + 2) & 4, -cos, cos)
 
 
-class TorchCUDA:
-    """The stream of a torch CUDA generator: Philox 4x32-10 (Salmon et al. 2011), Box-Muller as in cuRAND.
-
-    seed: -2**63 to 2**64 - 1, else `InputError`; all 64 bits count. threads: how many the GPU holds at once
-    (multiprocessors times threads of each), a positive multiple of 256, else `InputError`. A draw of up to so
-    many values is the same on every GPU; a larger one torch deals out by this count. Default: an A100's.
-    """
-
-    def __init__(self, seed: int, *, threads: int = A100_THREADS):
-        if threads < 256 or threads % 256:
-            raise InputError(f"threads {threads} fits no GPU; give a positive multiple of 256")
-        self._key = _whole_seed(seed)
-        self._threads = threads
-        self._calls = 0
-
-    def normal(self, shape: Sequence[int]) -> Array:
-        """Draw standard normals, float32, of any shape; a shape of size 0 draws nothing."""
-        size = math.prod(shape)
-        grid = min(math.ceil(size / 256) * 256, self._threads)
-        calls = math.ceil(size / (4 * grid)) if size else 0
-        call = np.arange(self._calls, self._calls + calls, dtype=np.uint64)[:, np.newaxis]
-        self._calls += calls
-        a, b, c, d = _philox(self._key, call, np.arange(grid, dtype=np.uint64))
-        # Each call gives each thread four normals, which it writes one grid apart: (calls, 4, grid).
-        normals = np.stack([*_box_muller_pair(a, b), *_box_muller_pair(c, d)], axis=1)
-        return normals.ravel()[:size].reshape(tuple(shape))
+# -- of torch's CUDA generator
 
 
 def _philox(key: int, counter: Wide, stream: Wide) -> tuple[Wide, Wide, Wide, Wide]:
@@ -195,26 +223,3 @@ def _box_muller_pair(first: Wide, second: Wide) -> tuple[Array, Array]:
     angle = (second.astype(np.float32) + np.float32(0.5)) * np.float32(2 * math.pi * 2**-32)
     radius = np.sqrt(-2 * np.log(uniform))
     return radius * np.sin(angle), radius * np.cos(angle)
-
-
-def turned(noise: NDArray[np.float32], towards: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """Noise (B, ...) turned on the sphere towards other noise, by ``share`` (0 .. 1) of the angle between them.
-
-    Unlike a mean of both it stays normal (spherical interpolation, Shoemake 1985).
-    """
-    axes = tuple(range(1, noise.ndim))
-
-    def length(a: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.sqrt(np.sum(np.square(a), axis=axes, keepdims=True))
-
-    cosine = np.sum(noise * towards, axis=axes, keepdims=True) / (length(noise) * length(towards))
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    sine = np.sin(angle)
-    flat = sine < 1e-4  # hardly any angle between them: no arc to follow
-    safe = np.where(flat, 1.0, sine)
-    first = np.where(flat, 1 - share, np.sin((1 - share) * angle) / safe)
-    second = np.where(flat, share, np.sin(share * angle) / safe)
-    return (first * noise + second * towards).astype(np.float32)
-
-
-GENERATORS: dict[str, type[TorchCPU] | type[TorchCUDA]] = {"torch-cpu": TorchCPU, "torch-cuda": TorchCUDA}

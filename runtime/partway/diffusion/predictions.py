@@ -1,6 +1,6 @@
 """Prediction types: how a network's output becomes an estimate of the clean latents x0.
 
-One record of two functions each, in the variable ``x = x0 + sigma * noise``.
+Each is a record of two functions in the variable ``x = x0 + sigma * noise``; to add one, add a row of `PREDICTIONS`.
 """
 
 from collections.abc import Callable

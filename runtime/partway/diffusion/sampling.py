@@ -6,16 +6,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel
-from partway.diffusion.schedules import Schedule
 
 Array = NDArray[np.float32]
 
-KEPT = 4  # evaluations; no sampler looks further back
+MAX_PAST = 4  # evaluations that a state has; no sampler looks further back
 
 
 class Evaluation(NamedTuple):
-    """What the network said of x at a level: its estimate of the clean latents."""
+    """x at a level, and the denoiser's estimate of the clean latents there."""
 
     level: NoiseLevel
     x: Array
@@ -23,10 +23,12 @@ class Evaluation(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where a run stands: latents plus noise, the evaluations so far, oldest first, and the levels around this step.
+    """Where a run stands.
 
-    behind  the levels that were left before this step's, the run's first one first; after the step, its own too
-    ahead   the levels after the one that this step goes to, before any are left out
+    x       latents plus noise, (B, C, h, w)
+    past    the latest evaluations, at most `MAX_PAST`, oldest first
+    behind  the levels of the steps that are done, the run's first level first
+    ahead   the levels after the one that this step goes to
     """
 
     x: Array
@@ -35,35 +37,44 @@ class State(NamedTuple):
     ahead: tuple[NoiseLevel, ...] = ()
 
     def advanced(self, x: Array, *evaluations: Evaluation) -> "State":
-        """The state after a step that made these evaluations and arrived at x."""
-        return self._replace(x=x, past=(*self.past, *evaluations)[-KEPT:])
+        """The state after a step that made these evaluations and ends at x."""
+        return self._replace(x=x, past=(*self.past, *evaluations)[-MAX_PAST:])
 
 
 class Denoiser(Protocol):
-    """Network, guidance and prediction as one function."""
+    """Network, guidance and prediction type as one function of x."""
 
     def __call__(self, x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        """Return the estimate of x0; where there is guidance, its scale is multiplied by ``boost``."""
+        """Return the estimate of x0; ``boost`` multiplies the guidance scale, where there is guidance."""
 
 
-Noise = Callable[[float, float], Array]  # (sigma, sigma below it) -> normal noise for that step, shaped like x
+Noise = Callable[[float, float], Array]
+"""(sigma, to) -> standard normal noise for the step from ``sigma`` down to ``to``, shaped like x."""
+
 Sampler = Callable[[Denoiser, State, NoiseLevel, NoiseLevel, Noise], State]
+"""(denoise, state, now, to, noise) -> the state after the step from ``now`` to ``to``."""
 
-
-Ration = Callable[[tuple[NoiseLevel, ...]], tuple[NoiseLevel, ...]]
+Select = Callable[[tuple[NoiseLevel, ...]], tuple[NoiseLevel, ...]]
+"""(levels) -> those of them that the run goes through."""
 
 
 def trajectory(
-    denoise: Denoiser, sampler: Sampler, schedule: Schedule, x: Array, noise: Noise, ration: Ration = lambda left: left
+    denoise: Denoiser,
+    sampler: Sampler,
+    schedule: Schedule,
+    x: Array,
+    noise: Noise,
+    select: Select = lambda levels: levels,
 ) -> Iterator[State]:
-    """Step x through the schedule, yielding the state after each step; stop iterating to cancel.
+    """Step x through the schedule and yield the state after each step; stop iterating to cancel.
 
-    ``ration`` is given the levels still to come before each step, where x is first, and returns those to take.
+    Before each step, ``select`` takes x's level and those after it, and returns the levels that the run still goes
+    through.
     """
-    state, left = State(x), ration(tuple(schedule.levels))
-    while len(left) > 1:
-        now, to, *ahead = left
+    state, levels = State(x), select(tuple(schedule.levels))
+    while len(levels) > 1:
+        now, to, *ahead = levels
         state = sampler(denoise, state._replace(ahead=tuple(ahead)), now, to, noise)
         state = state._replace(behind=(*state.behind, now))
         yield state
-        left = ration(left[1:])
+        levels = select(levels[1:])

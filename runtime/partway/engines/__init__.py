@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from partway.engines.weights import Networks
 from partway.errors import EngineError, InputError, NetworkError, choose
 from partway.support.amounts import amount
+from partway.support.keywords import refuse_unknown
 
 ENGINES = ("onnxruntime", "openvino")
 
@@ -80,6 +81,11 @@ class EngineOptions:
     stream: bool = False
     release: bool = False
     memory_limit: int | str | None = None
+
+    def __new__(cls, *values: object, **given: object) -> Self:
+        """Refuse names that are no options, which Python would call a `TypeError`."""
+        refuse_unknown("option", given, cls.__dataclass_fields__, {})
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in ("threads", "batch"):

@@ -17,7 +17,7 @@ from partway.engines.phases import split_enlarged
 from partway.engines.shared import Alike
 from partway.engines.waves import Waves, take_out
 from partway.engines.weights import Graph, Networks, check
-from partway.errors import EngineError, NetworkError, PackageError
+from partway.errors import EngineError, NetworkError, PackageError, install
 from partway.support.caching import Recent
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -65,7 +65,7 @@ class OpenVINO:
         try:
             import openvino
         except ImportError as error:
-            raise EngineError("OpenVINO is not installed; run: pip install 'partway[openvino]'") from error
+            raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
         self._library = openvino
         self._core = openvino.Core()
         self._device = _device(options.device, self._core.available_devices)

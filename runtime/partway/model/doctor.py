@@ -32,7 +32,7 @@ class Check(NamedTuple):
 def check_files(package: Package) -> Iterator[Check]:
     """Compare every file with its size and SHA-256 in ``partway.json``; nothing where that names none."""
     for name, entry in package.manifest.get("files", {}).items():
-        path = package.root / name
+        path = package.path(name)
         if not path.is_file():
             yield Check(name, False, "missing")
         elif path.stat().st_size != entry["bytes"]:
@@ -54,7 +54,7 @@ def check_networks(package: Package, engine: Engine) -> Iterator[Check]:
         try:
             if network in goldens:
                 gate = float(gates.get(network, {}).get("gate", DEFAULT_GATE))
-                yield _check_golden(engine, network, package.root / goldens[network], gate)
+                yield _check_golden(engine, network, package.path(goldens[network]), gate)
             else:
                 engine.signature(network)
                 yield Check(network, True, "loads; there is no golden to compare with")

@@ -1,11 +1,11 @@
-"""What the UNet is told and shown: texts and pictures, each encoded once for as long as it is remembered."""
+"""Encodes prompts and pictures for the UNet, and remembers the latest ones."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 
 from partway.diffusion.sampling import Array
 from partway.model import sizes
-from partway.model.networks import Context, Networks, Posterior, Text
+from partway.model.networks import Conditioning, Networks, Posterior, Text
 from partway.model.tokens import Tokenizer
 from partway.model.views import GUIDED, View
 from partway.settings import Settings
@@ -17,30 +17,31 @@ Posteriors = Recent[tuple[str | int | bytes, ...], Posterior]
 
 @dataclass(frozen=True)
 class Encoders:
-    """The encoders of a run, and what earlier runs have left of theirs."""
+    """The encoders of a run, and the embeddings and posteriors that earlier runs made."""
 
     networks: Networks
     tokenizers: tuple[Tokenizer, ...]
     texts: Texts
     pictures: Posteriors
 
-    def context(self, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Context:
-        """What the UNet is told: B rows for each of its views, with the prompt or the negative prompt.
+    def conditioning(self, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Conditioning:
+        """The UNet's conditioning for B pictures and each view, with the prompt or the negative prompt.
 
-        ``shape`` is that of one picture's latents, (1, C, h, w).
+        ``shape``: of one picture's latents, (1, C, h, w). The result has a batch of B times the number of views.
         """
         package = self.networks.package
-        tiling, cell = self.networks.tiling("unet"), package.pixels_per_latent
+        tiling = self.networks.tiling("unet")
         height, width = shape[2:] if tiling is None else tiling.seen(*shape[2:])
-        told = sizes.told(package.size_conditions, settings, (width * cell, height * cell)) or (None, None)
+        seen = (width * package.vae_scale_factor, height * package.vae_scale_factor)
+        time_ids, negative_time_ids = sizes.time_ids(package.size_conditions, settings, seen) or (None, None)
 
-        def seen(view: View) -> tuple[Text, Array | None]:
+        def of(view: View) -> tuple[Text, Array | None]:
             if view.prompt:
-                return self._text(prompt), told[0]
-            none = package.unprompted(settings)
-            return self._text(prompt).nothing() if none else self._text(settings.negative_prompt), told[1]
+                return self._text(prompt), time_ids
+            zeros = package.unprompted(settings)
+            return self._text(prompt).zeros() if zeros else self._text(settings.negative_prompt), negative_time_ids
 
-        return Context.of([seen(view) for view in GUIDED[package.guidance].seen(settings)], len(settings.seeds))
+        return Conditioning.of([of(view) for view in GUIDED[package.guidance].seen(settings)], len(settings.seeds))
 
     def posterior(self, pixels: Array) -> Posterior:
         """The VAE's posterior of pixels (1, 3, H, W) in [-1, 1]."""

@@ -31,36 +31,36 @@ class Posterior(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What the text encoders say of prompts, one row each."""
+    """The text encoders' embeddings of B prompts."""
 
-    tokens: Array  # (B, 77, D), of each token
-    whole: Array | None  # (B, P), of the whole prompt; None for models that take no such thing
+    tokens: Array  # (B, 77, D), an embedding for each token
+    pooled: Array | None  # (B, P), the pooled embedding of each prompt; None for models that take none
 
-    def nothing(self) -> "Text":
-        """Zeros in its place, which SDXL takes for no prompt at all."""
-        return Text(np.zeros_like(self.tokens), None if self.whole is None else np.zeros_like(self.whole))
+    def zeros(self) -> "Text":
+        """Zeros of the same shapes, which SDXL takes for an empty negative prompt."""
+        return Text(np.zeros_like(self.tokens), None if self.pooled is None else np.zeros_like(self.pooled))
 
 
-class Context(NamedTuple):
-    """What the UNet is told beside latents and noise level, one row a picture; each (B, ...) or None."""
+class Conditioning(NamedTuple):
+    """The UNet's inputs beside latents and timestep; each (B, ...), or None for models that take none."""
 
     tokens: Array
-    whole: Array | None = None
-    sizes: Array | None = None
+    pooled: Array | None = None
+    time_ids: Array | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[Text, Array | None]], repeats: int) -> "Context":
-        """Texts and sizes as they come, each ``repeats`` times."""
-        tokens, whole, sizes = (
+    def of(cls, views: Sequence[tuple[Text, Array | None]], repeats: int) -> "Conditioning":
+        """The conditioning of views, each with its text and time_ids, for ``repeats`` pictures each."""
+        tokens, pooled, time_ids = (
             [array.repeat(repeats, axis=0) for array in column if array is not None]
-            for column in zip(*((text.tokens, text.whole, told) for text, told in rows), strict=True)
+            for column in zip(*((text.tokens, text.pooled, ids) for text, ids in views), strict=True)
         )
-        return cls(np.concatenate(tokens), *(np.concatenate(some) if some else None for some in (whole, sizes)))
+        return cls(np.concatenate(tokens), *(np.concatenate(some) if some else None for some in (pooled, time_ids)))
 
-    def last(self, count: int) -> "Context":
-        """The last ``count`` rows."""
-        rest = (None if array is None else array[-count:] for array in (self.whole, self.sizes))
-        return Context(self.tokens[-count:], *rest)
+    def last(self, count: int) -> "Conditioning":
+        """The last ``count`` of the batch."""
+        rest = (None if array is None else array[-count:] for array in (self.pooled, self.time_ids))
+        return Conditioning(self.tokens[-count:], *rest)
 
 
 @dataclass(frozen=True)
@@ -73,31 +73,31 @@ class Networks:
     overlap: int | None = None  # pixels; None is a quarter of the tile
     vae_tile: int | None = None  # the VAE's, where they are not the UNet's
     vae: str = "own"  # a key of `VAES`
-    predicted: dict[str, list[int]] = field(default_factory=dict)  # rows of each tile so far, by graph of the UNet
+    predicted: dict[str, list[int]] = field(default_factory=dict)  # batch of each call so far, by graph of the UNet
 
     def tiling(self, network: str) -> Tiling | None:
         """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
         _, _, height, width = next(
             port.shape for port in self.engine.signature(network).inputs.values() if len(port.shape) == 4
         )
-        cell = self.package.pixels_per_latent
+        factor = self.package.vae_scale_factor
         if height is not None and width is not None:
             if network == self.encoder:
-                height, width = height // cell, width // cell
-            fixed = self.overlap // cell if self.overlap is not None else min(height, width) // 4
+                height, width = height // factor, width // factor
+            fixed = self.overlap // factor if self.overlap is not None else min(height, width) // 4
             return Tiling(height, width, fixed, exact=True)
-        return square((network != "unet" and self.vae_tile) or self.tile, self.overlap, cell)
+        return square((network != "unet" and self.vae_tile) or self.tile, self.overlap, factor)
 
     def encode_text(self, tokens: Sequence[NDArray[np.int64]]) -> Text:
-        """Token ids (B, 77), one array for each text encoder -> what they say.
+        """Token ids (B, 77), one array for each text encoder -> their embeddings.
 
-        SDXL takes the layer before the last of each, side by side, and the second one's view of the whole prompt.
+        SDXL takes the layer before the last of each, side by side, and the pooled embedding of the second.
         """
         names = self.package.text_encoders
         inputs = [{self._input(name, 0): ids} for name, ids in zip(names, tokens, strict=True)]
         if not self.package.size_conditions:
             return Text(self._first(names[0], inputs[0]), None)
-        outputs = [self.engine.run(name, given) for name, given in zip(names, inputs, strict=True)]
+        outputs = [self.engine.run(name, each) for name, each in zip(names, inputs, strict=True)]
         layers = [_layer_before_last(name, output) for name, output in zip(names, outputs, strict=True)]
         if "text_embeds" not in outputs[-1]:
             raise NetworkError(f"{names[-1]} gives no text_embeds; export the model again")
@@ -107,7 +107,10 @@ class Networks:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
         name = self._input(self.encoder, 0)
         moments = self._tiled(
-            self.encoder, pixels, lambda part: self._first(self.encoder, {name: part}), reads=self._cell
+            self.encoder,
+            pixels,
+            lambda part: self._first(self.encoder, {name: part}),
+            reads=self.package.vae_scale_factor,
         )
         _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
         if moments.shape[1] == channels:
@@ -123,32 +126,37 @@ class Networks:
         return (z - np.float32(self.package.latent_shift)) * np.float32(self.package.latent_scale)
 
     def predict(
-        self, x: Array, timestep: float, context: Context, guidance_scale: float = 1.0, reuse: Reuse | None = None
+        self,
+        x: Array,
+        timestep: float,
+        conditioning: Conditioning,
+        guidance_scale: float = 1.0,
+        reuse: Reuse | None = None,
     ) -> Array:
-        """The UNet's output for inputs (B, C, h, w) and as many rows of context, tile by tile where it needs tiles.
+        """The UNet's output for inputs (B, C, h, w) and their conditioning, tile by tile where it needs tiles.
 
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
         says whether the shallow graph will do.
         """
         reuse = reuse or Reuse()
-        network = "unet" if reuse.whole else SHALLOW
+        network = "unet" if reuse.full else SHALLOW
         return self._tiled(
-            "unet", x, lambda part: self._predict(network, part, timestep, context, guidance_scale, reuse)
+            "unet", x, lambda part: self._predict(network, part, timestep, conditioning, guidance_scale, reuse)
         )
 
     def _predict(
-        self, network: str, x: Array, timestep: float, context: Context, guidance_scale: float, reuse: Reuse
+        self, network: str, x: Array, timestep: float, conditioning: Conditioning, guidance_scale: float, reuse: Reuse
     ) -> Array:
         """One tile, in as many calls as its batch needs."""
         ports = self.engine.signature(network).inputs
         names = {name.split(".")[-1]: name for name in ports}
-        given = {"sample": x, "encoder_hidden_states": context.tokens}
-        given |= {} if context.whole is None else {"text_embeds": context.whole}
-        given |= {} if context.sizes is None else {"time_ids": context.sizes}
-        given |= {DEEP: reuse.take(len(x))} if network == SHALLOW else {}
+        inputs = {"sample": x, "encoder_hidden_states": conditioning.tokens}
+        inputs |= {} if conditioning.pooled is None else {"text_embeds": conditioning.pooled}
+        inputs |= {} if conditioning.time_ids is None else {"time_ids": conditioning.time_ids}
+        inputs |= {DEEP: reuse.take(len(x))} if network == SHALLOW else {}
         try:
             time = names.pop("timestep")
-            rows = {names.pop(key): array for key, array in given.items()}
+            inputs = {names.pop(key): array for key, array in inputs.items()}
         except KeyError as missing:
             raise NetworkError(f"the unet has no input {missing}; export the model again") from None
         scale = names.pop("timestep_cond", None)
@@ -159,14 +167,14 @@ class Networks:
         if names:
             raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
         times = np.full([size or 1 for size in ports[time].shape], timestep)
-        fixed = next(ports[name].shape[0] for name in rows)
+        fixed = next(ports[name].shape[0] for name in inputs)
         batch = fixed or min(self.engine.batch or len(x), len(x) // reuse.parts)
         short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
         if scale:
-            rows[scale] = np.repeat(embedding(guidance_scale, self.package.guidance_width), len(x), axis=0)
-        rows = {name: np.concatenate([a, *[a[-1:]] * short]) if short else a for name, a in rows.items()}
+            inputs[scale] = np.repeat(embedding(guidance_scale, self.package.guidance_width), len(x), axis=0)
+        inputs = {name: np.concatenate([a, *[a[-1:]] * short]) if short else a for name, a in inputs.items()}
         outputs = [
-            self.engine.run(network, {time: times, **{name: a[i : i + batch] for name, a in rows.items()}})
+            self.engine.run(network, {time: times, **{name: a[i : i + batch] for name, a in inputs.items()}})
             for i in range(0, len(x) + short, batch)
         ]
 
@@ -188,8 +196,10 @@ class Networks:
         def decode(part: Array) -> Array:
             return self._first(self.decoder, {name: part})
 
-        pixels = np.concatenate([self._tiled(self.decoder, one[None], decode, writes=self._cell) for one in z])
-        h, w = (side * self.package.pixels_per_latent for side in z.shape[2:])
+        pixels = np.concatenate(
+            [self._tiled(self.decoder, one[None], decode, writes=self.package.vae_scale_factor) for one in z]
+        )
+        h, w = (side * self.package.vae_scale_factor for side in z.shape[2:])
         return _shaped(self.decoder, pixels, (len(z), 3, h, w))
 
     @property
@@ -205,10 +215,6 @@ class Networks:
     def _unscaled(self, latents: Array) -> Array:
         """Scaled latents as the model's own VAE has them."""
         return latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
-
-    @property
-    def _cell(self) -> int:
-        return self.package.pixels_per_latent
 
     def _tiled(
         self, network: str, x: Array, run: Callable[[Array], Array], *, reads: int = 1, writes: int = 1

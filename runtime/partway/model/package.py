@@ -2,8 +2,9 @@
 
 The layout is the one that optimum's exports have: ``model_index.json`` beside ``unet/``, ``vae_encoder/``,
 ``vae_decoder/``, ``text_encoder/``, ``tokenizer/`` and ``scheduler/``, with ``model.onnx`` or ``openvino_model.xml``
-inside; SDXL adds ``text_encoder_2/`` and ``tokenizer_2/``, and its refiner has no others. What this project's own
-export adds is in ``partway.json`` and is optional.
+inside. SDXL adds ``text_encoder_2/`` and ``tokenizer_2/``; its refiner has only those. This project's own export adds
+``partway.json``, which is optional. A package that has files in common with another one beside it may leave them out
+and name the other's folder there, as ``shares``.
 """
 
 import json
@@ -36,22 +37,24 @@ _SPACINGS = ("leading", "trailing", "linspace")
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each of `NETWORKS` that the model has; of `SHALLOW` and a tiny VAE where there are such
-    family          diffusers' pipeline class, as ``model_index.json`` has it
+    networks        the file of each network: of those in `NETWORKS` that the model has, and of the shallow UNet, its
+                    segments and a tiny VAE where the package has them
+    family          diffusers' pipeline class, from ``model_index.json``
     prediction      a key of `partway.diffusion.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
-    sampler, schedule  what its ``scheduler_config.json`` suggests
-    inpaints        whether the UNet also takes a mask and the latents of what the mask leaves (9 channels for 4)
+    sampler, schedule  the defaults that its ``scheduler_config.json`` suggests
+    inpaints        whether the UNet also takes a mask and the masked picture's latents (9 channels instead of 4)
     guidance        a row of `partway.model.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
-                    channels for 4), "embedded" if it takes the guidance scale, else "pair"
-    guidance_width  of the input that takes the guidance scale, 0 where there is none
-    size_conditions  the settings, besides text and noise level, that the UNet is told, in its order (`sizes`)
-    zeros_for_empty  whether an empty negative prompt is no text at all, zeros in place of its embedding
-    latent_channels, latent_scale, latent_shift, pixels_per_latent  of the VAE: latents are (z - shift) * scale
-    multiple        pictures are padded to a multiple of this many pixels
-    size            (width, height) the model was trained for, in pixels
+                    channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance_width  the width of the input that takes the guidance scale, 0 without one
+    size_conditions  the settings that are conditions of the UNet, in its order (`partway.model.sizes`)
+    zeros_for_empty  whether zeros stand for the embeddings of an empty negative prompt
+    latent_channels, latent_scale, latent_shift  of the VAE: latents are (z - shift) * scale
+    vae_scale_factor  pixels of a latent, in each direction
+    multiple        runs pad pictures to a multiple of this many pixels
+    size            (width, height) in pixels that the model was trained for
     manifest        contents of partway.json, or empty
-    defaults        settings that suit it, by name, where the user gives none (`partway.model.catalog`)
+    defaults        settings by name that suit the model, for those that the user leaves out (`partway.model.catalog`)
     """
 
     root: Path
@@ -70,49 +73,43 @@ class Package:
     latent_channels: int
     latent_scale: float
     latent_shift: float
-    pixels_per_latent: int
+    vae_scale_factor: int
     multiple: int
     size: tuple[int, int]
     manifest: Mapping[str, Any]
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def settings(self, given: Mapping[str, object]) -> Settings:
-        """The settings of a run: what is given, else what suits the model, else the defaults of `Settings`."""
-        chosen: dict[str, Any] = {**self.defaults, **given}
-        return Settings(**chosen)
+    def settings(self, chosen: Mapping[str, object]) -> Settings:
+        """The settings of a run: those that the user chose, else those of the model, else those of `Settings`."""
+        combined: dict[str, Any] = {**self.defaults, **chosen}
+        return Settings(**combined)
 
     def unprompted(self, settings: Settings) -> bool:
-        """Whether guidance leads away from no text at all, not from the embedding of an empty one."""
+        """Whether zeros replace the embeddings of the negative prompt."""
         return self.zeros_for_empty and not settings.negative_prompt
+
+    def path(self, name: str) -> Path:
+        """Where a file of the package lies, by its name in the manifest: in its own folder or in the shared one."""
+        return _path(self.root, self.manifest, name)
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The networks that the UNet is cut into, first one first; none where the export did not cut it."""
+        """The networks that the UNet is cut into, in the order of their calls; empty where it is not cut."""
         return tuple(name for name in self.networks if name.startswith("unet_segment_"))
 
     @property
     def text_encoders(self) -> tuple[str, ...]:
-        """The networks that read the prompt, in the order in which the UNet takes what they say."""
+        """The networks that read the prompt, in the order in which the UNet takes their outputs."""
         return tuple(name for name in TOKENIZERS if name in self.networks)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Shape (1, C, h, w) of the latents of a picture of this size in pixels, once padded to `multiple`."""
-        h, w = (-(-side // self.multiple) * self.multiple // self.pixels_per_latent for side in (height, width))
+        """Shape (1, C, h, w) of the latents of a picture of this size in pixels, padded to `multiple`."""
+        h, w = (-(-side // self.multiple) * self.multiple // self.vae_scale_factor for side in (height, width))
         return (1, self.latent_channels, h, w)
 
 
-def runs(family: str) -> bool:
-    """Whether partway runs the models of a pipeline class, be it diffusers', optimum's for ONNX, or for OpenVINO."""
-    return _plain(family).startswith(_FAMILIES)
-
-
-def _plain(family: str) -> str:
-    """diffusers' name of a pipeline class."""
-    return family.removeprefix("ORT").removeprefix("OV")
-
-
 def open_package(path: str | Path) -> Package:
-    """Read a model folder's description; networks are only located, not loaded.
+    """Read a model folder's description; it locates networks and loads none.
 
     Raises `PackageError` naming the missing or unusable file and what to do.
     """
@@ -130,15 +127,16 @@ def _read(root: Path) -> Package:
     if not runs(family):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x, 2.x and XL pipelines")
     xl = _plain(family).startswith(_XL)
-    format_, networks = _networks(root, _needed(index, xl=xl))
+    manifest = _manifest(root / "partway.json")
+    format_, networks = _networks(root, _needed(index, xl=xl), manifest)
     unet, vae = _json(root / "unet/config.json"), _vae_config(root)
     channels = int(vae.get("latent_channels", 4))
-    taken = int(unet.get("in_channels", channels))
-    instructed, width = taken == 2 * channels, int(unet.get("time_cond_proj_dim") or 0)
-    if taken not in (channels, 2 * channels, 2 * channels + 1):
+    in_channels = int(unet.get("in_channels", channels))
+    instructed, width = in_channels == 2 * channels, int(unet.get("time_cond_proj_dim") or 0)
+    if in_channels not in (channels, 2 * channels, 2 * channels + 1):
         raise PackageError(
-            f"{root} has a UNet of {taken} input channels, a kind of editing model that partway does not run; it runs "
-            f"those of {channels}, of {2 * channels} for instructions, and of {2 * channels + 1} for inpainting"
+            f"{root} has a UNet of {in_channels} input channels, a kind of editing model that partway does not run; "
+            f"it runs those of {channels}, of {2 * channels} for instructions, and of {2 * channels + 1} for inpainting"
         )
     if vae.get("latents_mean") is not None:
         raise PackageError(f"{root} has latents with a mean and spread of their own, which partway does not run")
@@ -146,8 +144,8 @@ def _read(root: Path) -> Package:
     prediction = str(scheduler.get("prediction_type", "epsilon"))
     if prediction not in PREDICTIONS:
         raise PackageError(f"{root} predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
-    pixels = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
-    side = int(unet.get("sample_size") or 64) * pixels
+    vae_scale_factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
+    side = int(unet.get("sample_size") or 64) * vae_scale_factor
     return Package(
         root=root,
         format=format_,
@@ -157,7 +155,7 @@ def _read(root: Path) -> Package:
         trained=_trained(scheduler, root),
         sampler=_sampler(scheduler),
         schedule=_schedule(scheduler),
-        inpaints=taken == 2 * channels + 1,
+        inpaints=in_channels == 2 * channels + 1,
         guidance="instruction" if instructed else "embedded" if width else "pair",
         guidance_width=width,
         size_conditions=_size_conditions(index, unet),
@@ -165,15 +163,25 @@ def _read(root: Path) -> Package:
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
         latent_shift=float(vae.get("shift_factor") or 0.0),
-        pixels_per_latent=pixels,
-        multiple=pixels * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
+        vae_scale_factor=vae_scale_factor,
+        multiple=vae_scale_factor * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
         size=(side, side),
-        manifest=_manifest(root / "partway.json"),
+        manifest=manifest,
     )
 
 
+def runs(family: str) -> bool:
+    """Whether partway runs the models of a pipeline class, be it diffusers', optimum's for ONNX, or for OpenVINO."""
+    return _plain(family).startswith(_FAMILIES)
+
+
+def _plain(family: str) -> str:
+    """diffusers' name of a pipeline class."""
+    return family.removeprefix("ORT").removeprefix("OV")
+
+
 def _needed(index: Mapping[str, Any], *, xl: bool) -> list[str]:
-    """The networks that a model has: SDXL has a second text encoder, and its refiner says that it lacks the first."""
+    """The networks that a model has: SDXL has two text encoders, but the index of its refiner lists no first one."""
     absent = [name for name in TOKENIZERS if index.get(name) == [None, None]] if xl else ["text_encoder_2"]
     return [name for name in NETWORKS if name not in absent]
 
@@ -184,10 +192,10 @@ def _size_conditions(index: Mapping[str, Any], unet: Mapping[str, Any]) -> tuple
     return sizes.REFINER if index.get("requires_aesthetics_score") else sizes.BASE
 
 
-def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
+def _networks(root: Path, needed: Sequence[str], manifest: Mapping[str, Any]) -> tuple[str, dict[str, Path]]:
     """The folder's format and the file of each network."""
     for format_, name in FILES.items():
-        files = {network: root / network / name for network in needed}
+        files = {network: _path(root, manifest, f"{network}/{name}") for network in needed}
         present = [network for network, file in files.items() if file.is_file()]
         if not present:
             continue
@@ -201,6 +209,11 @@ def _networks(root: Path, needed: Sequence[str]) -> tuple[str, dict[str, Path]]:
         further |= {network: root / network / name for network in VAES["tiny"]}
         return format_, files | {network: file for network, file in further.items() if file.is_file()}
     raise PackageError(f"{root} holds no exported networks; export it with: partway export {root} OUT")
+
+
+def _path(root: Path, manifest: Mapping[str, Any], name: str) -> Path:
+    own, other = root / name, manifest.get("shares")
+    return own if other is None or own.exists() else root.resolve().parent / other / name
 
 
 def _vae_config(root: Path) -> Mapping[str, Any]:
@@ -218,6 +231,9 @@ def _manifest(path: Path) -> dict[str, Any]:
         for entry in parts[0].values()
     ):
         raise PackageError(f"{path} is damaged; export or download the model again")
+    other = content.get("shares", "shared")
+    if not isinstance(other, str) or other in ("", "..") or Path(other).name != other:
+        raise PackageError(f"{path} shares files with {other!r}, which is not the name of a folder beside it")
     return content
 
 
@@ -234,7 +250,7 @@ def _trained(config: Mapping[str, Any], root: Path) -> Trained:
 
 
 def _sampler(config: Mapping[str, Any]) -> str:
-    """The sampler of diffusers' class; its name picks what a model starts with, and nothing else."""
+    """The sampler named by diffusers' scheduler class, which the config suggests as a default."""
     try:
         return names.sampler(str(config.get("_class_name")))[0]
     except InputError:

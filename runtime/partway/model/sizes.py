@@ -1,7 +1,7 @@
-"""What SDXL's UNet is told of sizes: as if the picture had been cut out of one of its training pictures.
+"""SDXL's size conditions (``time_ids``): how its UNet's training pictures were resized and cropped.
 
-Podell et al. 2023 (arXiv 2307.01952, section 2.2). Its refiner is told an aesthetic score, about 1 to 10, instead of
-the target size. Everything here counts in pixels and across first, as pictures do; the network is told down first.
+Podell et al. 2023 (arXiv 2307.01952, section 2.2). The refiner takes an aesthetic score, about 1 to 10, instead of the
+target size. Settings are in pixels and across first, as sizes of pictures are; ``time_ids`` are down first.
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ AESTHETIC_SCORE, NEGATIVE_AESTHETIC_SCORE = 6.0, 2.5  # diffusers' defaults
 
 
 def check(conditions: Sequence[str], settings: Settings) -> None:
-    """Raise `InputError` if a setting is given that a model of these conditions is not told."""
+    """Raise `InputError` for a setting that is no condition of this model."""
     for name in dict.fromkeys([*BASE, *REFINER]):
         if getattr(settings, name) is not None and name not in conditions:
             kind = "SDXL's refiner" if name in REFINER[2:] else "SDXL's base" if name in BASE[2:] else "SDXL"
             raise InputError(f"{name} is for models like {kind}, and this one is not told it; leave it out")
 
 
-def told(conditions: Sequence[str], settings: Settings, seen: tuple[int, int]) -> tuple[Array, Array] | None:
-    """What the network is told with the prompt and with the negative prompt, each (1, 5 or 6); None if nothing.
+def time_ids(conditions: Sequence[str], settings: Settings, seen: tuple[int, int]) -> tuple[Array, Array] | None:
+    """The ``time_ids`` for the prompt and for the negative prompt, each (1, 5 or 6); None for models without.
 
-    ``seen``: (width, height) of what the network is shown, the default of both sizes.
+    ``seen``: (width, height) of what the network sees, the default of both sizes.
     """
     if not conditions:
         return None
@@ -40,8 +40,8 @@ def told(conditions: Sequence[str], settings: Settings, seen: tuple[int, int]) -
     common = [height, width, top, left]
     if "target_size" in conditions:
         across, down = settings.target_size or seen
-        row = np.array([[*common, down, across]], np.float32)
-        return row, row
+        ids = np.array([[*common, down, across]], np.float32)
+        return ids, ids
     scores = (
         (settings.aesthetic_score, AESTHETIC_SCORE),
         (settings.negative_aesthetic_score, NEGATIVE_AESTHETIC_SCORE),

@@ -35,12 +35,15 @@ class Tiling(NamedTuple):
         return len(starts(height, self.height, self.overlap)) * len(starts(width, self.width, self.overlap))
 
 
-def square(tile: int | None, overlap: int | None, cell: int) -> Tiling | None:
-    """Square tiles of so many pixels, ``cell`` of which make a latent; None is no tiles, or an overlap of a quarter."""
+def square(tile: int | None, overlap: int | None, vae_scale_factor: int) -> Tiling | None:
+    """Square tiles of ``tile`` pixels; None for no tiles. An ``overlap`` of None is a quarter of the tile.
+
+    ``vae_scale_factor`` pixels make a latent.
+    """
     if tile is None:
         return None
-    side = tile // cell
-    return Tiling(side, side, side // 4 if overlap is None else min(overlap // cell, side // 2))
+    side = tile // vae_scale_factor
+    return Tiling(side, side, side // 4 if overlap is None else min(overlap // vae_scale_factor, side // 2))
 
 
 def fitting(height: int, width: int, own: int, overlap: int, step: int) -> int:
@@ -85,8 +88,8 @@ def blended(run: Callable[[Array], Array], x: Array, tiling: Tiling, *, reads: i
         short = [max(0, tiling.height - height), max(0, tiling.width - width)]
         if any(short):
             x = np.pad(x, [(0, 0), (0, 0), *((0, extra * reads) for extra in short)], mode="edge")
-            whole = blended(run, x, tiling, reads=reads, writes=writes)
-            return whole[:, :, : height * writes, : width * writes]
+            extended = blended(run, x, tiling, reads=reads, writes=writes)
+            return extended[:, :, : height * writes, : width * writes]
     h, w = min(tiling.height, height), min(tiling.width, width)
     tops, lefts = starts(height, h, tiling.overlap), starts(width, w, tiling.overlap)
     if len(tops) == len(lefts) == 1:

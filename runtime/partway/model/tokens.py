@@ -1,9 +1,8 @@
 """Prompt to token ids: CLIP's byte-pair encoding, from the files of a model's own tokenizer folder.
 
-The ids are those of transformers' CLIPTokenizer, the class that Stable Diffusion's folders name and that
-diffusers loads. CLIPTokenizerFast differs where control or Chinese characters stand in a text: it keeps the
-first and does not set the second apart. CLIPTokenizer itself differs where the package ftfy is installed,
-which mends broken encodings and HTML; diffusers does not require it, and this is CLIPTokenizer without.
+The ids equal those of transformers' CLIPTokenizer, which Stable Diffusion's folders name and diffusers loads, without
+the package ftfy. Where ftfy is installed, CLIPTokenizer also repairs broken encodings and HTML; diffusers does not
+require it. CLIPTokenizerFast gives other ids: it keeps control characters, and does not separate Chinese ones.
 
     text -> parts (added tokens cut out) -> clean -> words -> bytes -> byte pairs -> ids
 """
@@ -31,10 +30,10 @@ LENGTH = 77  # positions of CLIP's text encoders, where the folder does not say
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer as `load_tokenizer` reads it; call it with texts."""
+    """A tokenizer that `load_tokenizer` has read; call it with texts."""
 
     pairs: "BPE"  # splits a word into byte pairs
-    added: Mapping[str, int]  # strings that are one token wherever they stand, capitals and all
+    added: Mapping[str, int]  # strings that are one token wherever they stand, in exactly this spelling
     begin: int
     end: int
     padding: int
@@ -42,14 +41,14 @@ class Tokenizer:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return ids (len(texts), length): begin, the text cut to fit, end, then padding."""
-        rows = np.full((len(texts), self.length), self.padding, np.int64)
-        for row, text in zip(rows, texts, strict=True):
-            ids = [self.begin, *self._ids(text)[: self.length - 2], self.end]
-            row[: len(ids)] = ids
-        return rows
+        batch = np.full((len(texts), self.length), self.padding, np.int64)
+        for ids, text in zip(batch, texts, strict=True):
+            found = [self.begin, *self._ids(text)[: self.length - 2], self.end]
+            ids[: len(found)] = found
+        return batch
 
     def truncated(self, text: str) -> str:
-        """Return the end of the text that the network never sees, in the tokens' spelling; empty if none."""
+        """Return the end of the text that is cut off, in the tokens' spelling; empty if none is."""
         spelling = b"".join(self._bytes(number) for number in self._ids(text)[self.length - 2 :])
         return spelling.decode("utf-8", errors="replace").replace("</w>", " ").strip()
 
@@ -76,54 +75,11 @@ class Tokenizer:
         return str(self.pairs.id_to_token(number)).translate(_BYTES).encode("latin-1")
 
 
-# How the vocabularies of GPT-2 and CLIP spell bytes: those visible in Latin-1 as themselves, the others as
-# the letters from U+0100 on.
-_HIDDEN = [*range(0x21), *range(0x7F, 0xA1), 0xAD]
-_LETTERS = {byte: 0x100 + place for place, byte in enumerate(_HIDDEN)}
-_BYTES = {letter: byte for byte, letter in _LETTERS.items()}
-ALPHABET = (*(chr(byte) for byte in range(256) if byte not in _LETTERS), *map(chr, _LETTERS.values()))
-"""The letters of all bytes, in the vocabularies' order."""
-
-_HAN = re.compile(
-    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
-)
-_WORD = re.compile(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|[0-9]|[^ a-z0-9]+", re.ASCII)
-
-
-def _clean(text: str) -> str:
-    """Drop control characters, set Chinese ones apart, compose accents, leave single spaces, lower-case."""
-    visible = "".join(map(_visible, text))
-    return " ".join(normalize("NFC", _HAN.sub(r" \g<0> ", visible)).split()).lower()
-
-
-def _visible(char: str) -> str:
-    """Return a space for white space, nothing for a control character, any other as it is."""
-    kind = category(char)
-    if kind == "Zs" or char in "\t\n\r":
-        return " "
-    return "" if kind[0] == "C" or char == "\N{REPLACEMENT CHARACTER}" else char
-
-
-def _words(text: str) -> Iterator[str]:
-    """Yield contractions' endings, runs of letters, single digits, and runs of anything else but spaces."""
-    # `re` has no classes for Unicode's letters and numbers, so it matches an outline of the text in ASCII.
-    outline = "".join(char if char.isascii() else _outline(char) for char in text)
-    return (text[match.start() : match.end()] for match in _WORD.finditer(outline))
-
-
-def _outline(char: str) -> str:
-    """Return a letter for a letter, a digit for a number, a mark for the rest."""
-    # CLIPTokenizer ignores case here: the long s is an s, and the iota subscript, a mark that has a letter
-    # for its capital, is neither mark nor letter and gets lost.
-    exceptions = {"\N{LATIN SMALL LETTER LONG S}": "s", "\N{COMBINING GREEK YPOGEGRAMMENI}": " "}
-    return exceptions.get(char) or {"L": "z", "N": "0"}.get(category(char)[0], "!")
-
-
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Read a tokenizer folder: tokenizer.json, or vocab.json and merges.txt, and the settings beside them.
 
-    Of tokenizer.json only the vocabulary is taken; the rules in it are CLIPTokenizerFast's. Padding token and
-    length are the folder's own (Stable Diffusion 1 pads with the end token, 2 with "!").
+    From tokenizer.json it takes only the vocabulary, because the rules there are CLIPTokenizerFast's. The folder sets
+    padding token and length (Stable Diffusion 1 pads with the end token, 2 with "!").
     Raises `PackageError` if a file is missing or broken.
     """
     settings = _read_json(folder / "tokenizer_config.json")
@@ -161,14 +117,14 @@ def _read_vocabulary(folder: Path, unknown: str) -> "Vocabulary":
     import tokenizers
     from tokenizers.models import BPE
 
-    whole, words, merges = (folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt"))
-    if not whole.exists() and not (words.exists() and merges.exists()):
+    combined, words, merges = (folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt"))
+    if not combined.exists() and not (words.exists() and merges.exists()):
         raise PackageError(
             f"{folder} lacks tokenizer.json, or vocab.json and merges.txt; fetch the model's tokenizer again"
         )
     try:
-        if whole.exists():
-            vocabulary = tokenizers.Tokenizer.from_file(str(whole))
+        if combined.exists():
+            vocabulary = tokenizers.Tokenizer.from_file(str(combined))
         else:
             pairs = BPE.from_file(str(words), str(merges), unk_token=unknown, end_of_word_suffix="</w>")
             vocabulary = tokenizers.Tokenizer(pairs)
@@ -200,3 +156,46 @@ def _content(token: Any) -> str:
     if not isinstance(text, str):
         raise PackageError(f"special token {token!r} has no text; fetch the model's tokenizer again")
     return text
+
+
+# The vocabularies of GPT-2 and CLIP spell a byte that is visible in Latin-1 as itself, and others as letters from
+# U+0100 on.
+_HIDDEN = [*range(0x21), *range(0x7F, 0xA1), 0xAD]
+_LETTERS = {byte: 0x100 + place for place, byte in enumerate(_HIDDEN)}
+_BYTES = {letter: byte for byte, letter in _LETTERS.items()}
+ALPHABET = (*(chr(byte) for byte in range(256) if byte not in _LETTERS), *map(chr, _LETTERS.values()))
+"""The letters of all bytes, in the order of these vocabularies."""
+
+_HAN = re.compile(
+    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
+)
+_WORD = re.compile(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|[0-9]|[^ a-z0-9]+", re.ASCII)
+
+
+def _clean(text: str) -> str:
+    """Drop control characters, separate Chinese ones, compose accents, leave single spaces, lower-case."""
+    visible = "".join(map(_visible, text))
+    return " ".join(normalize("NFC", _HAN.sub(r" \g<0> ", visible)).split()).lower()
+
+
+def _visible(char: str) -> str:
+    """Return a space for white space, nothing for a control character, any other as it is."""
+    kind = category(char)
+    if kind == "Zs" or char in "\t\n\r":
+        return " "
+    return "" if kind[0] == "C" or char == "\N{REPLACEMENT CHARACTER}" else char
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield contractions' endings, runs of letters, single digits, and runs of anything else but spaces."""
+    # `re` has no classes for Unicode's letters and numbers, so it matches an outline of the text in ASCII.
+    outline = "".join(char if char.isascii() else _outline(char) for char in text)
+    return (text[match.start() : match.end()] for match in _WORD.finditer(outline))
+
+
+def _outline(char: str) -> str:
+    """Return a letter for a letter, a digit for a number, a mark for the rest."""
+    # CLIPTokenizer ignores case here: the long s is an s, and the iota subscript, a mark that has a letter
+    # for its capital, is neither mark nor letter and gets lost.
+    exceptions = {"\N{LATIN SMALL LETTER LONG S}": "s", "\N{COMBINING GREEK YPOGEGRAMMENI}": " "}
+    return exceptions.get(char) or {"L": "z", "N": "0"}.get(category(char)[0], "!")

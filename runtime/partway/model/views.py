@@ -1,4 +1,4 @@
-"""What a guided call shows the network, for each kind of model: a row of `GUIDED`."""
+"""Which predictions a guided step makes, for each kind of model: a row of `GUIDED`."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,14 +13,14 @@ Array = NDArray[np.float32]
 
 
 class View(NamedTuple):
-    """What the network is shown for one prediction: the prompt or the negative one, the picture or none."""
+    """The input of one prediction: the prompt or the negative prompt, with the picture or without."""
 
     prompt: bool
     picture: bool = True  # for networks that take one
 
 
 class Guided(NamedTuple):
-    """A way of being guided: the predictions that a guided call makes, and what is made of them.
+    """A kind of guidance: the predictions that a guided step makes, the prompt's last, and how they become one.
 
     combine: (outputs, settings, boost) -> output; ``boost`` multiplies the scales
     """
@@ -29,15 +29,15 @@ class Guided(NamedTuple):
     combine: Callable[[Sequence[Array], Settings, float], Array]
 
     def seen(self, settings: Settings) -> tuple[View, ...]:
-        """The views that a run with these settings needs at some level."""
+        """The views that a run with these settings needs at any level."""
         return self.views if settings.guided else self.views[-1:]
 
     def texts(self, settings: Settings) -> set[bool]:
-        """Whether it needs the prompt (True), the negative one (False), or both."""
+        """Whether a run needs the prompt (True), the negative prompt (False), or both."""
         return {view.prompt for view in self.seen(settings)}
 
     def seen_at(self, settings: Settings, sigma: float) -> tuple[View, ...]:
-        """The views that it needs at this one: the last of those above."""
+        """The views that a run needs at the level of this sigma: all that `seen` returns, or the last."""
         return self.views if settings.guided_at(sigma) else self.views[-1:]
 
 
@@ -47,14 +47,14 @@ def _pair(outputs: Sequence[Array], settings: Settings, boost: float) -> Array:
 
 
 def _instruction(outputs: Sequence[Array], settings: Settings, boost: float) -> Array:
-    blind, seeing, told = outputs
+    unconditional, image, text = outputs
     scales = (boost * settings.guidance_scale, boost * settings.image_guidance_scale)
-    return rescaled(instructed(blind, seeing, told, *scales), told, settings.guidance_rescale)
+    return rescaled(instructed(unconditional, image, text, *scales), text, settings.guidance_rescale)
 
 
 GUIDED: dict[str, Guided] = {
     "pair": Guided((View(prompt=False), View(prompt=True)), _pair),
     "instruction": Guided((View(False, False), View(False, True), View(True, True)), _instruction),
-    # the network does it by itself
+    # the network takes the guidance scale as an input
     "embedded": Guided((View(prompt=True),), lambda outputs, settings, boost: outputs[-1]),
 }

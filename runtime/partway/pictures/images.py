@@ -1,4 +1,4 @@
-"""Pictures in and out: PIL, files and arrays to (1, 3, H, W) in [-1, 1] and back, losing nothing."""
+"""Pictures in and out: PIL images, files and arrays to (1, 3, H, W) in [-1, 1] and back, without loss."""
 
 import os
 import warnings
@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from partway.errors import ImageError, InputError, number
+from partway.errors import MAX_SIDE, ImageError, InputError, number
 
 Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
-
-MAX_SIDE = 16384
-"""Longest accepted side in pixels."""
 
 _WIDE_MODES = ("I", "F")  # and every "I;16*": more than 8 bits a value, which Pillow clips on conversion
 
@@ -24,9 +21,9 @@ class Picture:
     """A decoded source picture.
 
     pixels: (1, 3, H, W) float32 in [-1, 1], upright, values as stored (no colour management).
-    alpha: mode "L" of the same size, or None; carried over to the output.
-    icc_profile: an RGB profile's bytes, or None; carried over (other colour spaces would not fit).
-    original: the upright picture in its own mode, untouched: what strength 0 returns.
+    alpha: mode "L" of the same size, or None; the output gets it too.
+    icc_profile: an RGB profile's bytes, or None; the output gets it too (that of another colour space would not fit).
+    original: the upright picture in its own mode, unchanged, which strength 0 returns.
     """
 
     pixels: Array
@@ -39,10 +36,10 @@ def read(source: Source) -> Picture:
     """Decode a picture: a file name, a PIL image of any mode, or an array.
 
     Arrays are (H, W), (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]; four channels are always RGBA.
-    EXIF orientation is applied; of an animation in a file the first frame is taken.
+    It applies EXIF orientation, and takes the first frame of an animation.
 
     Raises ImageError for what cannot be decoded (missing, corrupt, truncated, a decompression bomb, a side
-    above `MAX_SIDE`), InputError for arrays of another shape, type or range.
+    above `partway.errors.MAX_SIDE`), InputError for arrays of another shape, type or range.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -71,7 +68,7 @@ def pad(pixels: Array, multiple: int) -> Array:
 def to_pil(pixels: Array, size: tuple[int, int] | None = None) -> list[Image.Image]:
     """Turn (B, 3, H, W) in [-1, 1] into 8-bit RGB pictures, cropped to ``size`` (width, height).
 
-    Values outside are clipped and halves round to even, as diffusers' VaeImageProcessor does.
+    It clips other values and rounds halves to even, as diffusers' VaeImageProcessor does.
     """
     if size is not None:
         pixels = pixels[:, :, : size[1], : size[0]]
@@ -81,7 +78,10 @@ def to_pil(pixels: Array, size: tuple[int, int] | None = None) -> list[Image.Ima
 
 
 def enlarged(picture: Picture, scale: float) -> Image.Image:
-    """The picture ``scale`` times as large, by Lanczos, alpha and profile kept; raises InputError out of range."""
+    """The picture ``scale`` times as large (Lanczos), with its alpha and profile.
+
+    Raises InputError for a scale below 1, and where a side would be above `partway.errors.MAX_SIDE`.
+    """
     number("scale", scale, 1, MAX_SIDE)
     width, height = (round(side * scale) for side in picture.original.size)
     if max(width, height) > MAX_SIDE:
@@ -180,7 +180,7 @@ def _colours_and_alpha(image: Image.Image) -> tuple[Array, Image.Image | None]:
     try:
         if not image.has_transparency_data:
             return _unit(image.convert("RGB")), None
-        straight = image.convert("LA") if image.mode == "La" else image  # the one mode without a way to RGBA
+        straight = image.convert("LA") if image.mode == "La" else image  # Pillow cannot convert La to RGBA directly
         rgba = straight.convert("RGBA")
     except ValueError:
         raise ImageError(f"cannot convert colours of mode {image.mode}; save the picture as RGB") from None

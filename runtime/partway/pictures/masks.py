@@ -1,7 +1,8 @@
-"""Masks: which pixels a run may change, and how far back each of them goes.
+"""Masks: which pixels a run may change, and with what share of its strength.
 
-A mask is a grey picture of the source's size. White is changed with the run's whole strength, black is kept byte for
-byte, and grey goes back that share of the way: a strength for each pixel (Levin & Fried 2023, arXiv 2306.00950).
+A mask is a grey picture of the source's size. A white pixel is changed with the run's strength, a black one keeps its
+bytes, and a grey one is changed with that share of the strength: a strength for each pixel (Levin & Fried 2023, arXiv
+2306.00950).
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from PIL import Image, ImageFilter
 from partway.diffusion.dials import Part
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.sampling import Denoiser
-from partway.errors import InputError, number
+from partway.errors import MAX_SIDE, InputError, number
 from partway.pictures import images
 
 Array = NDArray[np.float32]
-PADDING = 32  # pixels around the mask that are worked on with it
+PADDING = 32  # pixels around the mask that a run on the mask alone also sees
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
@@ -25,39 +26,37 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 class Edit:
     """A picture, its mask, and the part of both that a run works on.
 
-    whole     the picture
-    weights   (H, W) float32 in [0, 1], of the whole picture
-    box       the part that is worked on
-    picture   that part, at the size it is worked on
-    blur      pixels over which the change fades in, inside the mask
+    source    the picture
+    weights   its mask, (H, W) float32 in [0, 1]
+    box       the part of the source that a run works on
+    picture   that part, at the size at which the run works on it
+    blur      pixels inside the mask over which the change fades in
     """
 
-    whole: images.Picture
+    source: images.Picture
     weights: Array
     box: Box
     picture: images.Picture
     blur: float
 
     def padded(self, multiple: int) -> Array:
-        """The mask (1, 1, H, W) of the part that is worked on, padded as its pixels are."""
-        part = Image.fromarray(self.weights).crop(self.box).resize(self.picture.original.size, _RESIZE)
+        """The mask (1, 1, H, W) of ``picture``, padded as its pixels are."""
+        size = self.picture.original.size
+        part = Image.fromarray(self.weights).crop(self.box).resize(size, Image.Resampling.BILINEAR)
         return images.pad(np.asarray(part, np.float32).clip(0, 1)[None, None], multiple)
 
     def finish(self, made: Image.Image) -> Image.Image:
-        """Put what was made of the part into the whole picture, through the mask."""
+        """Paste ``made``, a run's result for ``picture``, into the source through the mask."""
         alpha = Image.fromarray((self.weights > 0).astype(np.uint8) * np.uint8(255))
         if self.blur:
             soft = np.asarray(alpha.filter(ImageFilter.GaussianBlur(self.blur)), np.float32) / 255
-            faded = np.clip(2 * soft - 1, 0, 1) * (self.weights > 0)  # half of it lies outside: only the inner half
+            faded = np.clip(2 * soft - 1, 0, 1) * (self.weights > 0)  # of the blurred edge, only the half inside
             alpha = Image.fromarray((255 * faded).round().astype(np.uint8))
-        whole = images.eight_bit(self.whole.original).convert("RGB")
-        filled = whole.copy()
+        source = images.eight_bit(self.source.original).convert("RGB")
+        filled = source.copy()
         left, top, right, bottom = self.box
         filled.paste(made.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
-        return images.finish(Image.composite(filled, whole, alpha), self.whole)
-
-
-_RESIZE = Image.Resampling.BILINEAR
+        return images.finish(Image.composite(filled, source, alpha), self.source)
 
 
 def edit(
@@ -68,9 +67,11 @@ def edit(
     padding: int | None = None,
     size: tuple[int, int] = (512, 512),
 ) -> Edit:
-    """Read a mask for a picture; with ``padding`` (pixels) work on the mask's surroundings alone, enlarged to ``size``.
+    """Read a mask for a picture.
 
-    Raises InputError for a mask of another size, one that is all black, and values out of range.
+    With ``padding`` (pixels), a run works on the `surroundings` of what is not black, enlarged to ``size`` (width,
+    height) where they are smaller. Raises InputError for a mask of another size, for one that is all
+    black, and for values out of range.
     """
     weights = _grey(mask)
     height, width = weights.shape
@@ -82,7 +83,7 @@ def edit(
     number("mask_blur", blur, 0, 1000)
     if padding is None:
         return Edit(picture, weights, (0, 0, width, height), picture, blur)
-    number("padding", padding, 0, images.MAX_SIDE)
+    number("padding", padding, 0, MAX_SIDE)
     box = surroundings(weights, padding, size)
     left, top, right, bottom = box
     scale = max(1.0, min(size[0] / (right - left), size[1] / (bottom - top)))
@@ -92,9 +93,9 @@ def edit(
 
 
 def surroundings(weights: Array, padding: int, size: tuple[int, int]) -> Box:
-    """The box around everything not black, ``padding`` wider on each side, grown to the proportions of ``size``.
+    """The box around everything not black, ``padding`` wider on each side, with the proportions of ``size``.
 
-    It stays inside the picture, whose edges limit how far it grows.
+    The picture's edges limit it, so that it may keep other proportions there.
     """
     spans = []
     for axis in (1, 0):  # across, then down
@@ -110,50 +111,54 @@ def surroundings(weights: Array, padding: int, size: tuple[int, int]) -> Box:
     return edges[0][0], edges[1][0], edges[0][1], edges[1][1]
 
 
-def of_latents(weights: Array, cell: int) -> Array:
-    """The mask (1, 1, h, w) of latents from that of pixels: of each, the largest of its ``cell`` x ``cell`` pixels.
+def of_latents(weights: Array, vae_scale_factor: int) -> Array:
+    """The mask (1, 1, h, w) of latents: for each latent, the largest weight (1, 1, H, W) of its pixels.
 
-    So nothing that the mask names stays because it shares a latent with something that it does not.
+    ``vae_scale_factor`` pixels in each direction make a latent. So a latent that the mask covers in part may change.
     """
     _, _, height, width = weights.shape
-    cells: Array = weights.reshape(1, 1, height // cell, cell, width // cell, cell).max(axis=(3, 5))
-    return cells
+    h, w = height // vae_scale_factor, width // vae_scale_factor
+    latents: Array = weights.reshape(1, 1, h, vae_scale_factor, w, vae_scale_factor).max(axis=(3, 5))
+    return latents
 
 
-def shown(cells: Array, left: Array, batch: int) -> Array:
-    """What an inpainting UNet takes beside the noisy latents: mask (B, 1, h, w), white or black, and latents behind it.
+def inpainting_channels(weights: Array, masked_latents: Array, batch: int) -> Array:
+    """The input channels of an inpainting UNet after the noisy latents: mask, white or black, and masked latents.
 
-    cells: (1, 1, h, w) in [0, 1]; left: latents (1 or B, C, h, w) of the picture without what the mask hides.
+    weights: (1, 1, h, w) in [0, 1]; masked_latents: (1 or B, C, h, w), of the picture without what the mask covers.
+    The result is (batch, 1 + C, h, w).
     """
-    channels = [(cells >= 0.5).astype(np.float32), left]
+    channels = [(weights >= 0.5).astype(np.float32), masked_latents]
     return np.concatenate([np.broadcast_to(one, (batch, *one.shape[1:])) for one in channels], axis=1)
 
 
 def keeping(denoise: Denoiser, known: Array, noise: Array, weights: Array, part: Part) -> Denoiser:
-    """A denoiser that knows the answer where the mask is black, for any sampler.
+    """A denoiser whose estimate of x0 is the source where the mask is black; it suits every sampler.
 
-    There the network sees the source at the level's noise, and the estimate of x0 is the source itself, so every
-    sampler, stochastic and multistep ones too, arrives at exactly it. A grey latent is held like that until as many
-    steps are left as its share of them; the step in which it is let go counts by the fraction.
+    Where the mask is black, the network gets the source with the noise of the level, and the estimate is the source
+    itself, so that every sampler, stochastic and multistep ones too, ends exactly at the source. A grey latent is
+    treated so until no more steps are left than its share of all; in the step in which that happens, the estimate is
+    a mean of both.
 
-    known: clean latents (B, C, h, w); noise: the run's start noise, alike; weights: (1, 1, h, w) in [0, 1].
+    known: the source's clean latents (B, C, h, w); noise: the run's start noise, of the same shape; weights:
+    (1, 1, h, w) in [0, 1].
     """
     steps = part.schedule.steps
-    left = [part.covered, *range(steps - 1, -1, -1)]
-    whole = min(1.0, part.covered)
+    steps_left = [part.covered, *range(steps - 1, -1, -1)]
+    first = min(1.0, part.covered)  # the length of the first step, in steps
 
     def masked(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        here = float(np.interp(level.sigma, part.schedule.sigmas[::-1], left[::-1]))
-        free = np.clip((weights * part.covered - here) / whole + 1, 0, 1).astype(np.float32)
-        seen = np.where(free > 0, x, known + level.sigma * noise)
-        return known + free * (denoise(seen, level, boost) - known)
+        left = float(np.interp(level.sigma, part.schedule.sigmas[::-1], steps_left[::-1]))
+        free = np.clip((weights * part.covered - left) / first + 1, 0, 1).astype(np.float32)
+        x = np.where(free > 0, x, known + level.sigma * noise)
+        return known + free * (denoise(x, level, boost) - known)
 
     return masked
 
 
 def _grey(mask: images.Source) -> Array:
-    """A mask of any kind of picture as (H, W) float32 in [0, 1]."""
+    """The mask in any kind of picture, as (H, W) float32 in [0, 1]."""
     pixels = images.read(mask).pixels
     grey: Array = (pixels.mean(axis=1)[0] / 2 + 0.5).clip(0, 1)
-    grey[grey < 1e-6] = 0  # black is exactly that
+    grey[grey < 1e-6] = 0  # so that black is exactly 0
     return grey

@@ -1,8 +1,8 @@
-"""How a picture was made, kept inside its file: A1111's ``parameters`` text and a ``partway`` JSON record.
+"""Picture files that say how they were made: the formats, A1111's ``parameters`` text and a ``partway`` JSON record.
 
-A1111's text is what web UIs and galleries read (format: stable-diffusion-webui, modules/infotext_utils.py).
-The JSON record holds everything that a replay needs. PNG keeps both as text chunks. JPEG and WebP keep them
-in EXIF: the text as UserComment, where A1111 puts it, the record as MakerNote.
+Web UIs and galleries read A1111's text (format: stable-diffusion-webui, modules/infotext_utils.py). The JSON record
+holds everything that a replay needs. In PNG both are text chunks. In JPEG and WebP both are in EXIF: the text as
+UserComment, where A1111 puts it, the record as MakerNote. To add a format, add it to `FORMATS` and `_MODES`.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from partway.errors import ImageError, choose
 from partway.pictures.images import eight_bit
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-"""The file formats that results are written in, by the end of the file's name."""
+"""The formats in which results can be written, by file suffix."""
 
 NO_STRENGTH = ("txt2img", "instruct")
-"""The tasks in which strength has no part."""
+"""The tasks that have no strength."""
 
-_MODES = {  # that each format keeps without loss of depth; others are written as 8-bit RGB or RGBA
+_MODES = {  # what each format stores without loss of depth; other modes are written as 8-bit RGB or RGBA
     "PNG": ("1", "L", "LA", "P", "I;16", "RGB", "RGBA"),
     "JPEG": ("L", "RGB", "CMYK"),
     "WEBP": ("RGB", "RGBA"),
@@ -63,7 +63,7 @@ def parameters_text(record: Mapping[str, Any]) -> str:
 def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, Any]) -> None:
     """Write ``image`` into ``file`` in the format of ``suffix`` (".png", ...) with ``record`` inside.
 
-    record: JSON-ready; for a result the keys are those of `partway.cli.records.record`, for a sheet any.
+    record: JSON-ready; the record of a result has the keys of `partway.cli.records.record`, that of a sheet any.
     Raises InputError for an unknown suffix.
     """
     format_ = FORMATS[choose("picture format", suffix.lower(), FORMATS)]
@@ -111,15 +111,6 @@ def read_parameters(source: str | os.PathLike[str]) -> dict[str, Any]:
     return record
 
 
-def _exif(text: str | None, packed: str) -> bytes:
-    exif = Image.Exif()
-    exif[_EXIF_IFD] = {_MAKER_NOTE: packed.encode("ascii")}
-    if text is not None:
-        exif[_EXIF_IFD][_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
-    data = exif.tobytes()
-    return data if len(data) < _EXIF_LIMIT else b""  # better a picture without its settings than none
-
-
 def check_suffix(path: Path) -> None:
     """Raise InputError if results cannot be written in the format that the end of ``path`` names."""
     choose("picture format", path.suffix.lower(), FORMATS)
@@ -135,6 +126,15 @@ def pixel_hash(image: Image.Image) -> str:
     """Return the SHA-256 of a picture's mode, size and pixels: the same after a lossless change of format."""
     head = f"{image.mode} {image.width}x{image.height}\n".encode()
     return hashlib.sha256(head + image.tobytes()).hexdigest()
+
+
+def _exif(text: str | None, packed: str) -> bytes:
+    exif = Image.Exif()
+    exif[_EXIF_IFD] = {_MAKER_NOTE: packed.encode("ascii")}
+    if text is not None:
+        exif[_EXIF_IFD][_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
+    data = exif.tobytes()
+    return data if len(data) < _EXIF_LIMIT else b""  # better a picture without its settings than none
 
 
 def _storable(image: Image.Image, format_: str) -> Image.Image:

@@ -1,14 +1,15 @@
-"""Larger canvases: the source in its place, something sensible to start from around it, and the mask of what is new."""
+"""Larger canvases: the source in its place, pixels around it for a run to start from, and the mask of those."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from partway.errors import InputError, number
+from partway.errors import MAX_SIDE, InputError, is_integer, number
 from partway.pictures import images, masks
 
 FEATHER = 16  # pixels
+_RADII = (0, 1, 2, 4, 8, 16, 32)  # of blurs, in pixels: the i-th for a distance of 2**i
 
 
 @dataclass(frozen=True)
@@ -22,25 +23,26 @@ class Margins:
 
     def __post_init__(self) -> None:
         sides = (self.left, self.top, self.right, self.bottom)
-        if not all(isinstance(side, (int, np.integer)) and 0 <= side <= images.MAX_SIDE for side in sides):
-            raise InputError(f"margins are whole numbers of pixels from 0 to {images.MAX_SIDE}, not {sides}")
+        if not all(is_integer(side, 0, MAX_SIDE) for side in sides):
+            raise InputError(f"margins are whole numbers of pixels from 0 to {MAX_SIDE}, not {sides}")
         if not any(sides):
             raise InputError("nothing to add: give at least one of left, top, right, bottom")
 
 
 def edit(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> masks.Edit:
-    """What `partway.Pipeline.stream` runs to continue a picture; see `canvas`."""
+    """The edit that continues a picture when `partway.Pipeline.stream` runs it; see `canvas`."""
     started, weights = canvas(picture, margins, feather)
     return masks.edit(images.read(started), weights)
 
 
 def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> tuple[Image.Image, images.Array]:
-    """The picture on its larger canvas, RGB, and the mask (H, W) in [0, 1] of what is new.
+    """The picture on its larger canvas, RGB, and the mask (H, W) in [0, 1] of the new pixels.
 
-    New pixels start as the picture's reflection, softer the farther out, which gives the run colours and light but
-    no second sofa. The mask is 1 there and falls to 0 over ``feather`` pixels of the picture, along sides that grow.
+    New pixels are the picture's reflection, blurred more the farther out they lie: a run gets colours and light from
+    them, but no second sofa. The mask is 1 there, and falls to 0 over ``feather`` pixels of the picture along the
+    sides that grow.
     """
-    number("feather", feather, 0, images.MAX_SIDE)
+    number("feather", feather, 0, MAX_SIDE)
     source = np.asarray(images.eight_bit(picture.original).convert("RGB"))
     height, width = source.shape[:2]
     grown = source
@@ -49,7 +51,7 @@ def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) ->
         widths[axis] = (before, after)
         grown = np.pad(grown, widths, mode="symmetric")
     y, x = (np.arange(side) for side in grown.shape[:2])
-    # distance into the new area, and how far from it inside the picture, counted from sides that grow
+    # distances outside the picture, and inside it from the sides that grow
     out_y, in_y = _distances(y, margins.top, height, margins.bottom)
     out_x, in_x = _distances(x, margins.left, width, margins.right)
     outside = np.maximum(out_y[:, None], out_x[None, :])
@@ -57,7 +59,7 @@ def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) ->
     blurred = Image.fromarray(grown)
     place = np.clip(np.log2(np.maximum(outside, 1)), 0, len(_RADII) - 1)[..., None]
     mixed = np.zeros(grown.shape)
-    for index, radius in enumerate(_RADII):  # each blur counts where the distance is near its own
+    for index, radius in enumerate(_RADII):  # mixes the two blurs whose radii are nearest to the distance
         share = np.maximum(0, 1 - np.abs(place - index))
         mixed += share * np.asarray(blurred.filter(ImageFilter.GaussianBlur(radius)))
     started = np.where(outside[..., None] > 0, mixed.round().astype(np.uint8), grown)
@@ -65,12 +67,9 @@ def canvas(picture: images.Picture, margins: Margins, feather: int = FEATHER) ->
     return Image.fromarray(started), weights.astype(np.float32)
 
 
-_RADII = (0, 1, 2, 4, 8, 16, 32)
-
-
 def _distances(at: np.ndarray, before: int, length: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each place on an axis: how far outside the picture, and how far inside from the nearest side that grows."""
+    """Each place's distance outside the picture along an axis, and inside it from the nearest side that grows."""
     outside = np.maximum(before - at, at - (before + length) + 1).clip(min=0)
-    far = at.size + images.MAX_SIDE
+    far = at.size + MAX_SIDE
     inside = np.minimum(at - before + 1 if before else far, before + length - at if after else far)
     return outside, np.broadcast_to(inside, at.shape)

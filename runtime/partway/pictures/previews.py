@@ -1,12 +1,12 @@
-"""Pictures of latents without a network: a linear map from latent channels to colours, one pixel a latent."""
+"""Pictures of latents without a network: a linear map from latent channels to colours, a pixel for each latent."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-# (C + 1, 3): red, green and blue of each channel of Stable Diffusion 1.x and 2.x latents, then a constant; in [-1, 1].
-# The figures are those ComfyUI uses for the same purpose (latent_formats.SD15).
+# (C + 1, 3): red, green and blue in [-1, 1] for each channel of Stable Diffusion 1.x and 2.x latents, and a constant.
+# ComfyUI uses the same figures for its previews (latent_formats.SD15).
 STABLE_DIFFUSION: Array = np.array(
     [
         [0.3512, 0.2297, 0.3227],
@@ -20,11 +20,11 @@ STABLE_DIFFUSION: Array = np.array(
 
 
 def fit(latents: Array, pixels: Array) -> Array:
-    """The map (C + 1, 3) that best explains pixels (3, H, W) by the latents (C, h, w) made from them."""
+    """The map (C + 1, 3) from latents (C, h, w) to the pixels (3, H, W) they encode, by least squares."""
     channels, h, w = latents.shape
     blocks = pixels.reshape(3, h, pixels.shape[1] // h, w, pixels.shape[2] // w).mean(axis=(2, 4))
     known = np.vstack([latents.reshape(channels, -1), np.ones((1, h * w), np.float32)])
-    # A little ridge keeps the map tame where a picture has fewer colours than the latents have channels.
+    # Ridge regression, because a picture may have fewer colours than the latents have channels.
     square = known @ known.T + 1e-3 * h * w * np.eye(channels + 1, dtype=np.float32)
     colours: Array = np.linalg.solve(square, known @ blocks.reshape(3, -1).T).astype(np.float32)
     return colours

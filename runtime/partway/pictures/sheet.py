@@ -11,9 +11,9 @@ from partway.pictures.images import eight_bit
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _BACKGROUND, _INK, _FAINT = "#f7f6f3", "#22211f", "#77746d"
-_SMALLEST, _LARGEST = 224, 512  # pixels: the longer side of a picture on the sheet
-_ROW = 4  # pictures in a row at most
-_LINES = 3  # of a long title
+_SMALLEST, _LARGEST = 224, 512  # pixels, of the longer side of a picture on the sheet
+_COLUMNS = 4  # at most
+_LINES = 3  # of the title at most
 
 
 def contact_sheet(
@@ -21,11 +21,11 @@ def contact_sheet(
 ) -> Image.Image:
     """Lay ``pictures`` out in rows of equal length, ``labels`` under them; return an RGB picture.
 
-    pictures: any modes and sizes; scaled to one cell size with their proportions kept.
+    pictures: of any mode and size; each is scaled to fit one size, with its proportions.
     title: text on top, broken into lines as needed; details: smaller text under it.
     """
-    cell_width, cell_height = _cell(pictures)
-    columns = math.ceil(len(pictures) / math.ceil(len(pictures) / _ROW))
+    cell_width, cell_height = _cell_size(pictures)
+    columns = math.ceil(len(pictures) / math.ceil(len(pictures) / _COLUMNS))
     gap = max(cell_width, cell_height) // 16
     large, small = (ImageFont.load_default(size) for size in (gap * 3 // 4 + 6, gap // 2 + 6))
     width = columns * (cell_width + gap) + gap
@@ -47,8 +47,8 @@ def contact_sheet(
     return sheet
 
 
-def _cell(pictures: Sequence[Image.Image]) -> tuple[int, int]:
-    """Return one cell's width and height: the largest picture's, brought to a readable size."""
+def _cell_size(pictures: Sequence[Image.Image]) -> tuple[int, int]:
+    """Return the width and height of every picture's place: the largest picture's, scaled to a readable size."""
     width = max(picture.width for picture in pictures)
     height = max(picture.height for picture in pictures)
     longer = max(width, height)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.diffusion.dials import Part
-from partway.diffusion.noise import GENERATORS, turned
+from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.sampling import Array, Denoiser
 from partway.model.encoders import Encoders
 from partway.model.networks import Posterior
@@ -45,7 +45,7 @@ def begin(
     def sampled(posterior: Posterior) -> Array:
         return networks.to_latents(posterior, normal() if posterior.std is not None else posterior.mean)
 
-    context = encoders.context(prompt, settings, shape)
+    conditioning = encoders.conditioning(prompt, settings, shape)
     colours = previews.STABLE_DIFFUSION
     known = np.zeros((len(streams), *shape[1:]), np.float32)
     edit, picture = start.edit, start.picture
@@ -68,19 +68,19 @@ def begin(
         noise = normal()
         if settings.variation_strength:
             other = GENERATORS[settings.rng](settings.variation_seed).normal(shape)
-            noise = turned(noise, other, settings.variation_strength)
+            noise = slerp(noise, other, settings.variation_strength)
         x = part.image * known + part.noise * noise
     if package.guidance == "instruction":
-        denoise = denoiser(networks, context, settings, np.repeat(posterior.mean, len(streams), axis=0))
+        denoise = denoiser(networks, conditioning, settings, np.repeat(posterior.mean, len(streams), axis=0))
     elif edit is None:
-        denoise = denoiser(networks, context, settings)
+        denoise = denoiser(networks, conditioning, settings)
     else:
         weights = edit.padded(package.multiple)
-        cells = masks.of_latents(weights, package.pixels_per_latent)
+        cells = masks.of_latents(weights, package.vae_scale_factor)
         if package.inpaints:
             left = sampled(encoders.posterior(pixels * (weights < 0.5)))
-            denoise = denoiser(networks, context, settings, masks.shown(cells, left, len(streams)))
+            denoise = denoiser(networks, conditioning, settings, masks.inpainting_channels(cells, left, len(streams)))
         else:
             sampled(posterior)  # diffusers draws the rest's posterior here, also where it has no use for it
-            denoise = masks.keeping(denoiser(networks, context, settings), known, noise, cells, part)
+            denoise = masks.keeping(denoiser(networks, conditioning, settings), known, noise, cells, part)
     return Beginning(x, denoise, normal, colours)

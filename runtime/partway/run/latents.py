@@ -40,7 +40,7 @@ class Latents:
         Raises `InputError` for latents that are another kind of model's.
         """
         shape = package.latent_shape(*self.size)
-        padded = images.pad(self.values, package.multiple // package.pixels_per_latent)[:, :, : shape[2], : shape[3]]
+        padded = images.pad(self.values, package.multiple // package.vae_scale_factor)[:, :, : shape[2], : shape[3]]
         if self.scale != package.latent_scale or padded.shape[1:] != shape[1:]:
             raise InputError(
                 "these are another kind of model's latents, which mean something else here; hand on the image"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from partway.diffusion.dials import DIALS, Part, ending, going_on
+from partway.diffusion.dials import DIALS, Part, from_denoising_start, until_denoising_end
 from partway.diffusion.levels import NoiseLevel, Trained
 from partway.diffusion.reuse import Reuse
 from partway.diffusion.samplers import SAMPLERS
@@ -168,9 +168,9 @@ def make_plan(
     if start is None:
         part = DIALS[settings.dial](settings.steps, settings.strength, spacing_of(schedule), trained)
     else:
-        part = going_on(start, settings.steps, spacing_of(schedule), trained)
+        part = from_denoising_start(start, settings.steps, spacing_of(schedule), trained)
     if end is not None:
-        part = ending(part, end, trained)
+        part = until_denoising_end(part, end, trained)
     if part.schedule.steps == 0 and (start is not None or end is not None):
         raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
     made = _evaluations(settings, part, sampler, trained, GUIDED[guidance])
@@ -223,7 +223,7 @@ def _evaluations(
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         views = reuse.begin(level.timestep, len(guidance.seen_at(settings, level.sigma)))
-        made.setdefault("unet" if reuse.whole else SHALLOW, []).append(views)
+        made.setdefault("unet" if reuse.full else SHALLOW, []).append(views)
         return x
 
     step = SAMPLERS[sampler].bound(trained, settings.eta)

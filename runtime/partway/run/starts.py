@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from partway.errors import InputError
+from partway.errors import MAX_SIDE, InputError, is_integer
 from partway.model.package import Package
 from partway.pictures import colours, images, masks
 from partway.pictures.colours import Drift
@@ -16,7 +16,7 @@ from partway.run.results import Result
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
-Given = images.Source | masks.Edit | Result | Latents | None
+ImageInput = images.Source | masks.Edit | Result | Latents | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,8 @@ class Start:
     untouched: tuple[Image.Image, ...] = ()
 
     @property
-    def given(self) -> bool:
-        """Whether there is anything but a size: not in text-to-image."""
+    def has_image(self) -> bool:
+        """Whether it starts from a picture or latents; False for text-to-image."""
         return self.picture is not None or self.latents is not None
 
     def check(self, package: Package, settings: Settings, *, instruct: bool, decode: bool) -> None:
@@ -92,7 +92,7 @@ class Start:
         return [finish(one) for one in images.to_pil(pixels)], drift
 
 
-def start(given: Given, width: int | None, height: int | None, package: Package) -> Start:
+def start(given: ImageInput, width: int | None, height: int | None, package: Package) -> Start:
     """Read what a run on a model was given; a picture from a prompt alone has the model's size unless one is asked for.
 
     A result without latents (a mask put back what it keeps, or nothing ran) counts as its first picture. Raises
@@ -103,7 +103,7 @@ def start(given: Given, width: int | None, height: int | None, package: Package)
     if width is not None or height is not None:
         raise InputError("image-to-image keeps the picture's size; resize the picture to change it")
     if isinstance(given, masks.Edit):
-        return Start(given.picture.original.size, given.picture, given, untouched=(given.whole.original,))
+        return Start(given.picture.original.size, given.picture, given, untouched=(given.source.original,))
     untouched: tuple[Image.Image, ...] = ()
     if isinstance(given, Result):
         untouched = tuple(given.images)
@@ -116,6 +116,6 @@ def start(given: Given, width: int | None, height: int | None, package: Package)
 
 def _side(name: str, value: int | None, default: int) -> int:
     side = default if value is None else value
-    if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or not 8 <= side <= images.MAX_SIDE:
-        raise InputError(f"{name} must be a whole number of pixels between 8 and {images.MAX_SIDE}, not {side!r}")
+    if not is_integer(side, 8, MAX_SIDE):
+        raise InputError(f"{name} must be a whole number of pixels between 8 and {MAX_SIDE}, not {side!r}")
     return int(side)

@@ -24,7 +24,7 @@ def check_writable(path: Path) -> None:
         trial.open("xb").close()
         trial.unlink()
     except OSError as problem:
-        raise ImageError(f"cannot write {path}: {problem.strerror}") from None
+        raise ImageError(f"cannot write {path}: {problem.strerror}") from problem
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -38,7 +38,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             write(file)
         part.replace(path)
     except OSError as problem:
-        raise ImageError(f"cannot write {path}: {problem.strerror or problem}") from None
+        raise ImageError(f"cannot write {path}: {problem.strerror or problem}") from problem
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,8 +1,9 @@
 """Samplers: pure steps from one noise level to the next, in ``x = x0 + sigma * noise``.
 
-Each is a function ``(denoise, state, now, to, noise) -> state``; adding one is adding a function and a row of
-`SAMPLERS`. ``now.sigma`` > ``to.sigma`` >= 0; ``state`` knows the levels before and after. Scalars are Python floats,
-so float32 latents stay float32.
+A sampler is a function ``(denoise, state, now, to, noise) -> state`` that steps from level ``now`` to level ``to``,
+with ``now.sigma`` > ``to.sigma`` >= 0; ``state`` has the levels before and after. Scalars are Python floats, so that
+float32 latents stay float32. To add one, write the function in `singlestep` or `multistep`, add a row of `SAMPLERS`,
+and its names in other tools to `partway.diffusion.names`.
 """
 
 from collections.abc import Callable
@@ -42,11 +43,14 @@ class Method(NamedTuple):
     """A row of the table.
 
     step        the function
-    order       of convergence, as measured by the tests
-    stochastic  whether it draws noise
-    eta         its default, None where eta can not be chosen
-    calls       evaluations a step, but for the first and the last, and those of a restart
-    path        whether its noise is that of one Brownian path (`partway.diffusion.brownian`), as k-diffusion defines it
+    order       the order of convergence, which the tests measure
+    stochastic  whether it adds noise
+    eta         the default of its eta; None where it has none to choose
+    calls       evaluations in an ordinary step; the first step, the last and a restart may take more or fewer
+    path        whether its noise comes from one Brownian path (`partway.diffusion.brownian`), so that a seed means
+                nearly the same picture at any number of steps. k-diffusion's BrownianTreeNoiseSampler does that for
+                dpmpp_sde, dpmpp_2m_sde and dpmpp_3m_sde. Here dpmpp_2m_sde draws new noise in each step instead, as
+                diffusers' DPMSolverMultistepScheduler does, and so gives the pictures of diffusers
     """
 
     step: Callable[..., State]
@@ -63,9 +67,9 @@ class Method(NamedTuple):
             raise InputError(f"this sampler has no eta; leave it out, or use one of: {known}")
 
     def bound(self, trained: Trained, eta: float | None = None) -> Sampler:
-        """The step with ``eta`` (0 .. 1), by default the method's own; `InputError` if it has none.
+        """The step with ``eta`` (0 .. 1), by default the method's own; raises `InputError` if it has none.
 
-        Methods that evaluate between two levels look up timesteps in ``trained``.
+        Methods that evaluate a level between two others look up its timestep in ``trained``.
         """
         self.check_eta(eta)
         chosen: dict[str, object] = {"eta": self.eta if eta is None else eta, "trained": trained}

@@ -1,4 +1,4 @@
-"""Samplers that look back: one evaluation a step, and the ones before it."""
+"""Samplers that look back: each step makes one evaluation and uses those of the steps before."""
 
 from math import exp, expm1, log, sqrt
 
@@ -6,10 +6,10 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 
 from partway.diffusion.levels import NoiseLevel
-from partway.diffusion.samplers.steps import CLOSEST, slide, slope, step_ratio
+from partway.diffusion.samplers.steps import CLOSEST, euler_step, slope, step_ratio
 from partway.diffusion.sampling import Array, Denoiser, Evaluation, Noise, State
 
-# -- DPM-Solver++: the estimate of x0 is extrapolated
+# -- DPM-Solver++: extrapolates the estimate of x0
 
 
 def dpmpp_2m(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
@@ -44,24 +44,24 @@ def dpmpp_3m(
 ) -> State:
     """DPM-Solver++(3M) (Lu et al. 2022, arXiv 2211.01095, appendix B.2), for the SDE with ``eta`` in (0, 1].
 
-    It looks ``back`` on up to two evaluations; with one it is the second-order exponential integrator that RES calls
-    multistep (Zhang et al. 2023, arXiv 2308.02157).
+    It uses ``back`` earlier evaluations, 1 or 2, where there are as many. With 1 it is the second-order multistep
+    integrator of RES (Zhang et al. 2023, arXiv 2308.02157).
     """
     evaluation = Evaluation(now, state.x, denoise(state.x, now))
-    if to.sigma == 0:
-        return state.advanced(slide(evaluation, 0.0), evaluation)
+    if to.sigma == 0:  # Denoising step
+        return state.advanced(euler_step(evaluation, 0.0), evaluation)
     h = log(now.sigma / to.sigma)
     scaled = h * (1 + eta)
     x = exp(-scaled) * state.x - expm1(-scaled) * evaluation.denoised
     second = expm1(-scaled) / scaled + 1  # phi functions of the exponential integrator
     match state.past[-back:]:
-        case [*_, old, before] if back > 1:
+        case [*_, old, before] if back > 1:  # DPM-Solver++(3M)
             r0 = step_ratio(before.level, now, to)
             r1 = max(log(old.level.sigma / before.level.sigma) / h, CLOSEST)
             first = (evaluation.denoised - before.denoised) * (1 / r0)
             curve = (first - (before.denoised - old.denoised) * (1 / r1)) * (1 / (r0 + r1))
             x += second * (first + r0 * curve) - (second / scaled - 0.5) * curve
-        case [*_, before]:
+        case [*_, before]:  # DPM-Solver++(2M)
             x += (second / step_ratio(before.level, now, to)) * (evaluation.denoised - before.denoised)
     if eta:
         x += to.sigma * sqrt(-expm1(-2 * h * eta)) * noise(now.sigma, to.sigma)
@@ -69,9 +69,9 @@ def dpmpp_3m(
 
 
 def unipc(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """UniPC of order 2, B(h) = e^h - 1 (Zhao et al. 2023, arXiv 2302.04867): predict as `dpmpp_2m`, correct for free.
+    """UniPC of order 2, B(h) = e^h - 1 (Zhao et al. 2023, arXiv 2302.04867): predict as `dpmpp_2m`, then correct.
 
-    Every evaluation is first used to redo the step that led to it.
+    The corrector redoes the step before with the new evaluation, so it needs no further network call.
     """
     denoised = denoise(state.x, now)
     x = _corrected(state, now, denoised)
@@ -80,56 +80,59 @@ def unipc(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, nois
     return state.advanced(target + (x - target) * (to.sigma / now.sigma), evaluation)
 
 
-# -- Adams-Bashforth: the predicted noise is extrapolated
+# -- Adams-Bashforth: extrapolates the slope, which is the predicted noise
 
 
 def plms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """Pseudo linear multistep (Liu et al. 2022, arXiv 2202.09778); the first step costs two calls.
+    """Pseudo linear multistep (Liu et al. 2022, arXiv 2202.09778); the first step takes two calls.
 
-    That first step is a property of an empty past, not of a place in a list, so it is right wherever on the
-    schedule a run begins.
+    A step is the first one when the past is empty, so the sampler is right wherever on the schedule a run begins.
     """
     evaluation = Evaluation(now, state.x, denoise(state.x, now))
     if state.past or to.sigma == 0:
         return _adams(state, evaluation, to)
-    guess = slide(evaluation, to.sigma)
+    # Heun's method
+    guess = euler_step(evaluation, to.sigma)
     mean = 0.5 * (slope(evaluation) + slope(Evaluation(to, guess, denoise(guess, to))))
     return state.advanced(state.x + (to.sigma - now.sigma) * mean, evaluation)
 
 
 def ipndm(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """Improved PNDM (Zhang & Chen 2022, arXiv 2204.13902): `plms` without its extra call at the start."""
+    """Improved PNDM (Zhang & Chen 2022, arXiv 2204.13902): `plms` whose first step is Euler's, with one call."""
     return _adams(state, Evaluation(now, state.x, denoise(state.x, now)), to)
 
 
 def gradient_estimation(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """Gradient estimation (Permenter & Yuan 2023, arXiv 2306.04848, gamma 2): Euler, leaning as the slope turned."""
+    """Gradient estimation (Permenter & Yuan 2023, arXiv 2306.04848, gamma 2).
+
+    It steps along the slope plus the slope's change since the evaluation before.
+    """
     evaluation = Evaluation(now, state.x, denoise(state.x, now))
-    if not state.past or to.sigma == 0:
-        return state.advanced(slide(evaluation, to.sigma), evaluation)
+    if not state.past or to.sigma == 0:  # Euler method
+        return state.advanced(euler_step(evaluation, to.sigma), evaluation)
     direction = 2 * slope(evaluation) - slope(state.past[-1])
     return state.advanced(state.x + (to.sigma - now.sigma) * direction, evaluation)
 
 
 def lms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """Linear multistep of up to four evaluations: the slopes' polynomial in sigma, integrated (k-diffusion)."""
+    """Linear multistep (k-diffusion): integrates the polynomial in sigma through up to four slopes."""
     return _integrated(state, Evaluation(now, state.x, denoise(state.x, now)), to, back=3)
 
 
 def deis(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """DEIS of order 3 (Zhang & Chen 2022, arXiv 2204.13902): the slopes' polynomial in log sigma, integrated.
+    """DEIS of order 3 (Zhang & Chen 2022, arXiv 2204.13902): integrates the polynomial in log sigma through the slopes.
 
-    A last step to 0, where that logarithm ends, is Euler's.
+    A last step to sigma 0, which has no logarithm, is Euler's.
     """
     evaluation = Evaluation(now, state.x, denoise(state.x, now))
     return _integrated(state, evaluation, to, back=2 if to.sigma > 0 else 0, in_log=True)
 
 
-# -- pieces
+# -- parts of the above
 
 
 def _extrapolated(at: Evaluation, past: tuple[Evaluation, ...], to: NoiseLevel) -> Array:
-    """The estimate of x0 at the middle of the step in log sigma, from this evaluation and the one before."""
+    """The estimate of x0 at the step's middle in log sigma, extrapolated from this evaluation and the one before."""
     if not past or to.sigma == 0:
         return at.denoised
     before = past[-1]
@@ -137,7 +140,7 @@ def _extrapolated(at: Evaluation, past: tuple[Evaluation, ...], to: NoiseLevel) 
 
 
 def _corrected(state: State, now: NoiseLevel, denoised: Array) -> Array:
-    """UniC: the step from the level before to this one, done again with the estimate of x0 found at its end."""
+    """UniC: x after the step from the level before, redone with ``denoised``, the estimate of x0 at its end."""
     if not state.past:
         return state.x
     before = state.past[-1]
@@ -162,21 +165,21 @@ _ADAMS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 
 
 
 def _adams(state: State, evaluation: Evaluation, to: NoiseLevel) -> State:
-    """A step by the slopes so far with the weights of evenly spaced levels."""
+    """A step along up to four slopes, with the Adams-Bashforth weights of evenly spaced levels."""
     recent = [evaluation, *reversed(state.past)][:4]
     rise = sum(weight * slope(e) for weight, e in zip(_ADAMS[len(recent) - 1], recent, strict=True))
     return state.advanced(state.x + (to.sigma - evaluation.level.sigma) * rise, evaluation)
 
 
 def _integrated(state: State, evaluation: Evaluation, to: NoiseLevel, *, back: int, in_log: bool = False) -> State:
-    """A step by the integral over sigma of the polynomial, in sigma or its log, through the slopes so far.
+    """A step by the integral over sigma of the polynomial, in sigma or in log sigma, through the latest slopes.
 
-    It takes this and up to ``back`` earlier evaluations. Those closer than a tenth of the step are treated as that
-    far away, for `step_ratio`'s reason.
+    These are the slopes of this evaluation and of up to ``back`` earlier ones. Levels closer together than a tenth of
+    the step count as that far apart, for the reason that `step_ratio` gives.
     """
     recent = [evaluation, *reversed(state.past)][: back + 1]
-    if len(recent) == 1:
-        return state.advanced(slide(evaluation, to.sigma), evaluation)
+    if len(recent) == 1:  # Euler method
+        return state.advanced(euler_step(evaluation, to.sigma), evaluation)
     sigmas = np.array([*(e.level.sigma for e in recent), to.sigma])
     *places, end = np.log(sigmas) if in_log else sigmas
     gaps = np.maximum(np.diff(places), CLOSEST * (places[0] - end))

@@ -1,4 +1,4 @@
-"""Pieces that samplers share: slopes, Euler steps, the split of a step into decay and fresh noise, step ratios."""
+"""Pieces that samplers share: slopes, Euler steps, ancestral steps and ratios of steps."""
 
 from math import log, sqrt
 
@@ -9,28 +9,30 @@ CLOSEST = 0.1  # of a step; see `step_ratio`
 
 
 def slope(at: Evaluation) -> Array:
-    """dx/dsigma of the probability-flow ODE: the predicted noise."""
+    """The derivative dx/dsigma of the probability-flow ODE, which is the predicted noise (k-diffusion's ``to_d``)."""
     return (at.x - at.denoised) * (1 / at.level.sigma)
 
 
-def slide(at: Evaluation, sigma: float) -> Array:
-    """One Euler step to ``sigma``."""
+def euler_step(at: Evaluation, sigma: float) -> Array:
+    """x after one Euler step from the evaluation's level to ``sigma``."""
     return at.denoised + (at.x - at.denoised) * (sigma / at.level.sigma)
 
 
-def split(now: NoiseLevel, sigma: float, eta: float) -> tuple[float, float]:
-    """(kept, fresh): how far the noise decays on the way to ``sigma`` and how much is added; squares sum to its square.
+def ancestral_step(now: NoiseLevel, sigma: float, eta: float) -> tuple[float, float]:
+    """(sigma_down, sigma_up): the sigma to step down to, and how much noise to add to arrive at ``sigma``.
 
-    With ``eta`` 1 the ancestral step (Ho et al. 2020, arXiv 2006.11239), with 0 none is added.
+    Their squares sum to the square of ``sigma``. With ``eta`` 1 this is the ancestral step of Ho et al. 2020
+    (arXiv 2006.11239); with 0 it adds no noise.
     """
-    fresh = eta * sigma * sqrt(1 - (sigma / now.sigma) ** 2)
-    return sqrt(sigma**2 - fresh**2), fresh
+    sigma_up = eta * sigma * sqrt(1 - (sigma / now.sigma) ** 2)
+    return sqrt(sigma**2 - sigma_up**2), sigma_up
 
 
 def step_ratio(before: NoiseLevel, now: NoiseLevel, to: NoiseLevel) -> float:
-    """Length in log sigma of the step before as a share of this one's, held above 0.1.
+    """Length in log sigma of the step from ``before`` to ``now``, over that of the step from ``now``; at least 0.1.
 
-    A run that starts a hair above a grid level would otherwise divide the network's rounding error by that hair. The
-    difference's weight goes to zero instead, so that strength stays continuous.
+    Strength can start a run just above a level of the grid, which makes the first step tiny. A difference over that
+    step, divided by its length, would be the network's rounding error enlarged. The lower bound gives the difference
+    less weight the shorter the step is, so that the picture stays continuous in strength.
     """
     return max(log(before.sigma / now.sigma) / log(now.sigma / to.sigma), CLOSEST)
