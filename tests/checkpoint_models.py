@@ -197,7 +197,7 @@ def _tokenizer(folder, padding):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps(words), encoding="utf-8")
     (folder / "merges.txt").write_text("#version\n" + "\n".join(map(" ".join, merges)) + "\n", encoding="utf-8")
-    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=padding)
+    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=padding, model_max_length=77)
 
 
 # The original code's names, written from diffusers', as `partway.checkpoints` does not.

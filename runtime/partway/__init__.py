@@ -24,11 +24,10 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import SCHEDULES, Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
-from partway.graphs import TOKENIZERS
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import open_package
-from partway.model.tokens import load_tokenizer
+from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
 from partway.pipeline import Pipeline
@@ -106,8 +105,7 @@ def load(
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     memory = Memory(engine_named(engine, package.networks, options.device), options, known)
     memory.check(package)
-    tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, memory)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers(package), memory)
 
 
 @keywords(SETTING_ALIASES)

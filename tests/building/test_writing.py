@@ -9,8 +9,8 @@ import stored
 from partway.building.graph import Graph
 from partway.building.networks import networks
 from partway.building.parts import segments
-from partway.checkpoints.opening import open_file
 from partway.checkpoints.safetensors import read_header
+from partway.checkpoints.single_file import open_file
 from partway.engines import EngineOptions, open_engine
 from partway.errors import PackageError
 

@@ -6,7 +6,7 @@ import pytest
 import checkpoint_shapes as small
 import stored
 from partway.building.networks import networks
-from partway.checkpoints.opening import open_file, open_vae
+from partway.checkpoints.single_file import open_file, open_vae
 from partway.errors import PackageError
 
 

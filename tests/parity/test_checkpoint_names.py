@@ -10,7 +10,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, con
 import checkpoint_models as models
 import stored
 from partway.building.networks import networks
-from partway.checkpoints.opening import open_file
+from partway.checkpoints.single_file import open_file
 
 CROSS, PLAIN = "CrossAttn{}Block2D", "{}Block2D"
 SD1 = {"cross_attention_dim": 768, "attention_head_dim": 8}

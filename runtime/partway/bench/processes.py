@@ -58,7 +58,7 @@ def configurations(package: Package) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for engine, device, _ in devices():
         if engine == "onnxruntime":
-            if package.format == "onnx":
+            if package.format != "openvino":
                 found[f"{engine} {device} fp32"] = {"engine": engine, "device": device}
             continue
         from partway.engines.openvino import precisions

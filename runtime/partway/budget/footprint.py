@@ -16,13 +16,14 @@ engine widens a layer's at every call, there are those of the largest, once for 
 ``benchmarks/memory.py`` compares whole runs with what is predicted.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from partway.engines import EngineOptions
+from partway.engines.weights import BITS
 from partway.graphs import SHALLOW, TOKENIZERS, VAES
 from partway.model.package import Package
 from partway.model.tiles import square
@@ -141,7 +142,7 @@ def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:
     """Each network's memory on an engine, a key of `RATES`."""
     rates = RATES[engine]
-    if package.manifest.get("attention") == "fused":
+    if package.manifest.get("attention") == "fused" or package.checkpoint is not None:
         rates = rates._replace(scores=False)
     halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _fast(engine))
     less = (_STATIC if options.static else 1) * (0.5 if halved else 1)
@@ -152,7 +153,10 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
         loading = rates.mapped[stored] if mapped and stored in rates.mapped else rates.loading[stored] * heaped
         held = rates.held[stored] * (_HALVED if halved else 1)
         held -= rates.read.get(stored, 0) if mapped and options.frugal else 0
-        if package.networks[name].suffix == ".xml":
+        file = package.networks[name]
+        if not isinstance(file, Path):  # its weights are mapped, and widened one after the other
+            loading = rates.mapped["fp32"]
+        if engine == "openvino" and (not isinstance(file, Path) or file.suffix == ".xml"):
             loading = held = _LAID[stored] * (1 if not halved else _HALVED if stored == "int8" else 0.5)
         graph = rates.graph[name != "unet"]
         working = int(_working(package, name, stored, work, rates) * _BYTES * less)
@@ -198,10 +202,10 @@ def _working(package: Package, network: str, stored: str, work: Work, rates: Rat
     if network in TOKENIZERS:
         return 0.0
     if network.startswith("unet"):  # whole, shallow, or a segment, which has what earlier ones gave
-        return _unet(_config(package, "unet"), stored, work, rates)
+        return _unet(package.config("unet"), stored, work, rates)
     if network in VAES["tiny"]:
         return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.vae_scale_factor**2)
-    config = _config(package, network) or _config(package, "vae_decoder")
+    config = package.config(network) or package.config("vae_decoder")
     channels = config.get("block_out_channels", [128, 256, 512, 512])
     shown = channels if network == "vae_encoder" else [*channels[1:], channels[-1]]
     widest = max(count / 4**level for level, count in enumerate(shown))
@@ -232,13 +236,17 @@ def _unet(config: Mapping[str, Any], stored: str, work: Work, rates: Rates) -> f
 
 def _weights(package: Package, network: str) -> tuple[int, bool, str]:
     """Bytes that a network's weights have in float32, whether most lie beside its graph, and how they are stored."""
+    file = package.networks[network]
+    if not isinstance(file, Path):  # it is built, and knows
+        numbers = [(prod(weight.shape), BITS[weight.dtype]) for weight in file.weights.values()]
+        halved = sum(count for count, bits in numbers if bits < 32) > sum(count for count, _ in numbers) / 2
+        return _BYTES * sum(count for count, _ in numbers), True, "fp16" if halved else "fp32"
     if network == SHALLOW:
         whole, mapped, stored = _weights(package, "unet")
         return int(_OUTERMOST * whole), mapped, stored
     if network in package.segments:  # they share the whole one's files
         whole, mapped, stored = _weights(package, "unet")
         return int(_UNEVEN * whole / len(package.segments)), mapped, stored
-    file = package.networks[network]
     if file.suffix == ".xml":
         size, mapped = file.with_suffix(".bin").stat().st_size, True
     else:
@@ -258,8 +266,3 @@ def _stored(file: Path) -> str:
     text = file.read_text("utf-8", errors="replace")
     types = {"int8": ('element_type="i8"', 'element_type="u8"'), "fp16": ('element_type="f16"',)}
     return next((name for name, marks in types.items() if any(mark in text for mark in marks)), "fp32")
-
-
-def _config(package: Package, network: str) -> dict[str, Any]:
-    path = package.root / network / "config.json"
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

@@ -7,7 +7,7 @@ from partway.building.network import Network
 from partway.building.text import text_encoder
 from partway.building.unet import unet
 from partway.building.vae import vae_decoder, vae_encoder
-from partway.checkpoints.opening import Checkpoint, Part
+from partway.checkpoints.record import Checkpoint, Part
 from partway.errors import PackageError
 from partway.graphs import SHALLOW, TOKENIZERS
 

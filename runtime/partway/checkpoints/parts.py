@@ -66,7 +66,7 @@ def apart(weights: Weights) -> Parts:
     for name, weight in weights.items():
         prefix = "" if alone else next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
         own = name[len(prefix or "") :]
-        if _IDLE.fullmatch(name) or _IDLE.fullmatch(own):
+        if needless(name) or needless(own):
             idle.append(name)
         elif prefix is None:
             others.append(name)
@@ -74,6 +74,11 @@ def apart(weights: Weights) -> Parts:
             found.setdefault(alone or _PREFIXES[prefix], {})[own] = weight
     openclip = frozenset(part for part, own in found.items() if text_names.openclip(own))
     return Parts({part: _renamed(part, own) for part, own in found.items()}, openclip, tuple(others), tuple(idle))
+
+
+def needless(name: str) -> bool:
+    """Whether no picture needs a tensor of this name."""
+    return _IDLE.fullmatch(name) is not None
 
 
 def _alone(weights: Weights) -> str | None:

@@ -4,7 +4,9 @@ import gzip
 from functools import cache
 from pathlib import Path
 
-from partway.model.tokens import ALPHABET, BEGIN, END, LENGTH, Tokenizer
+from partway.graphs import TOKENIZERS
+from partway.model.package import Package
+from partway.model.tokens import ALPHABET, BEGIN, END, LENGTH, Tokenizer, load_tokenizer
 
 _MERGES = Path(__file__).with_name("clip") / "merges.txt.gz"
 
@@ -22,6 +24,18 @@ def pairs() -> tuple[dict[str, int], list[tuple[str, str]]]:
         END,
     ]
     return {word: number for number, word in enumerate(words)}, merges
+
+
+def tokenizers(package: Package) -> tuple[Tokenizer, ...]:
+    """The tokenizer of each text encoder: of a folder its own, and CLIP's for a model that is one file.
+
+    Raises `PackageError` if a folder's is missing or broken.
+    """
+    names = package.text_encoders
+    if not package.root.is_file():
+        return tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in names)
+    second = package.config("unet").get("use_linear_projection") and not package.size_conditions
+    return tuple(clip_tokenizer("!" if second or name == "text_encoder_2" else END) for name in names)
 
 
 def clip_tokenizer(padding: str = END) -> Tokenizer:
