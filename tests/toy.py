@@ -26,13 +26,19 @@ def build(
     timestep: str = "float32",
     batch: int | str = "batch",
     instruct: bool = False,
+    inpaint: bool = False,
     guidance_width: int = 0,
     shallow: bool = False,
+    segments: bool = False,
+    tiny: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Path:
     """Write the folder; ``timestep`` is the type of that input, ``batch`` the UNet's batch (a number fixes it).
 
-    With ``instruct`` the UNet takes the picture's latents too, with ``guidance_width`` the guidance scale. With
-    ``shallow`` there is a graph without the convolution and the prompt, which takes what those gave before.
+    With ``instruct`` the UNet takes the picture's latents too, with ``inpaint`` a mask and those of what it leaves,
+    with ``guidance_width`` the guidance scale. With ``shallow`` there is a graph without the convolution and the
+    prompt, which takes what those gave before; with ``segments`` the UNet lies there in two parts too, and with
+    ``tiny`` a tiny VAE. ``size``: height and width in latents that all graphs are fixed to.
     """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,14 +55,18 @@ def build(
             "steps_offset": 1,
         },
     )
-    channels = 2 * LATENTS if instruct else LATENTS
+    channels = (2 * LATENTS if instruct or inpaint else LATENTS) + inpaint
     unet = {"in_channels": channels, "sample_size": 8, "block_out_channels": [8, 8]}
     _json(folder / "unet/config.json", unet | ({"time_cond_proj_dim": guidance_width} if guidance_width else {}))
     _json(folder / "vae_decoder/config.json", {"latent_channels": LATENTS, "block_out_channels": [8] * 4})
     _tokenizer(folder / "tokenizer")
     _text_encoder(folder / "text_encoder", rng)
-    _unet(folder / "unet", rng, timestep, batch, channels, guidance_width, shallow)
-    _vae(folder)
+    _unet(
+        folder / "unet", rng, timestep, batch, channels, guidance_width, shallow, segments, size or ("height", "width")
+    )
+    _vae(folder, size)
+    if tiny:
+        _tiny_vae(folder, size)
     return folder
 
 
@@ -88,6 +98,8 @@ def _unet(
     channels: int,
     guidance_width: int,
     shallow: bool,
+    segments: bool,
+    sides: tuple[int | str, int | str],
 ) -> None:
     kind = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}[timestep]
     make = helper.make_node
@@ -110,39 +122,40 @@ def _unet(
         make("Add", ["gaussian", "small"], ["out_sample"]),
     ]
     inputs = [
-        _floats("sample", [batch, channels, "height", "width"]),
+        _floats("sample", [batch, channels, *sides]),
         helper.make_tensor_value_info("timestep", kind, [1]),
         _floats("encoder_hidden_states", [batch, 77, WIDTH]),
         *([_floats("timestep_cond", [batch, guidance_width])] if guidance_width else []),
     ]
-    output, deep = (_floats(name, [batch, LATENTS, "height", "width"]) for name in ("out_sample", DEEP))
+    output, deep, gaussian = (_floats(name, [batch, LATENTS, *sides]) for name in ("out_sample", DEEP, "gaussian"))
     if shallow:
         numbers = {"rate": [-0.005], "one": [1.0], "little": [0.1]}
         limits = {"first": [0], "last": [LATENTS], "axis": [1]}
         weights = {name: np.array(value, np.float32) for name, value in numbers.items()}
         weights |= {name: np.array(value, np.int64) for name, value in limits.items()}
         _save(folder, [*nodes[:6], *nodes[-2:]], [*inputs, deep], [output], weights, "shallow.onnx")
-    _save(
-        folder,
-        nodes,
-        inputs,
-        [output, deep] if shallow else [output],
-        {
-            "rate": np.array([-0.005], np.float32),
-            "one": np.array([1.0], np.float32),
-            "little": np.array([0.1], np.float32),
-            "axis": np.array([1], np.int64),
-            "as_picture": np.array([-1, LATENTS, 1, 1], np.int64),
-            "kernel": rng.normal(size=(LATENTS, channels, 3, 3)).astype(np.float32) / 3,
-            "project": rng.normal(size=(WIDTH, LATENTS)).astype(np.float32),
-            "first": np.array([0], np.int64),
-            "last": np.array([LATENTS], np.int64),
-            **({"tell": rng.normal(size=(guidance_width, LATENTS)).astype(np.float32)} if guidance_width else {}),
-        },
-    )
+    weights = {
+        "rate": np.array([-0.005], np.float32),
+        "one": np.array([1.0], np.float32),
+        "little": np.array([0.1], np.float32),
+        "axis": np.array([1], np.int64),
+        "as_picture": np.array([-1, LATENTS, 1, 1], np.int64),
+        "kernel": rng.normal(size=(LATENTS, channels, 3, 3)).astype(np.float32) / 3,
+        "project": rng.normal(size=(WIDTH, LATENTS)).astype(np.float32),
+        "first": np.array([0], np.int64),
+        "last": np.array([LATENTS], np.int64),
+        **({"tell": rng.normal(size=(guidance_width, LATENTS)).astype(np.float32)} if guidance_width else {}),
+    }
+    outputs = [output, deep] if shallow else [output]
+    _save(folder, nodes, inputs, outputs, weights)
+    if segments:
+        first, rest = nodes[:6], nodes[6:]
+        _save(folder, first, inputs[:2], [gaussian], weights, "segment_0.onnx")
+        _save(folder, rest, [inputs[0], *inputs[2:], gaussian], outputs, weights, "segment_1.onnx")
 
 
-def _vae(folder: Path) -> None:
+def _vae(folder: Path, size: tuple[int, int] | None) -> None:
+    pixels, latents = _sides(size)
     gain = 2.5 / 0.18215  # latents of a picture then have a standard deviation of about 1
     side = np.repeat([-1.0, 1.0], 4)  # left and right half of a block
     encode = np.zeros((2 * LATENTS, 3, 8, 8), np.float32)
@@ -156,8 +169,8 @@ def _vae(folder: Path) -> None:
     _save(
         folder / "vae_encoder",
         [helper.make_node("Conv", ["sample", "kernel", "bias"], ["latent_parameters"], strides=[8, 8])],
-        [_floats("sample", ["batch", 3, "height", "width"])],
-        [_floats("latent_parameters", ["batch", 2 * LATENTS, "h", "w"])],
+        [_floats("sample", ["batch", 3, *pixels])],
+        [_floats("latent_parameters", ["batch", 2 * LATENTS, *latents])],
         {"kernel": encode, "bias": bias},
     )
     _save(
@@ -166,10 +179,35 @@ def _vae(folder: Path) -> None:
             helper.make_node("ConvTranspose", ["latent_sample", "kernel"], ["wide"], strides=[8, 8]),
             helper.make_node("Clip", ["wide", "low", "high"], ["sample"]),
         ],
-        [_floats("latent_sample", ["batch", LATENTS, "h", "w"])],
-        [_floats("sample", ["batch", 3, "height", "width"])],
+        [_floats("latent_sample", ["batch", LATENTS, *latents])],
+        [_floats("sample", ["batch", 3, *pixels])],
         {"kernel": decode, "low": np.float32(-1), "high": np.float32(1)},
     )
+
+
+def _tiny_vae(folder: Path, size: tuple[int, int] | None) -> None:
+    """Mean colours alone, as scaled latents; it samples nothing."""
+    pixels, latents = _sides(size)
+    encode, decode = np.zeros((LATENTS, 3, 8, 8), np.float32), np.zeros((LATENTS, 3, 8, 8), np.float32)
+    for colour in range(3):
+        encode[colour, colour], decode[colour, colour] = 2.5 / 64, 1 / 2.5
+    for name, kind, kernel, given, made in (
+        ("tiny_encoder", "Conv", encode, _floats("sample", ["batch", 3, *pixels]), ["batch", LATENTS, *latents]),
+        (
+            "tiny_decoder",
+            "ConvTranspose",
+            decode,
+            _floats("sample", ["batch", LATENTS, *latents]),
+            ["batch", 3, *pixels],
+        ),
+    ):
+        node = helper.make_node(kind, ["sample", "kernel"], ["made"], strides=[8, 8])
+        _save(folder / name, [node], [given], [_floats("made", made)], {"kernel": kernel})
+
+
+def _sides(size: tuple[int, int] | None) -> tuple[list[int | str], list[int | str]]:
+    """Height and width of pixels and of latents, names where they may be any."""
+    return (["height", "width"], ["h", "w"]) if size is None else ([8 * side for side in size], [*size])
 
 
 def _floats(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from partway.budget import presets, tuned
-from partway.budget.memory import Memory
+from partway.budget import memory, presets, tuned
+from partway.budget.planner import Planner
 from partway.budget.presets import PRESETS
 from partway.diffusion.dials import DIALS, matching
 from partway.diffusion.grids import Schedule
@@ -31,8 +31,10 @@ from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
 from partway.pipeline import Pipeline
+from partway.run import starts
 from partway.run.latents import Latents
-from partway.run.plans import Plan, make_plan
+from partway.run.outline import Kind, outline, part_of
+from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
 from partway.support.keywords import keywords
@@ -103,16 +105,16 @@ def load(
     package = presets.under(preset, suited(open_package(locate(model, revision=revision)), model))
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
-    memory = Memory(engine_named(engine, package.networks, options.device), options, known)
-    memory.check(package)
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers(package), memory)
+    planner = Planner(engine_named(engine, package.networks, options.device), options, known)
+    memory.check(package, options)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers(package), planner)
 
 
 @keywords(SETTING_ALIASES)
 def plan(
     model: str | Path | None = None,
     *,
-    image: bool = True,
+    image: bool | starts.ImageInput = True,
     width: int | None = None,
     height: int | None = None,
     preset: str | None = None,
@@ -120,21 +122,24 @@ def plan(
     options: EngineOptions | Mapping[str, Any] | None = None,
     **settings: Unpack[Options],
 ) -> Plan:
-    """What a run would do on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
+    """What a run does on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
 
-    ``image`` False plans text-to-image. With a model it says how much memory the run would take, for a picture of
-    this size, by default the model's own, on this engine with these options (or else the preset's), which can be given
-    by name; and about how many seconds, where ``partway tune`` has measured that. Raises as `load` does.
+    ``image`` is as for `Pipeline.plan`, whose answer this is without loading. With a model it says how much memory the
+    run takes, for a picture of this size, by default the model's own, on this engine with these options (or else the
+    preset's), which can be given by name; and about how many seconds, where ``partway tune`` has measured that. Raises
+    as `load` does.
     """
     if model is None:
-        return make_plan(Settings(**settings), trained(), *_USUAL, image=image)[0]
+        start = starts.Start((512, 512), imagined=image is not False and image is not None)
+        return outline(Kind(trained()), Settings(**settings), start)[0]
     own = presets.under(preset, suited(open_package(locate(model)), model))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
     engine, chosen = presets.options(preset, given, tuned.nearest(known, own.size))
     options = options if isinstance(options, EngineOptions) else chosen
-    memory = Memory(engine_named(engine, own.networks, options.device), options, known)
-    return memory.plan(own, own.settings(settings), image=image, width=width, height=height)
+    planner = Planner(engine_named(engine, own.networks, options.device), options, known)
+    start = starts.imagined(image, own, width=width, height=height)
+    return planner.planned(own, own.settings(settings), start).plan
 
 
 @keywords(SETTING_ALIASES)
@@ -146,10 +151,7 @@ def match(dial: str, strength: float, /, model: str | Path | None = None, **sett
     own = None if model is None else suited(open_package(locate(model)), model)
     wanted: Options = {**settings, "dial": dial, "strength": strength}
     chosen = own.settings(wanted) if own else Settings(**wanted)
-    levels = own.trained if own else trained()
-    sampler, schedule = (own.sampler, own.schedule) if own else _USUAL
-    there = make_plan(chosen, levels, sampler, schedule, image=True)[0]
-    return matching(there.start_sigma, chosen.steps, spacing_of(chosen.schedule or schedule), levels)
-
-
-_USUAL = ("dpmpp_2m", "leading")  # sampler and schedule where there is no model to have its own
+    kind = Kind.of(own) if own else Kind(trained())
+    part = part_of(kind, chosen)
+    there = float(part.schedule.sigmas[0]) if part.schedule.steps else 0.0
+    return matching(there, chosen.steps, spacing_of(chosen.schedule or kind.schedule), kind.trained)

@@ -1,19 +1,14 @@
-"""From picture and prompt to picture: the whole path in one straight line, `Pipeline.stream` and `Run`."""
+"""From picture and prompt to picture in one straight line: `Pipeline.stream` decides, `Pipeline._work` does it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Unpack
 
-from partway.budget.memory import Memory, tiled
-from partway.diffusion.brownian import paths
-from partway.diffusion.dials import Part
+from partway.budget.planner import Planner
 from partway.diffusion.names import SETTING_ALIASES
-from partway.diffusion.predictions import PREDICTIONS
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.sampling import trajectory
+from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine
-from partway.engines.timed import Timed
 from partway.errors import InputError
 from partway.model.encoders import Encoders, Posteriors, Texts
 from partway.model.networks import Networks
@@ -22,28 +17,35 @@ from partway.model.tokens import Tokenizer
 from partway.pictures import images, masks, outpaint
 from partway.run import starts
 from partway.run.beginnings import begin
-from partway.run.deadline import Ration
+from partway.run.clock import Clock
+from partway.run.deadline import DecodeTimes, Ration
+from partway.run.endings import arrived, decoded, unchanged
 from partway.run.latents import Latents
-from partway.run.latents import check as check_hand_over
-from partway.run.plans import Plan, plan_of
+from partway.run.planned import Planned
+from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
-from partway.run.starts import Start
-from partway.settings import Options, Settings
+from partway.settings import Options
 from partway.support.caching import Recent
 from partway.support.keywords import keywords
 
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
-    """A loaded model. Runs share its engine and a small memory of encoded prompts and pictures, from any thread."""
+    """A loaded model. Its runs, from any thread, share the engine and what is remembered of earlier ones.
+
+    tokenizers   one for each of the package's text encoders
+    planner      decides what a run does
+    texts, pictures  the last that were encoded
+    decode_times  how long decoding took, for runs that have a deadline
+    """
 
     package: Package
     engine: Engine
-    tokenizers: tuple[Tokenizer, ...]  # one for each of the package's text encoders
-    memory: Memory = field(default_factory=Memory)
+    tokenizers: tuple[Tokenizer, ...]
+    planner: Planner = field(default_factory=Planner)
     texts: Texts = field(default_factory=lambda: Recent(32))
-    decoding: dict[tuple[str, int, int], float] = field(default_factory=dict)  # seconds it took, by network and size
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
+    decode_times: DecodeTimes = field(default_factory=DecodeTimes)
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -51,9 +53,9 @@ class Pipeline:
     ) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
-        Given an earlier result, or its `Latents`, it goes on from those, which lose nothing on the way through pixels;
-        those of a run that ended at its ``denoising_end`` need that as ``denoising_start``, as for SDXL's refiner.
-        With ``decode`` False it makes no picture, only what the next call needs.
+        Given an earlier result, or its `Latents`, it goes on from the latents, so that nothing is lost by a decode and
+        an encode. Those of a run that ended at its ``denoising_end`` need that as ``denoising_start``, as for SDXL's
+        refiner. With ``decode`` False it makes no picture, only what the next call needs.
         Raises a `partway.PartwayError` that says what was wrong and what to do.
         """
         return self.stream(prompt, image, decode=decode, **settings).result()
@@ -75,9 +77,8 @@ class Pipeline:
         ``only_masked`` works on the mask's surroundings, ``padding`` pixels wide, enlarged to the model's size.
         ``mask_blur`` is how many pixels inside the mask the change fades in over. Outside it no byte changes.
         """
-        whole = images.read(image)
-        part = padding if only_masked else None
-        edit = masks.edit(whole, mask, blur=mask_blur, padding=part, size=self.package.size)
+        around = padding if only_masked else None
+        edit = masks.edit(images.read(image), mask, blur=mask_blur, padding=around, size=self.package.size)
         return self.stream(prompt, edit, **settings).result()
 
     @keywords(SETTING_ALIASES)
@@ -93,13 +94,13 @@ class Pipeline:
         feather: int = outpaint.FEATHER,
         **settings: Unpack[Options],
     ) -> Result:
-        """A picture continued by so many pixels on each side; it changes only ``feather`` pixels deep at the seam."""
+        """Continue a picture by so many pixels on each side; it changes only ``feather`` pixels deep at the seam."""
         margins = outpaint.Margins(left, top, right, bottom)
         return self.stream(prompt, outpaint.edit(images.read(image), margins, feather), **settings).result()
 
     @keywords(SETTING_ALIASES)
     def instruct(self, image: images.Source, instruction: str, **settings: Unpack[Options]) -> Result:
-        """A picture changed as told, like "make it snowy", by a model that follows instructions (InstructPix2Pix).
+        """Change a picture by an instruction, like "make it snowy", with a model for those (InstructPix2Pix).
 
         ``guidance_scale`` is how far it goes, ``image_guidance_scale`` how much it keeps; strength has no part in it.
         """
@@ -109,7 +110,7 @@ class Pipeline:
     def upscale(
         self, image: images.Source, prompt: str = "", *, scale: float = 2.0, **settings: Unpack[Options]
     ) -> Result:
-        """A picture ``scale`` times as large, refined in tiles (``tile=0``); strength is 0.3 by default."""
+        """Enlarge a picture ``scale`` times and refine it in tiles (``tile=0``); strength is 0.3 by default."""
         return self.stream_upscale(prompt, image, scale=scale, **settings).result()
 
     @keywords(SETTING_ALIASES)
@@ -130,18 +131,26 @@ class Pipeline:
         decode: bool = True,
         **settings: Unpack[Options],
     ) -> Result:
-        """A picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
+        """Make a picture from a prompt alone, of any size, by default the model's own; strength has no part in it."""
         return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
     @keywords(SETTING_ALIASES)
     def plan(
-        self, *, image: bool = True, width: int | None = None, height: int | None = None, **settings: Unpack[Options]
+        self,
+        *,
+        image: bool | starts.ImageInput = True,
+        width: int | None = None,
+        height: int | None = None,
+        decode: bool = True,
+        **settings: Unpack[Options],
     ) -> Plan:
-        """What a run with these settings would do; ``image`` False for text-to-image.
+        """What a run with these settings does; it is made as that run's own plan is, and nothing loads.
 
-        The predicted memory is for pictures of so many pixels, by default of the model's own size.
+        ``image`` True stands for any picture of this size in pixels, by default the model's own, and False for
+        text-to-image; or it is what `stream` would be given. Raises as `stream` does.
         """
-        return self.memory.plan(self.package, self.package.settings(settings), image=image, width=width, height=height)
+        start = starts.imagined(image, self.package, width=width, height=height)
+        return self.planner.planned(self.package, self.package.settings(settings), start, decode=decode).plan
 
     @keywords(SETTING_ALIASES)
     def stream(
@@ -163,82 +172,36 @@ class Pipeline:
         chosen = self.package.settings(settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
-        start = starts.start(image, width, height, self.package)
-        chosen = tiled(self.package, chosen, start.size)
-        start.check(self.package, chosen, instruct=instruct, decode=decode)
-        kept = start.edit is not None and not self.package.inpaints
-        plan, part = plan_of(self.package, chosen, image=start.has_image, mask=kept)
-        check_hand_over(start.latents, chosen, plan)
-        plan = start.of(plan, decode=decode)
-        fit = self.memory.fit(self.package, chosen, plan, start.size)
-        chosen, engine = fit.within(chosen), fit.over(self.engine)
-        if plan.levels:  # only then the network is loaded, to see what it takes
-            tiling = Networks(engine, self.package, chosen.tile, chosen.tile_overlap).tiling("unet")
-            if tiling is not None:
-                plan = plan.in_tiles(tiling.needed(*self.package.latent_shape(*start.size)[2:]))
-        plan = fit.told(plan, self.package, chosen, start.size)
+        start = starts.read(image, self.package, width=width, height=height)
+        starts.check_task(self.package, instruct=instruct)
+        planned = self.planner.planned(self.package, chosen, start, decode=decode)
         ration = Ration(chosen.deadline)
-        return Run(plan, chosen, self._work(engine, prompt, start, chosen, plan, part, decode, ration), ration)
+        return Run(planned.plan, planned.settings, self._work(prompt, planned, ration), ration)
 
-    def _work(
-        self,
-        engine: Engine,
-        prompt: str,
-        start: Start,
-        settings: Settings,
-        plan: Plan,
-        part: Part,
-        decode: bool,
-        ration: Ration,
-    ) -> Iterator[Step | Result]:
-        """The straight line."""
-        begun = perf_counter()
-        timed = Timed(engine)
-        tiles = (settings.tile, settings.tile_overlap, settings.vae_tile)
-        networks = Networks(timed, self.package, *tiles, settings.vae)
-        ration.begin(self.decoding.get((networks.decoder, *start.size)))
-        if start.has_image and not plan.levels:
-            latents = start.latents and start.latents.repeated(len(settings.seeds))
-            if decode and latents is not None and not start.untouched:
-                pictures, drift = start.finish(networks.decode_image(latents.values), settings.colour_match)
-            else:
-                pictures, drift = start.copies(len(settings.seeds)), ()
-            yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
+    def _work(self, prompt: str, planned: Planned, ration: Ration) -> Iterator[Step | Result]:
+        """The straight line: encode, step from noise level to noise level, decode."""
+        clock = Clock(planned.loading.over(self.engine))
+        networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
+        decoding = (networks.decoder, planned.start.size, planned.pictures)
+        ration.begin(self.decode_times.expected(*decoding))
+        if not planned.plan.levels:
+            (pictures, drift), given = unchanged(networks, planned)
+            yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
         encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures)
-        x, denoise, normal, colours = begin(encoders, prompt, start, settings, part, reads_image=plan.reads_image)
-        method = SAMPLERS[plan.sampler]
-        top = float(max(self.package.trained.sigmas[-1], part.schedule.sigmas[0]))
-        fresh = paths(settings.seeds, x[:1].shape, top) if method.path else lambda *_: normal()
-        step = method.bound(self.package.trained, settings.eta)
-        for state in trajectory(denoise, step, part.schedule, x, fresh, ration):
-            yielded, done = perf_counter(), len(state.behind)
-            estimate = state.past[-1].denoised
-            yield Step(done, done + len(state.ahead), state.behind[-1], estimate, colours, networks.decode_image)
-            begun += perf_counter() - yielded  # what the caller does with a step is not the run's time
-        batch = len(settings.seeds)
-        predicted = {graph: [count // batch for count in rows] for graph, rows in networks.predicted.items()}
-        plan = plan.followed(state.behind, predicted)
+        x, denoise, evaluations, noise, colours = begin(encoders, prompt, planned)
+        sampler = SAMPLERS[planned.plan.sampler].bound(self.package.trained, planned.settings.eta)
+        state = State(x)
+        for state in trajectory(denoise, sampler, planned.part.schedule, x, noise, ration):
+            with clock.paused():  # what the caller does with a step
+                yield Step.after(state, colours, networks.decode_image)
 
-        if settings.denoising_end is not None:
-            handed = Latents(state.x, self.package.latent_scale, start.size, start.picture, plan.levels[-1].sigma)
-            yield Result([], plan, settings, _seconds(timed, begun), handed)
-            return
-        if ration.short:
-            made = state.past[-1].denoised
-        else:
-            made = state.x * PREDICTIONS[self.package.prediction].scale(plan.levels[-1].sigma)
-        if decode:
-            pictures, drift = start.finish(networks.decode_image(made), settings.colour_match, seen=plan.reads_image)
-            self.decoding[networks.decoder, *start.size] = timed.seconds[networks.decoder]
-        else:
-            pictures, drift = [], ()
-        keeps = start.edit is None  # with a mask the picture says more
-        latents = Latents(made, self.package.latent_scale, start.size, start.picture) if keeps else None
-        yield Result(pictures, plan, settings, _seconds(timed, begun), latents, drift)
-
-
-def _seconds(timed: Timed, begun: float) -> dict[str, float]:
-    total = perf_counter() - begun
-    return {**timed.seconds, "other": total - sum(timed.seconds.values()), "total": total}
+        planned = planned.followed(state.behind, evaluations.made)
+        latents = arrived(planned, state, early=ration.short)
+        pictures, drift = [], ()
+        if planned.plan.calls[networks.decoder]:
+            with self.decode_times.measured(*decoding):
+                pictures, drift = decoded(networks, planned, latents)
+        kept = latents if planned.start.edit is None else None  # with a mask the picture says more
+        yield Result(pictures, planned.plan, planned.settings, clock.seconds(), kept, drift)

@@ -14,9 +14,10 @@ from PIL import Image
 import partway
 import toy
 from partway import cli
-from partway.budget.memory import Memory
+from partway.budget.planner import Planner
 from partway.engines import EngineOptions
 from partway.engines.frugal import Frugal, stage
+from partway.run import starts
 from partway.support.amounts import amount
 
 SHORT = {"steps": 2, "strength": 1.0, "seed": 3}
@@ -56,11 +57,11 @@ def limits(package, engine="onnxruntime", **run):
     """Every limit below which a run is done in another way, with its plan: the largest first."""
     limit, found = None, []
     while True:
-        memory = Memory(engine, EngineOptions(memory_limit=limit))
+        planner = Planner(engine, EngineOptions(memory_limit=limit))
         size = {"width": run.get("width"), "height": run.get("height")}
         settings = package.settings({name: value for name, value in run.items() if name not in size})
         try:
-            plan = memory.plan(package, settings, image=True, **size)
+            plan = planner.planned(package, settings, starts.imagined(True, package, **size)).plan
         except partway.InputError:
             return found
         if not found or plan.memory != found[-1][1].memory:  # a limit alone has weights given back
@@ -103,10 +104,11 @@ def test_ways_come_in_order_each_needing_less(rooms, engine):
 
 @given(limit=st.integers(1, 3000), side=st.integers(1, 16), seeds=st.integers(1, 3))
 def test_a_plan_fits_or_is_refused(rooms, limit, side, seeds):
-    memory = Memory("onnxruntime", EngineOptions(memory_limit=f"{limit}MB"))
+    planner = Planner("onnxruntime", EngineOptions(memory_limit=f"{limit}MB"))
     settings = rooms.package.settings({"seed": range(seeds)})
+    start = starts.imagined(True, rooms.package, width=64 * side, height=512)
     try:
-        plan = memory.plan(rooms.package, settings, image=True, width=64 * side, height=512)
+        plan = planner.planned(rooms.package, settings, start).plan
     except partway.InputError as error:
         assert "at the least" in str(error) and "\n" not in str(error)
     else:
@@ -125,14 +127,15 @@ def test_what_the_user_sets_stays(rooms):
     package, wide = rooms.package, {"width": 768, "height": 768}
     with_tile = limits(package, vae_tile=512, **wide)
     assert all("tiles of 512" in plan.memory for _, plan in with_tile)
-    memory = Memory("onnxruntime", EngineOptions(memory_limit="10GB", batch=2))
-    assert memory.fit(package, package.settings({}), rooms.plan(), (768, 768)).batch == 2
+    planner = Planner("onnxruntime", EngineOptions(memory_limit="10GB", batch=2))
+    start = starts.imagined(True, package, **wide)
+    assert planner.planned(package, package.settings({}), start).loading.batch == 2
 
 
 def test_nothing_to_run_needs_no_network(rooms):
     assert rooms.plan(strength=0).peak_bytes < rooms.plan().peak_bytes
     picture = Image.new("RGB", (64, 64), "red")
-    pipe = replace(rooms, memory=Memory("onnxruntime", EngineOptions(memory_limit="100MB")))
+    pipe = replace(rooms, planner=Planner("onnxruntime", EngineOptions(memory_limit="100MB")))
     assert pipe.img2img(picture, "a room", strength=0).image.tobytes() == picture.tobytes()
 
 
@@ -152,11 +155,11 @@ def test_pictures_are_the_same_below_a_limit(rooms):
 def test_one_stage_is_loaded_at_a_time(pipe, picture):
     engine = Recording(pipe.engine)
     limit = pipe.plan(width=40, height=24, **SHORT).peak_bytes - 1
-    memory = Memory("onnxruntime", EngineOptions(memory_limit=limit))
-    frugal = partway.Pipeline(pipe.package, engine, pipe.tokenizers, memory)
+    planner = Planner("onnxruntime", EngineOptions(memory_limit=limit))
+    frugal = partway.Pipeline(pipe.package, engine, pipe.tokenizers, planner)
     for prompt in ("a room", "a sofa"):
         frugal.img2img(picture, prompt, **SHORT)
-    run = ["-unet", "text_encoder", "-text_encoder", "unet", "-unet", "vae_decoder"]  # asked what it takes, it loads
+    run = ["text_encoder", "-text_encoder", "unet", "-unet", "vae_decoder"]
     assert [name for name, _ in groupby(engine.events)] == [*run, "-vae_decoder", *run]
 
 
@@ -198,9 +201,9 @@ def test_both_unets_share_a_stage():
 
 def test_a_refused_run_loads_nothing(pipe, picture):
     engine = Recording(pipe.engine)
-    memory = Memory("onnxruntime", EngineOptions(memory_limit="20MB"))
+    planner = Planner("onnxruntime", EngineOptions(memory_limit="20MB"))
     with pytest.raises(partway.InputError, match=r"MB of memory at the least.*memory_limit 20 MB.*would help"):
-        partway.Pipeline(pipe.package, engine, pipe.tokenizers, memory).img2img(picture, "a room")
+        partway.Pipeline(pipe.package, engine, pipe.tokenizers, planner).img2img(picture, "a room")
     assert not engine.loaded and not engine.events
 
 

@@ -9,10 +9,11 @@ import pytest
 import partway
 from partway import cli
 from partway.budget import presets, tuned
-from partway.budget.memory import Memory
+from partway.budget.planner import Planner
 from partway.budget.tuned import Measured
 from partway.engines import EngineOptions
 from partway.model.package import open_package
+from partway.run import starts
 from partway.support import machine
 from partway.support.files import cache_folder
 
@@ -156,7 +157,7 @@ def test_nobody_else_takes_it():
 def test_a_tuned_model_loads_so_and_runs(split_folder, package, picture):
     tuned.keep(package, [row({**PLAIN, "batch": 1})])
     pipe = partway.load(split_folder, preset="balanced")
-    assert (type(pipe.engine).__name__, pipe.memory.options) == ("OnnxRuntime", EngineOptions(batch=1))
+    assert (type(pipe.engine).__name__, pipe.planner.options) == ("OnnxRuntime", EngineOptions(batch=1))
     run = pipe.stream("a room", picture, strength=0.5)
     assert run.plan.seconds and run.plan.seconds == partway.plan(
         split_folder, preset="balanced", strength=0.5, width=picture.width, height=picture.height
@@ -222,12 +223,12 @@ def test_a_network_that_was_not_measured_is_not_guessed(package, split_folder):
 
 
 def test_a_limit_that_releases_networks_takes_the_seconds_away(package):
-    memory = Memory("onnxruntime", EngineOptions(), (row(),))
-    settings = package.settings({})
-    plan = memory.plan(package, settings, image=True, width=64, height=64)
+    planner = Planner("onnxruntime", EngineOptions(), (row(),))
+    run = (package, package.settings({}), starts.imagined(True, package, width=64, height=64))
+    plan = planner.planned(*run).plan
     assert plan.seconds is not None
-    limited = replace(memory, options=EngineOptions(memory_limit=plan.peak_bytes - 1))
-    assert limited.plan(package, settings, image=True, width=64, height=64).seconds is None
+    limited = replace(planner, options=EngineOptions(memory_limit=plan.peak_bytes - 1))
+    assert limited.planned(*run).plan.seconds is None
 
 
 def test_the_command_line_says_the_seconds_or_how_to_know_them(package, split_folder, capsys):

@@ -9,8 +9,10 @@ import partway
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.reuse import Reuse
 from partway.engines.timed import Timed
+from partway.model.conditions import GUIDED
 from partway.model.networks import Conditioning
 from partway.run.denoising import denoiser
+from partway.run.evaluations import Evaluations
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +25,11 @@ def grid(timestep, rows=2):
     return np.full((rows, 1, 2, 2), timestep, np.float32)
 
 
-def evaluations(reuse, timesteps, views=2):
+def evaluations(reuse, timesteps, predictions=2):
     """What each does, by its timestep: "full", or how many predictions it makes on features that were kept."""
     did = {}
     for timestep in timesteps:
-        made = reuse.begin(timestep, views)
+        made = reuse.begin(timestep, predictions)
         did[timestep] = "full" if reuse.full else made
         if reuse.full:
             reuse.keep(grid(timestep))
@@ -63,7 +65,7 @@ def test_one_whole_evaluation_leaves_its_features_as_they_are():
     assert np.array_equal(reuse.take(2), grid(500))
 
 
-def test_the_last_rows_are_the_prompts_and_more_views_need_a_whole_evaluation():
+def test_the_last_rows_are_the_prompts_and_more_predictions_need_a_whole_evaluation():
     reuse = Reuse(1)
     reuse.begin(500, 2)
     reuse.keep(np.concatenate([grid(1, rows=1), grid(2, rows=1)]))
@@ -90,9 +92,10 @@ def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
 
     seen, networks = [], Answering()
     networks.package = pipe.package
-    conditioning = Conditioning(np.float32([[1.0], [2.0]]), None, None)
+    conditioning = Conditioning(np.float32([[1.0], [2.0]]))
     chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
-    denoise = denoiser(networks, conditioning, chosen)
+    evaluations = Evaluations(chosen, GUIDED["pair"], pipe.package.trained)
+    denoise = denoiser(networks, conditioning, evaluations)
     x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, timestep) for timestep in (500.0, 450.0, 300.0)]
     guided = [-denoise(x, level)[0, 0, 0, 0] for level in levels]
     assert seen == [(True, 2, 2), (False, 1, 1), (False, 2, 2)]

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +10,8 @@ from PIL import Image
 
 import partway
 import toy
-from partway.model.networks import Networks
-from partway.model.tiles import Tiling, blended, fitting, starts, window
+from partway.model.package import open_package
+from partway.model.tiles import UNTILED, WHOLE, Tiling, Tilings, blended, fitting, starts, window
 
 
 @given(length=st.integers(1, 300), side=st.integers(2, 64), share=st.floats(0, 0.5))
@@ -168,28 +167,22 @@ def test_tiles_that_cannot_be(pipe, picture):
             pipe.upscale(picture, scale=scale)
 
 
-def test_a_network_s_own_size_is_its_tile(pipe, monkeypatch):
-    from partway.engines import Port, Signature
-
-    networks = Networks(pipe.engine, pipe.package)
-    assert networks.tiling("unet") is None
-    fixed = Signature({"sample": Port("float32", (2, 4, 8, 12)), "timestep": Port("float32", ())}, {})
-    monkeypatch.setattr(type(pipe.engine), "signature", lambda self, network: fixed)
-    assert networks.tiling("unet") == Tiling(8, 12, 2, exact=True)
-
-
 @pytest.fixture(scope="module")
 def fixed_folder(tmp_path_factory):
     """The toy model with graphs that take 64x64 pixels, 8x8 latents, and nothing else."""
-    folder = toy.build(tmp_path_factory.mktemp("fixed"))
-    for network, sides in (("unet", (8, 8)), ("vae_encoder", (64, 8)), ("vae_decoder", (8, 64))):
-        path = folder / network / "model.onnx"
-        model = onnx.load(path)
-        for ports, side in ((model.graph.input, sides[0]), (model.graph.output, sides[1])):
-            dims = ports[0].type.tensor_type.shape.dim
-            dims[2].dim_value = dims[3].dim_value = side
-        onnx.save(model, path)
-    return folder
+    return toy.build(tmp_path_factory.mktemp("fixed"), size=(8, 8))
+
+
+def test_a_network_s_own_size_is_its_tile(pipe, tmp_path):
+    settings = partway.Settings()
+    assert Tilings.of(pipe.package, settings) == UNTILED == (WHOLE, WHOLE, WHOLE)
+    fixed = open_package(toy.build(tmp_path / "toy", size=(8, 12), batch=2))
+    own = Tiling(8, 12, 2, exact=True)
+    for wanted in (settings, partway.Settings(tile=32), partway.Settings(vae_tile=16)):
+        assert Tilings.of(fixed, wanted) == (own, own, own)
+    assert Tilings.of(fixed, partway.Settings(tile_overlap=8)).unet == Tiling(8, 12, 1, exact=True)
+    # at most half of it, as of a tile that is asked for
+    assert Tilings.of(fixed, partway.Settings(tile_overlap=64)).unet == Tiling(8, 12, 4, exact=True)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

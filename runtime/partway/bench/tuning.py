@@ -18,13 +18,14 @@ from PIL import Image
 from partway.bench import processes
 from partway.bench.measuring import Job
 from partway.budget import duration
+from partway.budget.planner import Planner
 from partway.budget.tuned import Measured
 from partway.errors import PartwayError
 from partway.graphs import SHALLOW, VAES
+from partway.model.conditions import GUIDED
 from partway.model.doctor import psnr
 from partway.model.package import Package
-from partway.model.views import GUIDED
-from partway.run.plans import plan_of
+from partway.run import starts
 from partway.settings import Settings
 from partway.support import machine
 
@@ -53,7 +54,8 @@ class Tuning:
         self._package = package
         self._job = replace(job, steps=2 * CALLS, strength=0.5, sampler="ddim")
         self._settings = settings
-        self._plan = plan_of(package, settings, image=True)[0]
+        start = starts.imagined(True, package, width=job.width, height=job.height)
+        self._planned = Planner().planned(package, settings, start)
         self._exact: NDArray[np.float64] | None = None  # the picture of float32
         self._trials: list[Trial] = []
 
@@ -61,7 +63,7 @@ class Tuning:
         """Try arguments of `partway.load`, by their names, each as it is asked for."""
         for name, options in ways.items():
             yield self._try(name, options)
-        if self._plan.guided_calls:
+        if self._planned.plan.guided_calls:
             yield from self._further("batch", 1)
         threads, physical = machine.cores(), machine.physical_cores()
         if self._job.threads is None and (physical is None or physical < threads):
@@ -101,7 +103,7 @@ class Tuning:
             if self._exact is None and options.get("precision", "fp32") == "fp32":
                 self._exact = picture
             measured = replace(measured, seconds=seconds, decibels=decibels)
-            took = duration.seconds(self._plan, self._package, self._settings, measured.size, measured)
+            took = duration.seconds(self._planned, measured)
             assert took is not None  # the trial's picture needed the same networks
             trial = Trial(name, measured, took, peak)
         self._trials.append(trial)
@@ -117,7 +119,7 @@ class Tuning:
             record = processes.run(job, Path(folder), first_steps=1)
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
-        rows = len(GUIDED[self._package.guidance].seen(self._settings))
+        rows = len(GUIDED[self._package.guidance].needed(self._settings))
         seconds = {name: warm["seconds"][name] / count for name, count in warm["calls"].items() if count}
         seconds["unet"] /= rows
         return seconds, picture, record["peak_bytes"]

@@ -1,32 +1,30 @@
 """How long a run takes once its networks are loaded, predicted from what ``partway tune`` measured of single calls."""
 
-from partway.budget.footprint import seen
+from math import prod
+
 from partway.budget.tuned import Measured
-from partway.model.package import Package
-from partway.run.plans import Plan
-from partway.settings import Settings
+from partway.model.tiles import WHOLE, Tiling
+from partway.run.planned import Planned
 
 
-def seconds(
-    plan: Plan, package: Package, settings: Settings, size: tuple[int, int], measured: Measured
-) -> float | None:
-    """About the seconds of a run on pictures of this size in pixels; None if it needs a network that was not measured.
+def seconds(planned: Planned, measured: Measured) -> float | None:
+    """About the seconds of a run; None if it needs a network that was not measured.
 
-    Calls of the UNet and the VAE count in proportion to the pixels they are shown. What is remembered from an earlier
+    Calls of the UNet and the VAE count in proportion to the pixels they are given. What is remembered from an earlier
     run, and what is no network, does not count.
     """
+    plan = planned.plan
     if not all(name in measured.seconds for name, count in plan.calls.items() if count):
         return None
-    before = _area(seen(package, measured.size, None))
-    unet, vae = (
-        _area(seen(package, size, tile)) / before for tile in (settings.tile, settings.vae_tile or settings.tile)
-    )
-    pictures = len(settings.seeds)
+
+    def larger(tiling: Tiling) -> float:
+        """How many times the pixels of a measured call are given to each of this run's."""
+        now, before = (planned.package.latent_shape(*size)[2:] for size in (planned.start.size, measured.size))
+        alone = tiling if tiling.exact else WHOLE  # of a graph that takes one size, all calls are alike
+        return prod(tiling.input_size(*now)) / prod(alone.input_size(*before))
+
     encoder, decoder = plan.vae
-    factors = {**dict.fromkeys(plan.rows, unet * pictures), encoder: vae, decoder: vae * pictures}
+    unet, encode, decode = map(larger, planned.tilings)
+    factors = {**dict.fromkeys(plan.rows, unet * planned.pictures), encoder: encode, decoder: decode * planned.pictures}
     counts = plan.calls | plan.rows  # calls of the UNet are measured for each prediction
     return sum(count * factors.get(name, 1.0) * measured.seconds[name] for name, count in counts.items() if count)
-
-
-def _area(sides: tuple[int, int]) -> int:
-    return sides[0] * sides[1]

@@ -26,7 +26,6 @@ from partway.engines import EngineOptions
 from partway.engines.weights import BITS
 from partway.graphs import SHALLOW, TOKENIZERS, VAES
 from partway.model.package import Package
-from partway.model.tiles import square
 
 TOKENS = 77
 _WIDER = {"fp32": 1, "fp16": 2, "int8": 4}  # what weights grow to as float32, by how they are stored
@@ -130,13 +129,6 @@ class Work(NamedTuple):
     vae: tuple[int, int]
     rows: int
     released: bool = False
-
-
-def seen(package: Package, size: tuple[int, int], tile: int | None) -> tuple[int, int]:
-    """Height and width, in latents, that a network is shown of a picture of this size."""
-    latents = package.latent_shape(*size)[2:]
-    tiling = square(tile, None, package.vae_scale_factor)
-    return latents if tiling is None else tiling.seen(*latents)
 
 
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:

@@ -1,21 +1,18 @@
-"""What a run does to stay below a limit of memory, and about how long it takes, said before anything loads."""
+"""What a run does to stay below a limit of memory, decided before anything loads."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-from partway.budget import duration
-from partway.budget.footprint import Work, in_turn, loads, peak, seen
-from partway.budget.tuned import Measured, nearest
-from partway.engines import Engine, EngineOptions
-from partway.engines.frugal import Frugal, stage
-from partway.engines.streamed import Streamed
+from partway.budget.footprint import Work, in_turn, loads, peak
+from partway.engines import EngineOptions
+from partway.engines.frugal import stage
 from partway.errors import InputError
 from partway.graphs import SHALLOW, TOKENIZERS, VAES
+from partway.model.conditions import GUIDED
 from partway.model.package import Package
-from partway.model.tiles import fitting, square
-from partway.model.views import GUIDED
-from partway.run.plans import Plan, plan_of
-from partway.run.starts import start
+from partway.model.tiles import Tilings, own_tile
+from partway.run.planned import Loading
 from partway.settings import Settings
 from partway.support.amounts import shown
 
@@ -25,161 +22,124 @@ _ENCODERS, _DECODERS = zip(*VAES.values(), strict=True)
 _ORDER = (*TOKENIZERS, *_ENCODERS, "unet", SHALLOW, *_DECODERS)  # in which a run needs them
 
 
-class Fit(NamedTuple):
-    """How a run uses memory: its predicted peak in bytes, None if that is not known, and what is done for it.
+class Demand(NamedTuple):
+    """What the memory of a run depends on, beside the engine: ``size`` in pixels, and the networks that it calls."""
 
-    release: whether networks are released between stages; batch: the largest a network is given, None for any;
-    vae_tile: pixels of the VAE's own tiles, None if it has none; segments: of the UNet, where it runs in those;
-    measured: what networks took that run in this way
+    package: Package
+    settings: Settings
+    size: tuple[int, int]
+    networks: frozenset[str]
+
+
+class Fit(NamedTuple):
+    """What a run does about memory: how it loads networks, pixels of the VAE's own tiles (None for none).
+
+    peak: the predicted peak in bytes; None where it is not known
     """
 
+    loading: Loading
+    vae_tile: int | None
     peak: int | None = None
-    release: bool = False
-    batch: int | None = None
-    vae_tile: int | None = None
-    segments: tuple[str, ...] = ()
-    measured: tuple[Measured, ...] = ()
 
-    def over(self, engine: Engine) -> Engine:
-        """The engine as this run uses it."""
-        engine = Streamed(engine, self.segments) if self.segments else engine
-        return Frugal(engine, self.batch) if self.release else engine
-
-    def within(self, settings: Settings) -> Settings:
-        """The settings as this run has them, so that its record repeats it on any machine."""
-        return replace(settings, vae_tile=self.vae_tile) if self.vae_tile != settings.vae_tile else settings
-
-    def told(self, plan: Plan, package: Package, settings: Settings, size: tuple[int, int]) -> Plan:
-        """The plan with what is said of memory and time, and with the calls of a VAE that has tiles of its own."""
-        done = ["networks are released between stages" if self.release else "networks stay loaded"]
-        done += ["each prediction is a call"] if self.batch == 1 and plan.predictions > 1 and settings.guided else []
-        done += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
-        done += [f"the UNet runs in {len(self.segments)} segments, one loaded at a time"] if self.segments else []
-        plan = replace(plan, peak_bytes=self.peak, memory=", ".join(done))
-        tiling = square(self.vae_tile, settings.tile_overlap, package.vae_scale_factor)
-        if tiling is not None:
-            tiles = tiling.needed(*package.latent_shape(*size)[2:])
-            encode, decode = (tiles if plan.calls[name] else None for name in plan.vae)
-            plan = plan.with_calls(encode=encode, decode=decode)
-        for one in nearest(self.measured, size)[:1]:
-            plan = replace(plan, seconds=duration.seconds(plan, package, self.within(settings), size, one))
-        return plan
+    def words(self, settings: Settings, predictions: int) -> str:
+        """The same for people, of a run whose guided calls make so many predictions."""
+        release, batch, segments = self.loading
+        said = ["networks are released between stages" if release else "networks stay loaded"]
+        said += ["each prediction is a call"] if batch == 1 and predictions > 1 and settings.guided else []
+        said += [f"the VAE works in tiles of {self.vae_tile}"] if self.vae_tile else []
+        said += [f"the UNet runs in {len(segments)} segments, one loaded at a time"] if segments else []
+        return ", ".join(said)
 
 
-@dataclass(frozen=True)
-class Memory:
-    """An engine's name and its options, which say how much memory runs may take; what is measured of the model here."""
-
-    engine: str | None = None
-    options: EngineOptions = field(default_factory=EngineOptions)
-    measured: tuple[Measured, ...] = ()
-
-    def check(self, package: Package) -> None:
-        """Raise `InputError` where a stream is asked for of a model that has no segments."""
-        if self.options.stream and not package.segments:
-            raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
-
-    def fit(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
-        """How a run of this size in pixels fits: keeping all networks loaded, if it does or if there is no limit.
-
-        Else the first that does of: networks released between stages; and one row a call; and the VAE in tiles, ever
-        smaller; and the UNet in segments, where it is cut into them. Only the tiles change the picture by more than
-        rounding. What the user set stays as it is. Memory of GPUs is not known. Raises `InputError` naming the least
-        peak and what would lower it, if nothing fits, and as `check`.
-        """
-        self.check(package)
-        way = self._way(package, settings, plan, size)
-        return way._replace(measured=self._like(way))
-
-    def _like(self, way: Fit) -> tuple[Measured, ...]:
-        """What is measured of networks that run as they do in this way; of those that load anew in a run, nothing."""
-        if self.engine is None or way.release or way.segments:
-            return ()
-        options = replace(self.options, batch=way.batch)
-        return tuple(one for one in self.measured if one.suits(self.engine, options))
-
-    def _way(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int]) -> Fit:
-        segments = package.segments if self.options.stream else ()
-        own = Fit(None, self.options.release, self.options.batch, settings.vae_tile, segments)
-        if self.engine is None or self.options.device.upper() != "CPU":
-            return own
-        limit = self.options.limit
-        ways = [own] if limit is None else [own, *self._ways(package, settings, size, own._replace(release=True))]
-        peaks = []
-        for way in ways:
-            peaks.append(self._peak(package, settings, plan, size, way))
-            if limit is None or peaks[-1] <= limit:
-                return way._replace(peak=peaks[-1])
-        assert limit is not None
-        helps = ["a smaller picture"]
-        if settings.tile is None and _tile(package) < max(size):
-            helps.append(f"tile={_tile(package)}")
-        if package.manifest.get("weights") != "int8":
-            helps.append("a package with int8 weights")
-        if not package.segments:
-            helps.append("one exported with --segments")
-        raise InputError(
-            f"this run needs about {shown(min(peaks))} of memory at the least, which is more than memory_limit "
-            f"{shown(limit)}; what would help: {', '.join(helps)}"
-        )
-
-    def plan(self, package: Package, settings: Settings, *, image: bool, width: int | None, height: int | None) -> Plan:
-        """The plan of a run on pictures of this size, by default the model's own; raises as `fit` does."""
-        size = start(None, width, height, package).size
-        settings = tiled(package, settings, size)
-        plan = plan_of(package, settings, image=image)[0]
-        tiling = square(settings.tile, settings.tile_overlap, package.vae_scale_factor)
-        if tiling is not None:
-            plan = plan.in_tiles(tiling.needed(*package.latent_shape(*size)[2:]))
-        return self.fit(package, settings, plan, size).told(plan, package, settings, size)
-
-    def _ways(self, package: Package, settings: Settings, size: tuple[int, int], way: Fit) -> list[Fit]:
-        """Ways to run that need less and less."""
-        ways = [way]
-        if way.batch is None:
-            ways.append(way._replace(batch=1))
-        if settings.tile is None and settings.vae_tile is None:
-            tile = _tile(package)
-            while tile >= LEAST_TILE:
-                if tile < max(size):
-                    ways.append(ways[-1]._replace(vae_tile=tile))
-                tile = tile // 2 // package.multiple * package.multiple
-        if package.segments and not way.segments:
-            ways.append(ways[-1]._replace(segments=package.segments))
-        return ways
-
-    def _peak(self, package: Package, settings: Settings, plan: Plan, size: tuple[int, int], way: Fit) -> int:
-        views = 1 if settings.reuse else len(GUIDED[package.guidance].seen(settings))  # as `Reuse.parts` has it
-        rows = views * len(settings.seeds)
-        work = Work(
-            unet=seen(package, size, settings.tile),
-            vae=seen(package, size, way.vae_tile or settings.tile),
-            rows=min(rows, way.batch or rows),
-            released=way.release,
-        )
-        assert self.engine is not None
-        each = loads(package, self.engine, work, self.options)
-        if way.segments:
-            each["unet"] = in_turn([each[name] for name in way.segments])
-        stages: dict[tuple[str, ...], list[str]] = {}
-        for name in _ORDER:
-            if plan.calls.get(name):
-                stages.setdefault(stage(name), []).append(name)
-        pictures = size[0] * size[1] * len(settings.seeds)
-        loaded = [[each[name] for name in names] for names in stages.values()]
-        return peak(self.engine, loaded, pictures, released=way.release)
+def check(package: Package, options: EngineOptions) -> None:
+    """Raise `InputError` where the UNet is to run in segments and the model has none."""
+    if options.stream and not package.segments:
+        raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
 
 
-def tiled(package: Package, settings: Settings, size: tuple[int, int]) -> Settings:
-    """The settings with the tile of a picture of this size, where they leave it to be chosen (0)."""
-    if settings.tile != 0:
-        return settings
-    own, cell = _tile(package), package.vae_scale_factor
-    height, width = (side * cell for side in package.latent_shape(*size)[2:])
-    overlap = own // 8 if settings.tile_overlap is None else min(settings.tile_overlap, own // 2)
-    return replace(settings, tile=fitting(height, width, own, overlap, package.multiple), tile_overlap=overlap)
+def fit(demand: Demand, engine: str | None, options: EngineOptions) -> Fit:
+    """What the user asked for where that fits or nothing limits memory; else the first of `_savings` that fits.
+
+    Memory is predicted for CPUs, on an engine by its name. Raises `InputError` as `check` does, and if nothing fits:
+    it names the least peak and what would lower it.
+    """
+    check(demand.package, options)
+    segments = demand.package.segments if options.stream else ()
+    asked = Fit(Loading(options.release, options.batch, segments), demand.settings.vae_tile)
+    if engine is None or options.device.upper() != "CPU":
+        return asked
+    limit, peaks = options.limit, []
+    for found in (asked, *(() if limit is None else _savings(demand, asked))):
+        peaks.append(_peak(demand, found, engine, options))
+        if limit is None or peaks[-1] <= limit:
+            return found._replace(peak=peaks[-1])
+    raise InputError(
+        f"this run needs about {shown(min(peaks))} of memory at the least, which is more than memory_limit "
+        f"{shown(limit or 0)}; what would help: {', '.join(_remedies(demand))}"
+    )
 
 
-def _tile(package: Package) -> int:
-    """A tile of the size that the model was made for, in pixels."""
-    return max(1, min(package.size) // package.multiple) * package.multiple
+def _savings(demand: Demand, asked: Fit) -> Iterator[Fit]:
+    """What can be done, each with all before it: less and less memory, and more and more time.
+
+    1. Networks are released between the stages of the run.
+    2. Each prediction is a call of its own, where the user sets no ``batch``.
+    3. The VAE works in tiles, from the model's own size down to `LEAST_TILE`, where the user sets no tiles and its
+       decoder takes any size. They alone change the picture by more than rounding.
+    4. The UNet runs in segments, where the export cut it into some.
+    """
+    package, settings = demand.package, demand.settings
+    found = asked._replace(loading=asked.loading._replace(release=True))
+    yield found
+    if asked.loading.batch is None:
+        found = found._replace(loading=found.loading._replace(batch=1))
+        yield found
+    if settings.tile is None and settings.vae_tile is None and not Tilings.of(package, settings).decoder.exact:
+        tile = own_tile(package)
+        while tile >= LEAST_TILE:
+            if tile < max(demand.size):
+                found = found._replace(vae_tile=tile)
+                yield found
+            tile = tile // 2 // package.multiple * package.multiple
+    if package.segments and not asked.loading.segments:
+        yield found._replace(loading=found.loading._replace(segments=package.segments))
+
+
+def _remedies(demand: Demand) -> list[str]:
+    """What the user can do where nothing fits."""
+    package, tile = demand.package, own_tile(demand.package)
+    helps = ["a smaller picture"]
+    any_size = demand.settings.tile is None and not Tilings.of(package, demand.settings).unet.exact
+    if any_size and tile < max(demand.size):
+        helps.append(f"tile={tile}")
+    if package.manifest.get("weights") != "int8":
+        helps.append("a package with int8 weights")
+    if not package.segments:
+        helps.append("one exported with --segments")
+    return helps
+
+
+def _peak(demand: Demand, found: Fit, engine: str, options: EngineOptions) -> int:
+    """Bytes at the predicted peak."""
+    package, settings, size = demand.package, demand.settings, demand.size
+    latents = package.latent_shape(*size)[2:]
+    tilings = Tilings.of(package, replace(settings, vae_tile=found.vae_tile))
+    # With reuse, each prediction is a call (`partway.diffusion.reuse.Reuse.parts`).
+    predictions = 1 if settings.reuse else len(GUIDED[package.guidance].needed(settings))
+    batch = predictions * len(settings.seeds)
+    work = Work(
+        unet=tilings.unet.input_size(*latents),
+        vae=tilings.decoder.input_size(*latents),
+        rows=min(batch, found.loading.batch or batch),
+        released=found.loading.release,
+    )
+    each = loads(package, engine, work, options)
+    if found.loading.segments:
+        each["unet"] = in_turn([each[name] for name in found.loading.segments])
+    stages: dict[tuple[str, ...], list[str]] = {}
+    for name in _ORDER:
+        if name in demand.networks:
+            stages.setdefault(stage(name), []).append(name)
+    pixels = size[0] * size[1] * len(settings.seeds)
+    loaded = [[each[name] for name in names] for names in stages.values()]
+    return peak(engine, loaded, pixels, released=found.loading.release)

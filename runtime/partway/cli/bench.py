@@ -8,13 +8,15 @@ from typing import Any
 
 from partway.bench import processes
 from partway.bench.measuring import Job
+from partway.budget.planner import Planner
 from partway.cli.arguments import Commands, add_engine, supplied
 from partway.engines import EngineOptions
 from partway.errors import MAX_SIDE, EngineError, InputError, PartwayError, install, number
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import Package, open_package
-from partway.run.plans import Plan, plan_of
+from partway.run import starts
+from partway.run.plans import Plan
 from partway.settings import Settings
 
 _SETTINGS = ("steps", "strength", "guidance_scale", "sampler")
@@ -69,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     """Print one line a configuration as it is measured; return 1 if one failed."""
     package = suited(open_package(locate(options.model)), options.model)
     settings = package.settings(supplied(options, _SETTINGS))
-    plan = plan_of(package, settings, image=True)[0]
+    plan = Planner().planned(package, settings, starts.imagined(True, package)).plan
     job = job_of(options, package, settings, plan)
     chosen = chosen_of(options, package)
     if not options.json:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from partway.bench.tuning import CALLS, SAME, Trial, Tuning
 from partway.budget import tuned
+from partway.budget.planner import Planner
 from partway.budget.presets import PRESETS
 from partway.cli.arguments import Commands
 from partway.cli.bench import WIDTH, add_model, add_size_and_place, chosen_of, job_of
@@ -14,7 +15,8 @@ from partway.errors import NetworkError
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import Package, open_package
-from partway.run.plans import Plan, plan_of
+from partway.run import starts
+from partway.run.plans import Plan
 from partway.support.amounts import shown_time
 
 _HEAD = ("UNet call", "encode", "decode", "picture", "memory", "dB")
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print one line a configuration as it is tried, then which is best and why, and keep what was found."""
     package = suited(open_package(locate(options.model)), options.model)
     settings = package.settings({"vae": "own", "reuse": 0.0})
-    plan = plan_of(package, settings, image=True)[0]
+    plan = Planner().planned(package, settings, starts.imagined(True, package)).plan
     job = job_of(options, package, settings, plan)
     ways = chosen_of(options, package)
     file = tuned.writable(package)  # before anything slow

@@ -41,37 +41,38 @@ class Reuse:
     def __init__(self, share: float = 0.0, timesteps: int = 1000) -> None:
         self._share, self._timesteps = share, timesteps
         self._start = 0.0  # timestep of the first evaluation
-        self._last_full = self._last_guided = 0.0  # timesteps of the last evaluations that were full, or of all views
-        self._views = 0  # of the last full evaluation
+        self._last_full = 0.0  # timestep of the last full evaluation
+        self._last_guided = 0.0  # timestep of the last evaluation that made all predictions
+        self._predictions = 0  # of the last full evaluation
         self._features: list[Array] = []  # of each tile of the last full evaluation
         self._tile = 0
-        self._differences: list[Array] = []  # the other views' outputs less the prompt's, of the last of all views
+        self._differences: list[Array] = []  # the other outputs less the prompt's, of that evaluation
         self._prompt_only = False
         self.full, self.parts = True, 1
 
-    def begin(self, timestep: float, views: int) -> int:
-        """Begin an evaluation that asks for ``views`` predictions; return how many to make: as many, or 1.
+    def begin(self, timestep: float, predictions: int) -> int:
+        """Begin an evaluation that asks for so many predictions; return how many to make: as many, or 1.
 
-        ``views`` is the same in every evaluation or, where guidance pauses, 1. Where 1 is returned it is the prompt's.
-        An evaluation with more views than the last full one had is always full.
+        ``predictions`` is the same in every evaluation or, where guidance pauses, 1. Where 1 is returned it is the
+        prompt's. An evaluation that asks for more of them than the last full one is always full.
         """
         self._start = max(self._start, timestep)
         clean = 1 - timestep / self._timesteps  # distance from pure noise, 0 .. 1
         limit = min(self._share * clean * min(1, 2 * clean) * self._timesteps, _RUN * self._start) + 1e-6
-        self.full = not (self._share and views <= self._views and abs(self._last_full - timestep) <= limit)
+        self.full = not (self._share and predictions <= self._predictions and abs(self._last_full - timestep) <= limit)
         self._tile = 0
         if self.full:
-            self._last_full, self._views, self._features = timestep, views, []
+            self._last_full, self._predictions, self._features = timestep, predictions, []
         near = abs(self._last_guided - timestep) <= _GUIDANCE * limit
-        self._prompt_only = not self.full and (near or views < self._views)
+        self._prompt_only = not self.full and (near or predictions < self._predictions)
         if not self._prompt_only:
             self._last_guided = timestep
-        made = 1 if self._prompt_only else views
+        made = 1 if self._prompt_only else predictions
         self.parts = made if self._share else 1
         return made
 
     def completed(self, outputs: Sequence[Array]) -> Sequence[Array]:
-        """The outputs of all views, each (B, C, h, w), the prompt's last, from those that this evaluation made."""
+        """The outputs of all predictions, each (B, C, h, w), the prompt's last, from those that were made."""
         prompt = outputs[-1]
         if self._prompt_only:
             return [*(prompt + difference for difference in self._differences), prompt]

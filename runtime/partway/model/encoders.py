@@ -1,23 +1,23 @@
-"""Encodes prompts and pictures for the UNet, and remembers the latest ones."""
+"""Conditioning of the UNet: texts and pictures, each encoded once for as long as it is remembered."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 
 from partway.diffusion.sampling import Array
 from partway.model import sizes
-from partway.model.networks import Conditioning, Networks, Posterior, Text
+from partway.model.conditions import GUIDED, Condition
+from partway.model.networks import Conditioning, Networks, Posterior, TextEmbeddings
 from partway.model.tokens import Tokenizer
-from partway.model.views import GUIDED, View
 from partway.settings import Settings
 from partway.support.caching import Recent
 
-Texts = Recent[str, Text]
+Texts = Recent[str, TextEmbeddings]
 Posteriors = Recent[tuple[str | int | bytes, ...], Posterior]
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The encoders of a run, and the embeddings and posteriors that earlier runs made."""
+    """The encoders of a run, and the outputs of theirs that earlier runs have left."""
 
     networks: Networks
     tokenizers: tuple[Tokenizer, ...]
@@ -25,31 +25,32 @@ class Encoders:
     pictures: Posteriors
 
     def conditioning(self, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Conditioning:
-        """The UNet's conditioning for B pictures and each view, with the prompt or the negative prompt.
+        """Conditioning of every prediction that the run needs: a batch of one a picture for each, the prompt's last.
 
-        ``shape``: of one picture's latents, (1, C, h, w). The result has a batch of B times the number of views.
+        ``shape`` is that of one picture's latents, (1, C, h, w).
         """
-        package = self.networks.package
-        tiling = self.networks.tiling("unet")
-        height, width = shape[2:] if tiling is None else tiling.seen(*shape[2:])
-        seen = (width * package.vae_scale_factor, height * package.vae_scale_factor)
-        time_ids, negative_time_ids = sizes.time_ids(package.size_conditions, settings, seen) or (None, None)
+        package, factor = self.networks.package, self.networks.package.vae_scale_factor
+        height, width = self.networks.tilings.unet.input_size(*shape[2:])
+        time_ids = sizes.time_ids(package.size_conditions, settings, (width * factor, height * factor))
+        positive, negative = time_ids or (None, None)
 
-        def of(view: View) -> tuple[Text, Array | None]:
-            if view.prompt:
-                return self._text(prompt), time_ids
-            zeros = package.unprompted(settings)
-            return self._text(prompt).zeros() if zeros else self._text(settings.negative_prompt), negative_time_ids
+        def part(condition: Condition) -> tuple[TextEmbeddings, Array | None]:
+            if condition.prompt:
+                return self._text(prompt), positive
+            if package.unprompted(settings):
+                return self._text(prompt).zeros(), negative
+            return self._text(settings.negative_prompt), negative
 
-        return Conditioning.of([of(view) for view in GUIDED[package.guidance].seen(settings)], len(settings.seeds))
+        parts = [part(condition) for condition in GUIDED[package.guidance].needed(settings)]
+        return Conditioning.of(parts, len(settings.seeds))
 
     def posterior(self, pixels: Array) -> Posterior:
         """The VAE's posterior of pixels (1, 3, H, W) in [-1, 1]."""
         key = (self.networks.encoder, *pixels.shape, sha256(pixels.tobytes()).digest())
         return self.pictures.get(key, lambda: self.networks.encode_image(pixels))
 
-    def _text(self, text: str) -> Text:
-        def make() -> Text:
+    def _text(self, text: str) -> TextEmbeddings:
+        def make() -> TextEmbeddings:
             return self.networks.encode_text([tokenizer([text]) for tokenizer in self.tokenizers])
 
         return self.texts.get(text, make)

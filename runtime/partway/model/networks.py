@@ -1,7 +1,7 @@
-"""A model's networks as functions of arrays: the only place that knows the names of their tensors."""
+"""A model's networks as functions of arrays: with `unet`, the only place that knows the names of their tensors."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +12,15 @@ from partway.diffusion.reuse import Reuse
 from partway.engines import Engine
 from partway.errors import NetworkError
 from partway.graphs import DEEP, SHALLOW, VAES
+from partway.model import unet
 from partway.model.package import Package
-from partway.model.tiles import Tiling, blended, square
+from partway.model.tiles import UNTILED, Tilings, blended
 
 Array = NDArray[np.float32]
 
 
 class Posterior(NamedTuple):
-    """What the VAE says of pictures, unscaled: mean and standard deviation, each (B, C, h, w)."""
+    """The VAE's distribution of the latents of pictures, unscaled: mean and standard deviation, each (B, C, h, w)."""
 
     mean: Array
     std: Array | None  # None when the graph samples by itself
@@ -30,88 +31,95 @@ class Posterior(NamedTuple):
         return Posterior(self.mean, None)
 
 
-class Text(NamedTuple):
-    """The text encoders' embeddings of B prompts."""
+class TextEmbeddings(NamedTuple):
+    """The text encoders' embeddings of B texts."""
 
     tokens: Array  # (B, 77, D), an embedding for each token
-    pooled: Array | None  # (B, P), the pooled embedding of each prompt; None for models that take none
+    pooled: Array | None  # (B, P), the pooled embedding of each text; None for models that take none
 
-    def zeros(self) -> "Text":
+    def zeros(self) -> "TextEmbeddings":
         """Zeros of the same shapes, which SDXL takes for an empty negative prompt."""
-        return Text(np.zeros_like(self.tokens), None if self.pooled is None else np.zeros_like(self.pooled))
+        return TextEmbeddings(np.zeros_like(self.tokens), None if self.pooled is None else np.zeros_like(self.pooled))
 
 
 class Conditioning(NamedTuple):
-    """The UNet's inputs beside latents and timestep; each (B, ...), or None for models that take none."""
+    """What the UNet's predictions are conditioned on beside the noise level, each (B, ...); None where it takes none.
+
+    tokens    (B, 77, D), the text's embedding of each token
+    pooled    (B, P), its pooled embedding
+    time_ids  (B, 5 or 6), `partway.model.sizes`
+    """
 
     tokens: Array
     pooled: Array | None = None
     time_ids: Array | None = None
 
     @classmethod
-    def of(cls, views: Sequence[tuple[Text, Array | None]], repeats: int) -> "Conditioning":
-        """The conditioning of views, each with its text and time_ids, for ``repeats`` pictures each."""
-        tokens, pooled, time_ids = (
-            [array.repeat(repeats, axis=0) for array in column if array is not None]
-            for column in zip(*((text.tokens, text.pooled, ids) for text, ids in views), strict=True)
+    def of(cls, parts: Sequence[tuple[TextEmbeddings, Array | None]], pictures: int) -> "Conditioning":
+        """Text embeddings and time_ids of each prediction, one after the other, for so many pictures each."""
+        columns = zip(*((text.tokens, text.pooled, time_ids) for text, time_ids in parts), strict=True)
+        tokens, *others = (
+            [array.repeat(pictures, axis=0) for array in column if array is not None] for column in columns
         )
-        return cls(np.concatenate(tokens), *(np.concatenate(some) if some else None for some in (pooled, time_ids)))
+        return cls(np.concatenate(tokens), *(np.concatenate(other) if other else None for other in others))
 
     def last(self, count: int) -> "Conditioning":
-        """The last ``count`` of the batch."""
+        """That of the last ``count`` of the batch."""
         rest = (None if array is None else array[-count:] for array in (self.pooled, self.time_ids))
         return Conditioning(self.tokens[-count:], *rest)
+
+    def inputs(self) -> dict[str, Array]:
+        """The UNet's inputs, by diffusers' names."""
+        named = {"encoder_hidden_states": self.tokens, "text_embeds": self.pooled, "time_ids": self.time_ids}
+        return {name: array for name, array in named.items() if array is not None}
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of one package on one engine; each call raises `NetworkError` if it fails or is not finite."""
+    """The networks of one package on one engine; each call raises `NetworkError` if it fails or is not finite.
+
+    tilings  how pictures are cut; by default the networks are given whole ones
+    vae      a key of `VAES`
+    """
 
     engine: Engine
     package: Package
-    tile: int | None = None  # pixels; None for whole pictures where the graphs take them
-    overlap: int | None = None  # pixels; None is a quarter of the tile
-    vae_tile: int | None = None  # the VAE's, where they are not the UNet's
-    vae: str = "own"  # a key of `VAES`
-    predicted: dict[str, list[int]] = field(default_factory=dict)  # batch of each call so far, by graph of the UNet
+    tilings: Tilings = UNTILED
+    vae: str = "own"
 
-    def tiling(self, network: str) -> Tiling | None:
-        """How a network's pictures are cut: as asked, or as a graph of fixed size needs it."""
-        _, _, height, width = next(
-            port.shape for port in self.engine.signature(network).inputs.values() if len(port.shape) == 4
-        )
-        factor = self.package.vae_scale_factor
-        if height is not None and width is not None:
-            if network == self.encoder:
-                height, width = height // factor, width // factor
-            fixed = self.overlap // factor if self.overlap is not None else min(height, width) // 4
-            return Tiling(height, width, fixed, exact=True)
-        return square((network != "unet" and self.vae_tile) or self.tile, self.overlap, factor)
+    @property
+    def encoder(self) -> str:
+        """The network that encodes pictures."""
+        return VAES[self.vae][0]
 
-    def encode_text(self, tokens: Sequence[NDArray[np.int64]]) -> Text:
-        """Token ids (B, 77), one array for each text encoder -> their embeddings.
+    @property
+    def decoder(self) -> str:
+        """The network that decodes latents."""
+        return VAES[self.vae][1]
 
-        SDXL takes the layer before the last of each, side by side, and the pooled embedding of the second.
+    def encode_text(self, tokens: Sequence[NDArray[np.int64]]) -> TextEmbeddings:
+        """Token ids (B, 77), one array for each text encoder -> embeddings of the texts.
+
+        SDXL takes the layer before the last of each, side by side, and the second one's pooled embeddings.
         """
         names = self.package.text_encoders
-        inputs = [{self._input(name, 0): ids} for name, ids in zip(names, tokens, strict=True)]
+        inputs = [{self._first_input(name): ids} for name, ids in zip(names, tokens, strict=True)]
         if not self.package.size_conditions:
-            return Text(self._first(names[0], inputs[0]), None)
-        outputs = [self.engine.run(name, each) for name, each in zip(names, inputs, strict=True)]
+            return TextEmbeddings(self._first_output(names[0], inputs[0]), None)
+        outputs = [self.engine.run(name, given) for name, given in zip(names, inputs, strict=True)]
         layers = [_layer_before_last(name, output) for name, output in zip(names, outputs, strict=True)]
         if "text_embeds" not in outputs[-1]:
             raise NetworkError(f"{names[-1]} gives no text_embeds; export the model again")
-        return Text(np.concatenate(layers, axis=-1), _finite(names[-1], outputs[-1]["text_embeds"]))
+        return TextEmbeddings(np.concatenate(layers, axis=-1), _finite(names[-1], outputs[-1]["text_embeds"]))
 
     def encode_image(self, pixels: Array) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
-        name = self._input(self.encoder, 0)
-        moments = self._tiled(
-            self.encoder,
-            pixels,
-            lambda part: self._first(self.encoder, {name: part}),
-            reads=self.package.vae_scale_factor,
-        )
+        name = self._first_input(self.encoder)
+
+        def encode(tile: Array) -> Array:
+            return self._first_output(self.encoder, {name: tile})
+
+        moments = blended(encode, pixels, self.tilings.encoder, reads=self.package.vae_scale_factor)
         _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
         if moments.shape[1] == channels:
             moments = moments if self.vae == "own" else self._unscaled(moments)
@@ -133,99 +141,52 @@ class Networks:
         guidance_scale: float = 1.0,
         reuse: Reuse | None = None,
     ) -> Array:
-        """The UNet's output for inputs (B, C, h, w) and their conditioning, tile by tile where it needs tiles.
+        """The UNet's output (B, C, h, w) for inputs (B, C or more, h, w) and conditioning of the same batch.
 
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
         says whether the shallow graph will do.
         """
-        reuse = reuse or Reuse()
-        network = "unet" if reuse.full else SHALLOW
-        return self._tiled(
-            "unet", x, lambda part: self._predict(network, part, timestep, conditioning, guidance_scale, reuse)
-        )
+        inputs, reuse = conditioning.inputs(), reuse or Reuse()
+        if self.package.guidance == "embedded":
+            scale = embedding(guidance_scale, self.package.guidance_width)
+            inputs[unet.GUIDANCE] = np.repeat(scale, len(x), axis=0)
 
-    def _predict(
-        self, network: str, x: Array, timestep: float, conditioning: Conditioning, guidance_scale: float, reuse: Reuse
-    ) -> Array:
-        """One tile, in as many calls as its batch needs."""
-        ports = self.engine.signature(network).inputs
-        names = {name.split(".")[-1]: name for name in ports}
-        inputs = {"sample": x, "encoder_hidden_states": conditioning.tokens}
-        inputs |= {} if conditioning.pooled is None else {"text_embeds": conditioning.pooled}
-        inputs |= {} if conditioning.time_ids is None else {"time_ids": conditioning.time_ids}
-        inputs |= {DEEP: reuse.take(len(x))} if network == SHALLOW else {}
-        try:
-            time = names.pop("timestep")
-            inputs = {names.pop(key): array for key, array in inputs.items()}
-        except KeyError as missing:
-            raise NetworkError(f"the unet has no input {missing}; export the model again") from None
-        scale = names.pop("timestep_cond", None)
-        if (scale is not None) != (self.package.guidance == "embedded"):
-            raise NetworkError(
-                "the unet and its config.json differ on whether it takes the guidance scale; export again"
-            )
-        if names:
-            raise NetworkError(f"the unet also needs {', '.join(sorted(names))}; its kind of model is not supported")
-        times = np.full([size or 1 for size in ports[time].shape], timestep)
-        fixed = next(ports[name].shape[0] for name in inputs)
-        batch = fixed or min(self.engine.batch or len(x), len(x) // reuse.parts)
-        short = -len(x) % fixed if fixed else 0  # a graph of fixed batch is fed copies of the last picture to fill it
-        if scale:
-            inputs[scale] = np.repeat(embedding(guidance_scale, self.package.guidance_width), len(x), axis=0)
-        inputs = {name: np.concatenate([a, *[a[-1:]] * short]) if short else a for name, a in inputs.items()}
-        outputs = [
-            self.engine.run(network, {time: times, **{name: a[i : i + batch] for name, a in inputs.items()}})
-            for i in range(0, len(x) + short, batch)
-        ]
+        def predict(tile: Array) -> Array:
+            return self._predict(timestep, {unet.SAMPLE: tile, **inputs}, reuse)
 
-        def joined(name: str) -> Array:
-            parts = [output[name] for output in outputs]
-            return (parts[0] if len(parts) == 1 else np.concatenate(parts))[: len(x)]
+        return blended(predict, x, self.tilings.unet)
 
-        self.predicted.setdefault(network, []).append(len(x))
-        if DEEP in outputs[0]:
-            reuse.keep(joined(DEEP))
-        output = _finite(network, joined(next(iter(outputs[0]))))
-        return _shaped(network, output, (len(x), self.package.latent_channels, *x.shape[2:]))
+    def _predict(self, timestep: float, inputs: dict[str, Array], reuse: Reuse) -> Array:
+        """The output for one tile, by the whole UNet or its shallow graph, and what it leaves for the next one."""
+        network, (count, _, h, w) = "unet" if reuse.full else SHALLOW, inputs[unet.SAMPLE].shape
+        if network == SHALLOW:
+            inputs[DEEP] = reuse.take(count)
+        outputs = unet.evaluate(self.engine, network, timestep, inputs, batch=count // reuse.parts)
+        if DEEP in outputs:
+            reuse.keep(outputs[DEEP])
+        output = _finite(network, next(iter(outputs.values())))
+        return _shaped(network, output, (count, self.package.latent_channels, h, w))
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
         z = self._unscaled(latents) if self.vae == "own" else latents
-        name = self._input(self.decoder, 0)
+        name, factor = self._first_input(self.decoder), self.package.vae_scale_factor
 
-        def decode(part: Array) -> Array:
-            return self._first(self.decoder, {name: part})
+        def decode(tile: Array) -> Array:
+            return self._first_output(self.decoder, {name: tile})
 
-        pixels = np.concatenate(
-            [self._tiled(self.decoder, one[None], decode, writes=self.package.vae_scale_factor) for one in z]
-        )
-        h, w = (side * self.package.vae_scale_factor for side in z.shape[2:])
+        pixels = np.concatenate([blended(decode, one[None], self.tilings.decoder, writes=factor) for one in z])
+        h, w = (side * factor for side in z.shape[2:])
         return _shaped(self.decoder, pixels, (len(z), 3, h, w))
-
-    @property
-    def encoder(self) -> str:
-        """The network that encodes pictures."""
-        return VAES[self.vae][0]
-
-    @property
-    def decoder(self) -> str:
-        """The network that decodes latents."""
-        return VAES[self.vae][1]
 
     def _unscaled(self, latents: Array) -> Array:
         """Scaled latents as the model's own VAE has them."""
         return latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
 
-    def _tiled(
-        self, network: str, x: Array, run: Callable[[Array], Array], *, reads: int = 1, writes: int = 1
-    ) -> Array:
-        tiling = self.tiling(network)
-        return run(x) if tiling is None else blended(run, x, tiling, reads=reads, writes=writes)
+    def _first_input(self, network: str) -> str:
+        return next(iter(self.engine.signature(network).inputs))
 
-    def _input(self, network: str, index: int) -> str:
-        return list(self.engine.signature(network).inputs)[index]
-
-    def _first(self, network: str, inputs: dict[str, NDArray[Any]]) -> Array:
+    def _first_output(self, network: str, inputs: dict[str, NDArray[Any]]) -> Array:
         """The first output, which must be finite."""
         return _finite(network, next(iter(self.engine.run(network, inputs).values())))
 

@@ -48,8 +48,8 @@ class Package:
     trained         the noise levels the model was trained on
     sampler, schedule  the defaults that its ``scheduler_config.json`` suggests
     inpaints        whether the UNet also takes a mask and the masked picture's latents (9 channels instead of 4)
-    guidance        a row of `partway.model.views.GUIDED`: "instruction" if the UNet also takes the picture's latents (8
-                    channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance        a row of `partway.model.conditions.GUIDED`: "instruction" if the UNet also takes the picture's
+                    latents (8 channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
     guidance_width  the width of the input that takes the guidance scale, 0 without one
     size_conditions  the settings that are conditions of the UNet, in its order (`partway.model.sizes`)
     zeros_for_empty  whether zeros stand for the embeddings of an empty negative prompt

@@ -1,7 +1,8 @@
-"""SDXL's size conditions (``time_ids``): how its UNet's training pictures were resized and cropped.
+"""The sizes that condition SDXL's UNet: its input ``time_ids``.
 
-Podell et al. 2023 (arXiv 2307.01952, section 2.2). The refiner takes an aesthetic score, about 1 to 10, instead of the
-target size. Settings are in pixels and across first, as sizes of pictures are; ``time_ids`` are down first.
+They say how a training picture was scaled and cropped (Podell et al. 2023, arXiv 2307.01952, section 2.2). SDXL's
+refiner takes an aesthetic score, about 1 to 10, in the place of the target size. Settings count in pixels, across
+first; the network takes them down first.
 """
 
 from collections.abc import Sequence
@@ -21,25 +22,25 @@ AESTHETIC_SCORE, NEGATIVE_AESTHETIC_SCORE = 6.0, 2.5  # diffusers' defaults
 
 
 def check(conditions: Sequence[str], settings: Settings) -> None:
-    """Raise `InputError` for a setting that is no condition of this model."""
+    """Raise `InputError` if a setting is given that is not among a model's ``conditions``."""
     for name in dict.fromkeys([*BASE, *REFINER]):
         if getattr(settings, name) is not None and name not in conditions:
             kind = "SDXL's refiner" if name in REFINER[2:] else "SDXL's base" if name in BASE[2:] else "SDXL"
             raise InputError(f"{name} is for models like {kind}, and this one is not told it; leave it out")
 
 
-def time_ids(conditions: Sequence[str], settings: Settings, seen: tuple[int, int]) -> tuple[Array, Array] | None:
-    """The ``time_ids`` for the prompt and for the negative prompt, each (1, 5 or 6); None for models without.
+def time_ids(conditions: Sequence[str], settings: Settings, size: tuple[int, int]) -> tuple[Array, Array] | None:
+    """The input for the prompt and for the negative prompt, each (1, 5 or 6); None for models without ``conditions``.
 
-    ``seen``: (width, height) of what the network sees, the default of both sizes.
+    ``size``: (width, height) in pixels of what the UNet is given, the default of both sizes.
     """
     if not conditions:
         return None
-    width, height = settings.original_size or seen
+    width, height = settings.original_size or size
     left, top = settings.crop or (0, 0)
     common = [height, width, top, left]
     if "target_size" in conditions:
-        across, down = settings.target_size or seen
+        across, down = settings.target_size or size
         ids = np.array([[*common, down, across]], np.float32)
         return ids, ids
     scores = (

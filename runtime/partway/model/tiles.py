@@ -5,12 +5,19 @@ so no seam shows, and memory beyond the latents does not grow with the picture.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from partway.errors import InputError
+from partway.graphs import VAES
+from partway.model.fixed import fixed_size
+from partway.model.package import Package
+from partway.settings import Settings
 
 Array = NDArray[np.float32]
 
@@ -26,8 +33,8 @@ class Tiling(NamedTuple):
     overlap: int
     exact: bool = False
 
-    def seen(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width, in latents, that the network is shown of latents of this size."""
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width, in latents, of each input that the network is given for latents of this size."""
         return (self.height, self.width) if self.exact else (min(height, self.height), min(width, self.width))
 
     def needed(self, height: int, width: int) -> int:
@@ -35,15 +42,68 @@ class Tiling(NamedTuple):
         return len(starts(height, self.height, self.overlap)) * len(starts(width, self.width, self.overlap))
 
 
-def square(tile: int | None, overlap: int | None, vae_scale_factor: int) -> Tiling | None:
-    """Square tiles of ``tile`` pixels; None for no tiles. An ``overlap`` of None is a quarter of the tile.
+WHOLE = Tiling(2**31, 2**31, 0)
+"""A single tile, whatever the picture."""
 
-    ``vae_scale_factor`` pixels make a latent.
-    """
-    if tile is None:
-        return None
-    side = tile // vae_scale_factor
-    return Tiling(side, side, side // 4 if overlap is None else min(overlap // vae_scale_factor, side // 2))
+
+class Tilings(NamedTuple):
+    """How a run's pictures are cut for the UNet, and for the VAE's encoder and decoder."""
+
+    unet: Tiling = WHOLE
+    encoder: Tiling = WHOLE
+    decoder: Tiling = WHOLE
+
+    @classmethod
+    def of(cls, package: Package, settings: Settings) -> "Tilings":
+        """Those of a model's networks: the one size that a graph is fixed to, else the tiles of the settings."""
+        factor = package.vae_scale_factor
+        encoder, decoder = VAES[settings.vae]
+        vae_tile = settings.vae_tile or settings.tile
+        return cls(
+            _tiling(package, "unet", settings.tile, settings.tile_overlap),
+            _tiling(package, encoder, vae_tile, settings.tile_overlap, reads=factor),
+            _tiling(package, decoder, vae_tile, settings.tile_overlap),
+        )
+
+
+UNTILED = Tilings()
+
+
+def _tiling(package: Package, network: str, tile: int | None, overlap: int | None, *, reads: int = 1) -> Tiling:
+    """The tiling of a network, ``reads`` of whose pixels make a latent; ``tile`` and ``overlap`` are in pixels."""
+    factor = package.vae_scale_factor
+    file = package.networks[network]
+    fixed = fixed_size(file) if isinstance(file, Path) else None  # what is built takes any size
+    if fixed is not None:
+        height, width = (side // reads for side in fixed)
+    elif tile is not None:
+        height = width = tile // factor
+    else:
+        return WHOLE
+    side = min(height, width)
+    return Tiling(height, width, side // 4 if overlap is None else min(overlap // factor, side // 2), fixed is not None)
+
+
+def check(package: Package, settings: Settings) -> None:
+    """Raise `InputError` for tiles that a model's networks cannot take."""
+    for name, tile in (("tile", settings.tile), ("vae_tile", settings.vae_tile)):
+        if tile is not None and tile % package.multiple:
+            raise InputError(f"{name} must be a multiple of {package.multiple} for this model, not {tile}")
+
+
+def chosen(package: Package, settings: Settings, size: tuple[int, int]) -> Settings:
+    """The settings with a tile for a picture of this size in pixels, where they leave it to be chosen (0)."""
+    if settings.tile != 0:
+        return settings
+    own, factor = own_tile(package), package.vae_scale_factor
+    height, width = (side * factor for side in package.latent_shape(*size)[2:])
+    overlap = own // 8 if settings.tile_overlap is None else min(settings.tile_overlap, own // 2)
+    return replace(settings, tile=fitting(height, width, own, overlap, package.multiple), tile_overlap=overlap)
+
+
+def own_tile(package: Package) -> int:
+    """A tile of the size that the model was made for, in pixels."""
+    return max(1, min(package.size) // package.multiple) * package.multiple
 
 
 def fitting(height: int, width: int, own: int, overlap: int, step: int) -> int:
@@ -54,7 +114,7 @@ def fitting(height: int, width: int, own: int, overlap: int, step: int) -> int:
 
     def area(side: int) -> int:
         tiling = Tiling(side, side, overlap)
-        return tiling.needed(height, width) * prod(tiling.seen(height, width))
+        return tiling.needed(height, width) * prod(tiling.input_size(height, width))
 
     return min(range(own, own + own // 4 + 1, step), key=area)
 

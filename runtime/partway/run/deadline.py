@@ -1,5 +1,7 @@
 """Done in time: a run drops levels when its steps turn out too slow, and ends with the best estimate so far."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 import numpy as np
@@ -12,10 +14,29 @@ DECODE = 1.5
 """What decoding takes before it is known, in steps: Stable Diffusion 1.5 takes 1.4 of them on a CPU."""
 
 
-class Ration:
-    """Which of the levels still to come a run takes; called before each of its steps, and after the last.
+class DecodeTimes:
+    """The seconds that decoding a picture took last, by network and size; the runs of a pipeline share them."""
 
-    seconds: how long the run may take from `begin` to its pictures, None for as long as it does
+    def __init__(self) -> None:
+        self._seconds: dict[tuple[str, tuple[int, int]], float] = {}
+
+    def expected(self, network: str, size: tuple[int, int], pictures: int) -> float | None:
+        """Seconds for so many pictures of this size in pixels; None before the first."""
+        seconds = self._seconds.get((network, size))
+        return None if seconds is None else seconds * pictures
+
+    @contextmanager
+    def measured(self, network: str, size: tuple[int, int], pictures: int) -> Iterator[None]:
+        """Meanwhile so many pictures are decoded: remember how long that takes."""
+        begun = perf_counter()
+        yield
+        self._seconds[network, size] = (perf_counter() - begun) / pictures
+
+
+class Ration:
+    """Chooses which of the levels still to come a run takes; it is called before each step, and after the last.
+
+    seconds: how long the run may take from `begin` to its pictures, None for no limit
     """
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -25,7 +46,7 @@ class Ration:
         self._steps: list[float] = []  # seconds of each so far
         self._stopped = False
         self.short = False
-        """Whether the end was left out, so that there are latents with noise, and an estimate of those without."""
+        """Whether the run ends before its last level: its latents still have noise, and its estimate is the result."""
 
     def begin(self, decode: float | None) -> None:
         """Begin the run; ``decode`` is the seconds that decoding takes, None where that is not known."""
@@ -36,7 +57,7 @@ class Ration:
         self._stopped = True
 
     def __call__(self, left: Levels) -> Levels:
-        """Those of the levels still to come that there is time for, the last one always: alone it ends the run."""
+        """The levels, of those still to come, that there is time for; the last one always, which alone ends the run."""
         now, before = perf_counter(), self._before
         self._before = now
         if not before:  # nothing has run yet

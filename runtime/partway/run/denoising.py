@@ -4,37 +4,35 @@ import numpy as np
 
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.predictions import PREDICTIONS
-from partway.diffusion.reuse import Reuse
 from partway.diffusion.sampling import Array, Denoiser
 from partway.model.networks import Conditioning, Networks
-from partway.model.views import GUIDED
-from partway.settings import Settings
+from partway.run.evaluations import Evaluations
 
 
 def denoiser(
-    networks: Networks, conditioning: Conditioning, settings: Settings, shown: Array | None = None
+    networks: Networks, conditioning: Conditioning, evaluations: Evaluations, channels: Array | None = None
 ) -> Denoiser:
-    """The estimate of the clean latents for one run; ``shown``: further channels of the network's input, (B, C, h, w).
+    """The estimate of the clean latents for one run.
 
-    ``conditioning`` has a batch of B for each view of the package's kind of guidance.
+    ``conditioning`` is for all predictions that the run needs, ``evaluations`` decides which each evaluation makes.
+    ``channels`` are further ones of the network's input, (B, C, h, w), of which predictions without the picture get
+    zeros.
     """
-    package = networks.package
-    prediction, guidance = PREDICTIONS[package.prediction], GUIDED[package.guidance]
-    reuse = Reuse(settings.reuse, len(package.trained.sigmas))
-    if shown is not None:
-        shown = np.concatenate([shown if view.picture else np.zeros_like(shown) for view in guidance.seen(settings)])
+    prediction, guided, settings = PREDICTIONS[networks.package.prediction], evaluations.guided, evaluations.settings
+    if channels is not None:
+        each = [channels if one.picture else np.zeros_like(channels) for one in guided.needed(settings)]
+        channels = np.concatenate(each)
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
-        views = guidance.seen_at(settings, level.sigma)
-        guided = len(views) > 1
-        views = views[-reuse.begin(level.timestep, len(views)) :]
-        inputs = np.concatenate([x * prediction.scale(level.sigma)] * len(views))
-        if shown is not None:
-            inputs = np.concatenate([inputs, shown[-len(inputs) :]], axis=1)
-        batch = conditioning.last(len(inputs))
-        output = networks.predict(inputs, level.timestep, batch, settings.guidance_scale, reuse)
-        if guided:
-            output = guidance.combine(reuse.completed(np.split(output, len(views))), settings, boost)
+        wanted, made = evaluations.begin(level)
+        inputs = np.concatenate([x * prediction.scale(level.sigma)] * made)
+        if channels is not None:
+            inputs = np.concatenate([inputs, channels[-len(inputs) :]], axis=1)
+        last = conditioning.last(len(inputs))
+        output = networks.predict(inputs, level.timestep, last, settings.guidance_scale, evaluations.reuse)
+        if wanted > 1:
+            predictions = evaluations.reuse.completed(np.split(output, made))
+            output = guided.combine(predictions, settings, boost)
         return prediction.denoised(x, output, level)
 
     return denoise

@@ -1,4 +1,4 @@
-"""Latents on their way from one run to another, which may be another model's: no picture in between, so no loss."""
+"""Latents handed on from one run to another, which may be another model's, without the loss of decode and encode."""
 
 from dataclasses import dataclass, replace
 
@@ -18,10 +18,11 @@ Array = NDArray[np.float32]
 class Latents:
     """Where a run ended, at its end or before it, for another run to go on from.
 
-    values   (B, C, h, w), scaled by ``scale``, the model's own factor, plus ``sigma`` times their noise
-    size     (width, height) of the pictures that they stand for, in pixels
-    source   the picture that the chain of runs began with; None if that was a prompt
-    sigma    the noise that is left in them, 0 when the run came to its end
+    values   (B, C, h, w): clean latents times ``scale``, plus noise of standard deviation ``sigma``
+    scale    the scaling factor of the model's VAE
+    size     (width, height) of the pictures that they decode to, in pixels
+    source   the picture that the first run of a chain started from; None if that was text-to-image
+    sigma    0 for a run that came to its end
     """
 
     values: Array
@@ -31,11 +32,11 @@ class Latents:
     sigma: float = 0.0
 
     def repeated(self, pictures: int) -> "Latents":
-        """The same for so many pictures: one for all of them, or one each as they are."""
+        """The same in a batch of so many pictures, where there are fewer."""
         return replace(self, values=np.repeat(self.values, pictures // len(self.values), axis=0))
 
     def fitting(self, package: Package) -> "Latents":
-        """The same as a model needs them, which pads pictures to a multiple of its own.
+        """The same padded to the multiple of pixels that another model needs.
 
         Raises `InputError` for latents that are another kind of model's.
         """

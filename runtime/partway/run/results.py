@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from partway.diffusion.levels import NoiseLevel
+from partway.diffusion.sampling import State
 from partway.errors import InputError
 from partway.pictures import images, previews
 from partway.pictures.colours import Drift
@@ -29,6 +30,12 @@ class Step:
     denoised: Array
     colours: Array
     decoder: Callable[[Array], Array]
+
+    @classmethod
+    def after(cls, state: State, colours: Array, decoder: Callable[[Array], Array]) -> "Step":
+        """The step that led to this state."""
+        done, estimate = len(state.behind), state.past[-1].denoised
+        return cls(done, done + len(state.ahead), state.behind[-1], estimate, colours, decoder)
 
     def decode(self) -> list[Image.Image]:
         """The estimate as pictures, by the run's VAE and padded as it needs them: quick with the tiny one."""

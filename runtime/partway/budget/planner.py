@@ -1,0 +1,60 @@
+"""The one place where a run is decided: what `Pipeline.plan` says and what `Pipeline.stream` runs is its answer."""
+
+from dataclasses import dataclass, field, replace
+
+from partway.budget import duration, memory
+from partway.budget.tuned import Measured, nearest
+from partway.engines import EngineOptions
+from partway.model import tiles
+from partway.model.package import Package
+from partway.run import latents
+from partway.run.outline import Kind, check, outline
+from partway.run.planned import Planned
+from partway.run.starts import Start
+from partway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans runs on one engine.
+
+    It reads a model's description and files' sizes, and of the UNet's and the VAE's graphs whether they take pictures
+    of one size only (`partway.model.fixed`): milliseconds, of files of any size. Nothing is loaded.
+
+    engine    its name, None where it is not known: then no peak of memory is predicted
+    options   how it runs networks, and how much memory it may take
+    measured  what ``partway tune`` measured of the model here
+    """
+
+    engine: str | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
+    measured: tuple[Measured, ...] = ()
+
+    def planned(self, package: Package, settings: Settings, start: Start, *, decode: bool = True) -> Planned:
+        """A run with these settings; with ``decode`` False it makes no picture, only latents.
+
+        Raises `InputError` for what the model cannot do, and where nothing keeps memory below its limit.
+        """
+        if not start.imagined:
+            start.check(package, settings, decode=decode)
+        check(package, settings)
+        settings = tiles.chosen(package, settings, start.size)
+        plan, part = outline(Kind.of(package), settings, start, decode=decode)
+        if not start.imagined:
+            latents.check(start.latents, settings, plan)
+        called = frozenset(name for name, count in plan.calls.items() if count)
+        fit = memory.fit(memory.Demand(package, settings, start.size, called), self.engine, self.options)
+        settings = replace(settings, vae_tile=fit.vae_tile)
+        tilings = tiles.Tilings.of(package, settings)
+        plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
+        plan = replace(plan, peak_bytes=fit.peak, memory=fit.words(settings, plan.predictions))
+        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, decode)
+        return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
+
+    def _seconds(self, planned: Planned) -> float | None:
+        """What was measured of networks that run as these do; nothing is known of networks that load during the run."""
+        if self.engine is None or planned.loading.release or planned.loading.segments:
+            return None
+        options = replace(self.options, batch=planned.loading.batch)
+        suited = [one for one in self.measured if one.suits(self.engine, options)]
+        return next((duration.seconds(planned, one) for one in nearest(suited, planned.start.size)), None)

@@ -1,0 +1,63 @@
+"""The UNet's evaluations in one run: which predictions each makes, and by which graph.
+
+A plan counts them by letting the sampler loose on a single number; the run itself asks the same object.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from partway.diffusion.dials import Part
+from partway.diffusion.levels import NoiseLevel, Trained
+from partway.diffusion.reuse import Reuse
+from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.sampling import Array, trajectory
+from partway.graphs import SHALLOW
+from partway.model.conditions import Guided
+from partway.settings import Settings
+
+
+class Predictions(NamedTuple):
+    """Those of one evaluation, for one picture.
+
+    wanted  how many guidance combines: 1 outside its interval
+    made    how many of these, the last ones, are made; the others are kept from before (`partway.diffusion.reuse`)
+    """
+
+    wanted: int
+    made: int
+
+
+class Evaluations:
+    """Decides what each evaluation of one run makes, and counts; one object for each run.
+
+    made: for each graph of the UNet, the predictions for one picture of each of its evaluations so far
+    """
+
+    def __init__(self, settings: Settings, guided: Guided, trained: Trained) -> None:
+        self.settings = settings
+        self.guided = guided
+        self.reuse = Reuse(settings.reuse, len(trained.sigmas))
+        self.made: dict[str, list[int]] = {"unet": []}
+
+    def begin(self, level: NoiseLevel) -> Predictions:
+        """Begin the evaluation at a level."""
+        wanted = len(self.guided.at(self.settings, level.sigma))
+        made = self.reuse.begin(level.timestep, wanted)
+        self.made.setdefault("unet" if self.reuse.full else SHALLOW, []).append(made)
+        return Predictions(wanted, made)
+
+
+def evaluations(settings: Settings, guided: Guided, trained: Trained, *, sampler: str, part: Part) -> Evaluations:
+    """Those that a run of this part of the schedule makes."""
+    counted = Evaluations(settings, guided, trained)
+
+    def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
+        counted.begin(level)
+        return x
+
+    step = SAMPLERS[sampler].bound(trained, settings.eta)
+    number = np.zeros(1, np.float32)
+    for _ in trajectory(denoise, step, part.schedule, number, lambda *_: number):
+        pass
+    return counted

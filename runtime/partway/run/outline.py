@@ -1,0 +1,118 @@
+"""What a run does on any machine: the part of the schedule, the UNet's evaluations, and the calls of each network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from partway.diffusion.dials import DIALS, Part, from_denoising_start, until_denoising_end
+from partway.diffusion.levels import Trained
+from partway.diffusion.schedules import spacing_of
+from partway.errors import InputError
+from partway.graphs import SHALLOW, VAES
+from partway.model import sizes, tiles
+from partway.model.conditions import GUIDED
+from partway.model.package import Package
+from partway.run.evaluations import evaluations
+from partway.run.plans import Plan, counted
+from partway.run.starts import Start
+from partway.settings import Settings
+
+
+class Kind(NamedTuple):
+    """All that an outline depends on of a model, under `Package`'s names; the defaults are Stable Diffusion 1.5's."""
+
+    trained: Trained
+    sampler: str = "dpmpp_2m"
+    schedule: str = "leading"
+    guidance: str = "pair"
+    inpaints: bool = False
+    text_encoders: tuple[str, ...] = ("text_encoder",)
+    unprompted: Callable[[Settings], bool] = lambda settings: False
+
+    @classmethod
+    def of(cls, package: Package) -> "Kind":
+        """That of a package."""
+        return cls(*(getattr(package, name) for name in cls._fields))
+
+
+def check(package: Package, settings: Settings) -> None:
+    """Raise `InputError` for a setting that is not for this kind of model."""
+    tiles.check(package, settings)
+    sizes.check(package.size_conditions, settings)
+    if VAES[settings.vae][0] not in package.networks:
+        raise InputError(f"this model has no {settings.vae} VAE; export it with one, or leave vae out")
+    if settings.reuse and SHALLOW not in package.networks:
+        raise InputError("this model has no shallow graph for reuse; export it with --split, or leave reuse out")
+
+
+def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True) -> tuple[Plan, Part]:
+    """The plan of a run on a picture of one tile, and the part of the schedule that runs.
+
+    Text-to-image, and models that follow instructions, run the whole schedule from pure noise, which is what strength
+    1 means on the continuous dial. Raises `InputError` when no step is left between denoising_start and denoising_end.
+    """
+    if start.text_to_image or kind.guidance == "instruction":
+        settings = replace(settings, strength=1.0, dial="continuous")
+    sampler, schedule = settings.sampler or kind.sampler, settings.schedule or kind.schedule
+    part, guided = part_of(kind, settings), GUIDED[kind.guidance]
+    made = counted(evaluations(settings, guided, kind.trained, sampler=sampler, part=part).made)
+    keeps = start.edit is not None and not kind.inpaints  # what lies outside the mask, at any strength
+    reads = part.image != 0 or keeps or kind.guidance == "instruction"
+    encoder, decoder = VAES[settings.vae]
+    runs = part.schedule.steps > 0
+    calls = _texts(kind, settings, runs=runs)
+    calls |= {encoder: _encodes(kind, settings, start, reads=reads) * runs}
+    calls |= made.pop("calls")
+    calls |= {decoder: _decodes(settings, start, runs=runs) * decode}
+    plan = Plan(
+        dial=settings.dial,
+        strength=settings.strength,
+        steps=settings.steps,
+        sampler=sampler,
+        schedule=schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom"),
+        levels=tuple(part.schedule.levels) if runs else (),
+        predictions=len(guided.conditions),
+        calls=calls,
+        noise_share=part.noise_share,
+        reads_image=reads,
+        denoising_start=settings.denoising_start,
+        denoising_end=settings.denoising_end,
+        **made,
+    )
+    return plan, part
+
+
+def part_of(kind: Kind, settings: Settings) -> Part:
+    """The part of the schedule that image-to-image with these settings runs; raises as `outline`."""
+    start, end = settings.denoising_start, settings.denoising_end
+    spacing = spacing_of(settings.schedule or kind.schedule)
+    if start is None:
+        part = DIALS[settings.dial](settings.steps, settings.strength, spacing, kind.trained)
+    else:
+        part = from_denoising_start(start, settings.steps, spacing, kind.trained)
+    if end is not None:
+        part = until_denoising_end(part, end, kind.trained)
+    if part.schedule.steps == 0 and (start is not None or end is not None):
+        raise InputError("no step begins between denoising_start and denoising_end; take more steps or move them apart")
+    return part
+
+
+def _texts(kind: Kind, settings: Settings, *, runs: bool) -> dict[str, int]:
+    """Calls of each text encoder: the prompt, and the negative prompt where guidance needs it and it is encoded."""
+    prompts = GUIDED[kind.guidance].prompts(settings)
+    if kind.unprompted(settings):
+        prompts -= {False}
+    return dict.fromkeys(kind.text_encoders, len(prompts) * runs)
+
+
+def _encodes(kind: Kind, settings: Settings, start: Start, *, reads: bool) -> int:
+    """Pictures that are encoded: the source, and for an inpainting model also the source without what is masked."""
+    if start.text_to_image or start.latents is not None or settings.denoising_start is not None:
+        return 0
+    return reads + kind.inpaints
+
+
+def _decodes(settings: Settings, start: Start, *, runs: bool) -> bool:
+    """Whether there are latents to decode: a run's, unless it hands them on, or those that it was handed undecoded."""
+    undecoded = start.latents is not None and not start.untouched
+    return (runs or undecoded) and settings.denoising_end is None

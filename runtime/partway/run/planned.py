@@ -1,0 +1,69 @@
+"""A run as it is decided before anything loads: what `partway.budget.planner` makes and `partway.pipeline` runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from partway.diffusion.dials import Part
+from partway.diffusion.levels import NoiseLevel
+from partway.engines import Engine
+from partway.engines.frugal import Frugal
+from partway.engines.streamed import Streamed
+from partway.model.package import Package
+from partway.model.tiles import Tilings
+from partway.run.plans import Plan
+from partway.run.starts import Start
+from partway.settings import Settings
+
+
+class Loading(NamedTuple):
+    """How a run loads networks.
+
+    release   whether they are released between the stages of the run
+    batch     the largest batch that a network is given at once, None for any
+    segments  those that the UNet runs in, each loaded and released at every call; none where it runs whole
+    """
+
+    release: bool = False
+    batch: int | None = None
+    segments: tuple[str, ...] = ()
+
+    def over(self, engine: Engine) -> Engine:
+        """The engine as this run uses it."""
+        engine = Streamed(engine, self.segments) if self.segments else engine
+        return Frugal(engine, self.batch) if self.release else engine
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """Everything that is decided of a run.
+
+    settings  with the tiles that were chosen, so that its record repeats it on any machine
+    part      the part of the schedule that runs, and the shares of picture and noise in the start latents
+    tilings   how pictures are cut for the UNet and the VAE
+    decode    whether it may end in pictures; without, it ends in latents
+    """
+
+    package: Package
+    start: Start
+    settings: Settings
+    plan: Plan
+    part: Part
+    tilings: Tilings
+    loading: Loading
+    decode: bool
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """Shape (1, C, h, w) of one picture's latents."""
+        return self.package.latent_shape(*self.start.size)
+
+    @property
+    def pictures(self) -> int:
+        """How many it makes."""
+        return len(self.settings.seeds)
+
+    def followed(self, levels: tuple[NoiseLevel, ...], made: Mapping[str, Sequence[int]]) -> "Planned":
+        """The same with the plan as it went, as `Plan.followed`."""
+        tiles = self.tilings.unet.needed(*self.latent_shape[2:])
+        return replace(self, plan=self.plan.followed(levels, made, tiles))
