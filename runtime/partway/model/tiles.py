@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
