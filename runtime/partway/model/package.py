@@ -19,7 +19,7 @@ from partway.checkpoints.record import Checkpoint
 from partway.diffusion.levels import Trained
 from partway.diffusion.predictions import PREDICTIONS
 from partway.engines.weights import Networks
-from partway.errors import PackageError
+from partway.errors import InputError, PackageError, choose
 from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
 from partway.model import scheduler_config, sizes
 from partway.settings import Settings
@@ -33,6 +33,7 @@ _FAMILIES = (
     "LatentConsistencyModel",
     *_XL,
 )
+_PREDICTED = ("epsilon", "v_prediction")  # what a file may have to be told
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,7 @@ class Package:
         return (1, self.latent_channels, h, w)
 
 
-def open_package(path: str | Path, *, vae: Path | None = None, prediction: str | None = None) -> Package:
+def open_package(path: str | Path, *, vae: str | Path | None = None, prediction: str | None = None) -> Package:
     """Read a model's description; it locates networks and loads none.
 
     The path is that of an exported folder, of one that diffusers saved, or of a model's .safetensors file. Of the
@@ -130,11 +131,15 @@ def open_package(path: str | Path, *, vae: Path | None = None, prediction: str |
     does not say so. Raises `PackageError` naming the missing or unusable file and what to do.
     """
     path = Path(path)
+    if prediction is not None:
+        choose("prediction", prediction, _PREDICTED)
+    stored = is_file(path) or (is_folder(path) and not _exported(path))
+    if not stored and (vae is not None or prediction is not None):
+        raise InputError(f"{path} is exported, with a VAE and a prediction of its own; leave vae and prediction out")
     try:
-        if is_file(path) or (is_folder(path) and not _exported(path)):
-            return _unexported(open_checkpoint(path, vae=vae, prediction=prediction))
-        if vae is not None or prediction is not None:
-            raise PackageError(f"{path} is an exported model, whose VAE and prediction are settled")
+        if stored:
+            other = None if vae is None else Path(vae)
+            return _unexported(open_checkpoint(path, vae=other, prediction=prediction))
         return _read(path)
     except (TypeError, ValueError, OverflowError) as error:
         raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
