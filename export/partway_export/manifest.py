@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partway.graphs import FUSED
 from partway_export.fetch import Source
 
 MANIFEST = "partway.json"
@@ -48,7 +49,7 @@ def write_manifest(
         "licence": source.licence,
         "format": to,
         "weights": weights,
-        **({"attention": "fused"} if to == "onnx" else {}),
+        **(FUSED if to == "onnx" else {}),
         **({"calibration": dict(calibration)} if calibration else {}),
         "versions": versions(),
         "files": {path.relative_to(folder).as_posix(): describe(path) for path in files},

@@ -13,6 +13,7 @@ import numpy as np
 
 from partway.errors import PackageError
 from partway.graphs import SEGMENT
+from partway.support.reach import reach
 from partway_export.onnx_file import read, write
 
 WINDOW = 0.15
@@ -101,12 +102,8 @@ def _part(model: Any, nodes: Sequence[Any], fixed: set[str], inputs: Iterable[st
 
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output if name in fixed}
-    needed, waiting = set(), [name for node in nodes for name in node.input if name in fixed]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting += makers[name].input if name in makers else []
+    read = [name for node in nodes for name in node.input if name in fixed]
+    needed = set(reach(read, lambda name: makers[name].input if name in makers else ()))
     values = {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
     part = onnx.ModelProto()
     part.ir_version, part.graph.name = model.ir_version, graph.name

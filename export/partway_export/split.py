@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from partway.graphs import DEEP, SHALLOW_FILES
+from partway.support.reach import reach
 from partway_export.compress import replace_openvino
 from partway_export.onnx_file import read, write
 
@@ -58,12 +59,7 @@ def _above(model: Any, features: Any) -> Any:
     """The part of an ONNX model between the tensor ``features``, now an input, and the first output."""
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output if output != features.name}
-    needed, waiting = set(), [graph.output[0].name]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting += makers[name].input if name in makers else []
+    needed = set(reach([graph.output[0].name], lambda name: makers[name].input if name in makers else ()))
     _keep(graph.node, [node for node in graph.node if any(makers.get(name) and name in needed for name in node.output)])
     _keep(graph.output, graph.output[:1])
     _keep(graph.value_info, [value for value in graph.value_info if value.name in needed - {features.name}])

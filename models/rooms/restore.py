@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
-from partway.graphs import FILES
+from partway.graphs import FILES, FUSED
 from partway.model.package import open_package
 from partway_export.load import Traceable, networks
 from partway_export.onnx_file import read
@@ -84,7 +84,7 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
     )  # fmt: skip
     restored: set[int] = set()
     opened = open_package(package)
-    fuse = opened.manifest.get("attention") == "fused"
+    fuse = FUSED.items() <= opened.manifest.items()
     for name, network in networks(pipe, "onnx").items():
         places, weights = parameters_by_name(name, network, fuse), stored(opened.path(f"{name}/{FILES['onnx']}"))
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())

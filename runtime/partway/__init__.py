@@ -111,7 +111,7 @@ def load(
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     planner = Planner(engine_named(engine, package.networks, options.device), options, known)
-    memory.check(package, options)
+    memory.check(package, planner.engine, options)
     return Pipeline(package, open_engine(engine, package.networks, options), tokenizers(package), planner)
 
 

@@ -12,6 +12,18 @@ NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
 FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 """The file of a network in its folder, by format."""
 
+BUILT = "safetensors"
+"""The format of a model that is not exported: its networks are built."""
+
+FORMATS = {"onnx": "ONNX", "openvino": "OpenVINO IR", BUILT: "weights that are not exported"}
+"""What people call the formats."""
+
+WEIGHTS = {"onnx": "model.onnx_data", "openvino": "openvino_model.bin"}
+"""The file beside it that holds its weights, by format; ONNX graphs that are small and alone hold their own."""
+
+FUSED = {"attention": "fused"}
+"""What ``partway.json`` says of ONNX graphs whose attention is one operator."""
+
 SHALLOW = "unet_shallow"
 """The UNet's outermost layers, where the export split them off (`partway.diffusion.reuse`)."""
 

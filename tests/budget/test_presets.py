@@ -7,6 +7,7 @@ import pytest
 import partway
 from partway import cli
 from partway.budget import presets
+from partway.engines import table
 from partway.engines.frugal import Frugal
 
 
@@ -40,7 +41,7 @@ def test_what_the_model_cannot_do_is_left_out(toy_folder, picture):
 def test_the_engine_is_the_presets_only_where_it_is_installed(split_folder, monkeypatch):
     if find_spec("openvino") is not None:
         assert presets.options("exact", {})[0] == "openvino"
-    monkeypatch.setattr(presets, "find_spec", lambda name: None)
+    monkeypatch.setattr(table, "find_spec", lambda name: None)
     engine, options = presets.options("exact", {"threads": 1})
     assert (engine, options.static, options.threads) == ("auto", True, 1)
 

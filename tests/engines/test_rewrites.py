@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import partway
-from partway.engines.phases import split_enlarged
-from partway.engines.shared import copies, share
-from partway.engines.waves import Waves, take_out
+from partway.engines.rewrites.phases import split_enlarged
+from partway.engines.rewrites.shared import copies, share
+from partway.engines.rewrites.waves import Waves, take_out
 
 openvino = pytest.importorskip("openvino", reason="openvino is an extra")
 ops = pytest.importorskip("openvino.opset13")
@@ -151,7 +151,7 @@ def test_pictures_are_those_of_the_graphs_as_they_are(picture):
             for pipe in (rewritten, as_they_are)
         )
         assert np.abs(ours - theirs).max() <= 1
-    count = {entry.alike and entry.alike.times for entry in rewritten.engine._compiled["unet"].values()}
+    count = {entry.adapter.alike and entry.adapter.alike.times for entry in rewritten.engine._compiled["unet"].values()}
     assert count == {None, 2}
 
 

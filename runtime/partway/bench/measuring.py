@@ -1,7 +1,7 @@
-"""Measures one way of making pictures in this process: seconds, memory, energy.
+"""Measure what pictures take in this process: seconds, memory, energy.
 
 Standard library only, and nothing of partway: the benchmarks load this file by its path, in environments of other tools
-which have no partway. It runs in ``python -m partway.bench.processes`` and in ``python -m benchmarks.child``.
+that have no partway. It runs in ``python -m partway.bench.processes`` and in ``python -m benchmarks.child``.
 """
 
 import json
@@ -17,13 +17,16 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class Job:
-    """One configuration of one tool. ``model``: a folder, or what else the tool calls a model.
+    """One configuration of one tool.
 
-    options   of the tool's loading; settings: more of its settings for a picture
-    width, height in pixels; threads: how many the tool may use, None for its own choice
-    sampler   partway's name of it
+    model     a folder, or what else the tool calls a model
+    options   that the tool loads the model with
+    settings  of a picture, besides those below
+    width, height  in pixels
+    threads   how many the tool may use, None for its own choice
+    sampler   by partway's name
     noise     path of a .npy file (draws, 1, channels, height, width) with the normal numbers that partway draws from
-              ``seed``, in its order, for tools that can be given noise; None where nobody needs it
+              ``seed``, in its order, for tools that take noise; None for tools that do not
     """
 
     tool: str
@@ -42,7 +45,7 @@ class Job:
 
 
 class Request(NamedTuple):
-    """One picture to make: the source picture's path, the prompt, how many steps the schedule has, and strength."""
+    """One picture to make: the path of its source, the prompt, the steps of the whole schedule, and the strength."""
 
     image: str
     prompt: str
@@ -51,7 +54,7 @@ class Request(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What came of a request: a PIL picture, where known the seconds and calls of each network, the final latents."""
+    """A PIL picture; the seconds and calls of each network, and the final latents, where the tool gives them."""
 
     picture: Any
     seconds: dict[str, float]
@@ -66,9 +69,9 @@ Start = Callable[[Job], Make]
 def measure(job_file: Path, out: Path, start: Start, versions: Callable[[], dict[str, str]]) -> None:
     """Make the first picture, the warm one and those ``again``; write ``record.json`` and the pictures into ``out``.
 
-    The first request may have fewer steps. The warm one has another picture and prompt, so that nothing remembered from
-    the first can be used again; those after it have the warm one's, at other strengths, so that something can.
-    ``versions`` tells which libraries ran; it is asked last, so that it is not measured.
+    The first request may have fewer steps. The warm one has another picture and prompt, so that nothing that was
+    remembered from the first can be reused; those after it have the warm one's at other strengths, so that something
+    can. ``versions`` returns the versions of the libraries that ran; it is called last, so that it is not measured.
     """
     content = json.loads(job_file.read_text("utf-8"))
     record: dict[str, Any] = {"launch_seconds": time.time() - content["started"]}
@@ -100,7 +103,7 @@ def _timed(make: Make, request: Request) -> tuple[Made, dict[str, Any]]:
 
 
 def _save(made: Made, path: Path) -> None:
-    """The picture, and the latents beside it as .npy where the tool gives them."""
+    """Save the picture, and the latents beside it as .npy where the tool gives them."""
     made.picture.save(path)
     if made.latents is not None:
         import numpy as np  # every tool has it that gives latents
@@ -109,7 +112,7 @@ def _save(made: Made, path: Path) -> None:
 
 
 def peak_bytes() -> int | None:
-    """The most memory this process has had resident, in bytes; None where the system does not tell (Windows).
+    """The most memory this process has had resident, in bytes; None on Windows.
 
     Linux counts the parent's memory into a child's ru_maxrss; VmHWM starts anew with the program.
     """
@@ -126,7 +129,7 @@ def peak_bytes() -> int | None:
 
 
 def energy(powercap: Path = POWERCAP) -> dict[str, tuple[int, int]]:
-    """Each processor package's counter and range in microjoules (RAPL), of the whole machine; empty if unreadable."""
+    """The (counter, range) of each processor package of the machine, in microjoules (RAPL); empty if unreadable."""
     found = {}
     for zone in sorted(powercap.glob("intel-rapl:*")) if powercap.is_dir() else []:
         if zone.name.count(":") != 1:

@@ -1,4 +1,4 @@
-"""What this machine makes of a model: every engine, device and precision it has, each in a process of its own.
+"""Every configuration that a model can run in on this machine, and each measured in a process of its own.
 
 ``python -m partway.bench.processes JOB.json OUT_FOLDER`` is that process; `configurations`, `sources` and
 `spawn` are what is around it, for ``partway bench``, ``partway tune`` and the project's own benchmarks.
@@ -20,12 +20,14 @@ import numpy as np
 from PIL import Image
 
 from partway.bench.measuring import Job, Made, Make, Request, measure
-from partway.engines import devices
+from partway.engines import ENGINES, devices
+from partway.engines.table import distributions
 from partway.errors import NetworkError
+from partway.graphs import BUILT
 from partway.model.package import Package
 from partway.support.machine import versions
 
-PACKAGES = ("partway", "numpy", "pillow", "tokenizers", "onnxruntime", "openvino")
+PACKAGES = ("partway", "numpy", "pillow", "tokenizers", *distributions())
 PROMPTS = ("a quiet room with a blue sofa, morning light", "cozy scandinavian interior, warm light")
 
 
@@ -54,19 +56,14 @@ def start(job: Job) -> Make:
 
 
 def configurations(package: Package) -> dict[str, dict[str, Any]]:
-    """What the package can run on here: arguments of `partway.load` by a name that says them."""
+    """Arguments of `partway.load` for all that the package can run on here, by a name made of them."""
     found: dict[str, dict[str, Any]] = {}
     for engine, device, _ in devices():
-        if engine == "onnxruntime":
-            if package.format != "openvino":
-                found[f"{engine} {device} fp32"] = {"engine": engine, "device": device}
-            continue
-        from partway.engines.openvino import precisions
-
-        for precision in precisions(device):
-            options = {"engine": engine, "device": device, "precision": precision}
-            found[f"{engine} {device} {precision}"] = options
-            found[f"{engine} {device} {precision} static"] = options | {"static": True}
+        row = ENGINES[engine]
+        for options in row.engine.variants(device) if package.format in (*row.formats, BUILT) else ():
+            rest = [key if value is True else f"{key} {value}" for key, value in options.items() if key != "precision"]
+            name = " ".join([engine, device, options.get("precision", "fp32"), *rest])
+            found[name] = {"engine": engine, "device": device, **options}
     return found
 
 
@@ -97,7 +94,7 @@ def spawn(
     """Run a job in a process of its own, ``command`` and two paths, and return its record; its pictures are in ``out``.
 
     ``requests`` are "first", "warm" and perhaps a list "again", see `partway.bench.measuring.measure`.
-    Raises `NetworkError` with the last line that the process wrote when it failed.
+    Raises `NetworkError` with the last line that the process wrote if it failed.
     """
     out.mkdir(parents=True, exist_ok=True)
     record, job_file = out / "record.json", out / "job.json"
@@ -119,9 +116,9 @@ def spawn(
 
 
 def run(job: Job, out: Path, *, first_steps: int | None = None) -> dict[str, Any]:
-    """Run a job of partway's own: a first picture from a cold start, then another one warm. Raises as `spawn` does.
+    """Run a job with partway: a first picture from a cold start, then another one warm. Raises as `spawn` does.
 
-    ``first_steps`` are those of the first picture, where they are not the job's.
+    ``first_steps`` are the steps of the first picture, by default the job's.
     """
     images, steps = sources(out, job.width, job.height), (first_steps or job.steps, job.steps)
     wanted = zip(("first", "warm"), images, PROMPTS, steps, strict=True)

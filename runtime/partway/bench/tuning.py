@@ -1,7 +1,7 @@
 """Which configuration is fastest for a model on this machine: each is tried in a process of its own, on few calls.
 
 Engines, devices, precisions and static shapes are tried in every combination; then, on the fastest of them alone, the
-guidance pair as two calls, and every logical core where those may be more than the engine takes.
+guidance pair as two calls, and all logical cores where the engine may take fewer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,9 +35,12 @@ SAME = 100.0  # dB, of pictures that are equal
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration that was tried: its name, and what its calls took; why it failed, if it did.
+    """One configuration that was tried.
 
-    seconds: about what the picture that all are compared by takes; peak_bytes: of the process, None if not known
+    measured    what its calls took
+    seconds     about how long the picture takes by which all are compared
+    peak_bytes  the most memory of the process, None if not known
+    failed      why it failed; empty if it did not
     """
 
     name: str
@@ -59,9 +62,9 @@ class Tuning:
         self._exact: NDArray[np.float64] | None = None  # the picture of float32
         self._trials: list[Trial] = []
 
-    def trials(self, ways: Mapping[str, Mapping[str, Any]]) -> Iterator[Trial]:
-        """Try arguments of `partway.load`, by their names, each as it is asked for."""
-        for name, options in ways.items():
+    def trials(self, configurations: Mapping[str, Mapping[str, Any]]) -> Iterator[Trial]:
+        """Try arguments of `partway.load`, by name, one for each item that is asked for."""
+        for name, options in configurations.items():
             yield self._try(name, options)
         if self._planned.plan.guided_calls:
             yield from self._further("batch", 1)
@@ -70,17 +73,17 @@ class Tuning:
             yield from self._further("threads", threads)
 
     def found(self) -> list[Trial]:
-        """Those that did not fail: the ones with pictures near that of float32, then others; the fastest first."""
+        """The trials that did not fail, those with pictures near that of float32 before others, the fastest first."""
         ran = [one for one in self._trials if not one.failed]
         return sorted(ran, key=lambda one: (not one.measured.near, one.seconds))
 
     def measured(self) -> list[Measured]:
-        """What they took, in this order, and the first one also in networks that a plain picture does not need."""
+        """What the calls of `found` took, in its order; of the first also those that a plain picture does not need."""
         first, *others = [one.measured for one in self.found()]
         can = {"reuse": (1.0, SHALLOW), "vae": ("tiny", VAES["tiny"][0])}
         settings = {name: value for name, (value, needed) in can.items() if needed in self._package.networks}
         if settings:
-            with suppress(PartwayError):  # the plain pictures were fine: what these take is then not known
+            with suppress(PartwayError):  # the plain pictures were fine; only the seconds of these are not known
                 seconds, _, _ = self._run(first.options, settings)
                 first = replace(first, seconds={**seconds, **first.seconds})
         return [first, *others]
@@ -119,7 +122,6 @@ class Tuning:
             record = processes.run(job, Path(folder), first_steps=1)
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
-        rows = len(GUIDED[self._package.guidance].needed(self._settings))
         seconds = {name: warm["seconds"][name] / count for name, count in warm["calls"].items() if count}
-        seconds["unet"] /= rows
+        seconds["unet"] /= len(GUIDED[self._package.guidance].needed(self._settings))  # predictions of a call
         return seconds, picture, record["peak_bytes"]

@@ -1,113 +1,33 @@
-"""How much memory a run takes at its peak, predicted from the model's files and configuration before anything loads.
+"""Predict how much memory a run takes at its peak, before anything loads.
 
-A process holds its libraries, each network's weights as the engine keeps them, and its activations. Those of the UNet,
-in numbers for one row of its batch::
-
-    3 * widest * n  +  (8 * channels + 77 * heads) * a  +  heads * a ** 2
-
-``widest`` is the channels of the widest input, a level's own and those that come up from the next one, for each of the
-``n`` cells of the latents, so that each level counts a quarter of the one above. ``a`` is the cells of the finest level
-with attention, whose feed-forward layers multiply its ``channels``. The last term, the scores of self-attention, is for
-engines that write them out, of graphs whose attention is not one operator. Where weights are stored in 8 bits and an
-engine widens a layer's at every call, there are those of the largest, once for all rows. The VAE's are
-``rate * widest`` for each pixel, or its own scores.
-
-`RATES` has what these are multiplied by, found by measuring single networks of small models at several sizes;
-``benchmarks/memory.py`` compares whole runs with what is predicted.
+A process holds its libraries; of each loaded network its graph, its `weights` as the engine keeps them, and the
+`activations` of its calls; and the pictures. Networks of one stage are loaded together, and where memory is limited
+those of the stage before are released. `partway.engines.table` has what each engine was measured to take;
+``benchmarks/memory.py`` compares whole runs with what is predicted. What is done to need less is in `memory`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from partway.engines import EngineOptions
-from partway.engines.weights import BITS
-from partway.graphs import SHALLOW, TOKENIZERS, VAES
+from partway.budget.activations import Work, activations
+from partway.budget.weights import Weights, weights
+from partway.engines import ENGINES, EngineOptions
+from partway.engines.table import Rates
+from partway.graphs import FUSED
 from partway.model.package import Package
 
-TOKENS = 77
-_WIDER = {"fp32": 1, "fp16": 2, "int8": 4}  # what weights grow to as float32, by how they are stored
+__all__ = ["Load", "Work", "in_turn", "known", "loads", "peak"]
+
 _BYTES = 4  # of a number in float32, in which engines hold and compute what is not said to be less
-
-
-class Rates(NamedTuple):
-    """What an engine needs, measured.
-
-    base     bytes of the process with nothing loaded
-    graph    bytes of a network beside its weights, for the UNet and for others
-    held     bytes for each byte that the weights have in float32, by how they are stored
-    read     of that, what is read again at every call where it lies beside the graph, and can be given back
-    loading  the same while a network loads; ``mapped``: of weights beside the graph, in a file that is mapped
-    heaped   `loading` where freed blocks stay in the heap, as a multiple
-    scores   whether attention writes out its scores, where it is not one operator of the graph
-    unet, vae  activations, to be multiplied by the numbers above; the UNet's by how weights are stored
-    widened  times the square of the UNet's channels, what it has of weights of 8 bits at once
-    later    the same of a decoder that loads where others were released, as a multiple
-    returned  whether networks give back what they worked with when another stage begins
-    """
-
-    base: int
-    graph: tuple[int, int]
-    held: Mapping[str, float]
-    read: Mapping[str, float]
-    loading: Mapping[str, float]
-    mapped: Mapping[str, float]
-    heaped: float
-    scores: bool
-    unet: Mapping[str, float]
-    widened: float
-    vae: float
-    later: float
-    returned: bool
-
-
-RATES = {
-    "onnxruntime": Rates(
-        base=86_000_000,
-        graph=(10_000_000, 4_000_000),
-        held={"fp32": 1.0, "fp16": 1.0, "int8": 0.3},
-        read={"int8": 0.18},
-        loading={"fp32": 1.7, "fp16": 1.7, "int8": 0.42},
-        mapped={"fp32": 1.05, "int8": 0.13},
-        heaped=1.4,
-        scores=True,
-        unet={"fp32": 1.7, "fp16": 1.7, "int8": 1.0},
-        widened=36,
-        vae=5.5,
-        later=1.0,
-        returned=False,
-    ),
-    # It holds the weights that it has read and those that it has laid out for its kernels.
-    "openvino": Rates(
-        base=132_000_000,
-        graph=(28_000_000, 14_000_000),
-        held={"fp32": 2.05, "fp16": 2.05, "int8": 1.9},
-        read={},
-        loading={"fp32": 1.9, "fp16": 2.05, "int8": 1.4},
-        mapped={"fp32": 1.9},
-        heaped=1.0,
-        scores=False,
-        unet={"fp32": 2.4, "fp16": 2.4, "int8": 2.4},
-        widened=0,
-        vae=6.0,
-        later=1.5,  # how well tensors share memory there differs from run to run; this is its worst
-        returned=True,
-    ),
-}
-_HALVED = 0.9  # of `held`, in bf16 and fp16, where what was read stays as it is
-# Of float32, what kernels hold of an OpenVINO file's weights; the file is forgotten while they are laid out.
-_LAID = {"fp32": 1.03, "fp16": 1.03, "int8": 1.4}
+_HALVED = 0.9  # of weights held in bf16 and fp16, where what was read stays as it is
 _STATIC = 0.6  # of activations, of networks compiled for one size
-_OUTERMOST = 0.05  # of the UNet's weights, those of its outermost layers; 0.02 for Stable Diffusion 1.5
-_UNEVEN = 1.3  # times its even share, what a segment has of the UNet's weights at the most
-_TINY = 64  # channels of a tiny autoencoder at the size of the picture
 _COPIES = 4  # of a picture in float32, on its way in and out
 
 
 class Load(NamedTuple):
-    """One network's memory in bytes: loading, once loaded, and what its calls add to that and keep."""
+    """One network's memory in bytes: while it loads, once it has loaded, and what its calls add to that and keep."""
 
     loading: int
     held: int
@@ -115,59 +35,39 @@ class Load(NamedTuple):
 
     @property
     def most(self) -> int:
-        """The most it has at any time."""
+        """The most it takes at any time."""
         return max(self.loading, self.held + self.working)
 
 
-class Work(NamedTuple):
-    """What a run asks of networks: height and width in latents of what UNet and VAE are shown, rows of a UNet's batch.
-
-    released: whether each stage's networks are released before the next
-    """
-
-    unet: tuple[int, int]
-    vae: tuple[int, int]
-    rows: int
-    released: bool = False
+def known(engine: str) -> bool:
+    """Whether the memory that an engine takes was measured, so that it can be predicted."""
+    return ENGINES[engine].rates is not None
 
 
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:
-    """Each network's memory on an engine, a key of `RATES`."""
-    rates = RATES[engine]
-    if package.manifest.get("attention") == "fused" or package.checkpoint is not None:
+    """The memory of each of the package's networks on an engine that is `known`."""
+    rates = _rates(engine)
+    if package.checkpoint is not None or FUSED.items() <= package.manifest.items():
         rates = rates._replace(scores=False)
-    halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _fast(engine))
-    less = (_STATIC if options.static else 1) * (0.5 if halved else 1)
-    heaped = 1.0 if options.frugal else rates.heaped
+    halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _computes_in_16_bits(engine))
+    share = (_STATIC if options.static else 1) * (0.5 if halved else 1)
     found = {}
-    for name in package.networks:
-        whole, mapped, stored = _weights(package, name)
-        loading = rates.mapped[stored] if mapped and stored in rates.mapped else rates.loading[stored] * heaped
-        held = rates.held[stored] * (_HALVED if halved else 1)
-        held -= rates.read.get(stored, 0) if mapped and options.frugal else 0
-        file = package.networks[name]
-        if not isinstance(file, Path):  # its weights are mapped, and widened one after the other
-            loading = rates.mapped["fp32"]
-        if engine == "openvino" and (not isinstance(file, Path) or file.suffix == ".xml"):
-            loading = held = _LAID[stored] * (1 if not halved else _HALVED if stored == "int8" else 0.5)
+    for name, file in package.networks.items():
+        stored = weights(package, name)
+        built = not isinstance(file, Path)  # its weights are mapped, and widened one after the other
+        if rates.laid_out and (not isinstance(file, Path) or file.suffix == ".xml"):
+            loading = held = _laid_out(stored, rates, halved=halved)
+        else:
+            loading, held = _read(stored, rates, options, halved=halved)
+            loading = rates.mapped["fp32"] if built else loading
         graph = rates.graph[name != "unet"]
-        working = int(_working(package, name, stored, work, rates) * _BYTES * less)
-        found[name] = Load(int(loading * whole) + graph, int(held * whole) + graph, working)
+        working = int(activations(package, name, stored.stored, work, rates) * _BYTES * share)
+        found[name] = Load(int(loading * stored.size) + graph, int(held * stored.size) + graph, working)
     return found
 
 
-@cache
-def _fast(engine: str) -> bool:
-    """Whether the processor computes in 16 bits where it may choose."""
-    if engine != "openvino":
-        return False
-    from partway.engines.openvino import precisions
-
-    return not {"bf16", "fp16"}.isdisjoint(precisions("CPU"))
-
-
 def in_turn(parts: Sequence[Load]) -> Load:
-    """Of parts of a network that are loaded one at a time, at every call: nothing stays but what they work with."""
+    """The memory of a network whose parts run one after the other, each loaded for that and then released."""
     most = max(part.most for part in parts)
     working = max(part.working for part in parts)
     return Load(most, 0, working)
@@ -176,10 +76,10 @@ def in_turn(parts: Sequence[Load]) -> Load:
 def peak(engine: str, stages: Iterable[Sequence[Load]], pictures: int, *, released: bool) -> int:
     """Bytes at the peak of a run whose ``stages`` follow each other, each ``released`` before the next or not.
 
-    Networks of one stage load one after the other, and what they hold and work with stays until its end.
+    Networks of one stage load one after the other and keep what they hold and work with until its end.
     ``pictures``: pixels of all pictures.
     """
-    rates, most, before = RATES[engine], 0, 0
+    rates, most, before = _rates(engine), 0, 0
     for stage in stages:
         here = 0 if released else before
         for load in stage:
@@ -189,72 +89,32 @@ def peak(engine: str, stages: Iterable[Sequence[Load]], pictures: int, *, releas
     return rates.base + most + 3 * _BYTES * _COPIES * pictures
 
 
-def _working(package: Package, network: str, stored: str, work: Work, rates: Rates) -> float:
-    """Numbers that a network's calls work with, its weights being stored so."""
-    if network in TOKENIZERS:
-        return 0.0
-    if network.startswith("unet"):  # whole, shallow, or a segment, which has what earlier ones gave
-        return _unet(package.config("unet"), stored, work, rates)
-    if network in VAES["tiny"]:
-        return float(rates.vae * _TINY * work.vae[0] * work.vae[1] * package.vae_scale_factor**2)
-    config = package.config(network) or package.config("vae_decoder")
-    channels = config.get("block_out_channels", [128, 256, 512, 512])
-    shown = channels if network == "vae_encoder" else [*channels[1:], channels[-1]]
-    widest = max(count / 4**level for level, count in enumerate(shown))
-    cells = work.vae[0] * work.vae[1]
-    flow = rates.vae * widest * cells * package.vae_scale_factor**2
-    scores = float(cells**2) if rates.scores and config.get("mid_block_add_attention", True) else 0.0
-    if network == "vae_encoder":
-        return flow + scores
-    # The decoder attends first, and its widest level works in the same memory; the encoder attends last.
-    return max(flow, scores) * (rates.later if work.released else 1)
+def _rates(engine: str) -> Rates:
+    rates = ENGINES[engine].rates
+    assert rates is not None, f"nobody measured the memory of {engine}"
+    return rates
 
 
-def _unet(config: Mapping[str, Any], stored: str, work: Work, rates: Rates) -> float:
-    """Numbers that the UNet's calls work with, of all rows of the batch."""
-    channels = list(config.get("block_out_channels", [320, 640, 1280, 1280]))
-    kinds = config.get("down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
-    heads = config.get("num_attention_heads") or config.get("attention_head_dim", 8)  # both mean the number of heads
-    heads = list(heads) if isinstance(heads, list) else [heads] * len(channels)
-    cells = work.unet[0] * work.unet[1]
-    below = channels[1:] + channels[-1:]
-    widest = max((own + more) / 4**level for level, (own, more) in enumerate(zip(channels, below, strict=True)))
-    finest = next((i for i, kind in enumerate(kinds[: len(channels)]) if "CrossAttn" in kind), len(channels) - 1)
-    attending = cells / 4**finest
-    flow = cells * 3 * widest + attending * (8 * channels[finest] + heads[finest] * TOKENS)
-    row = rates.unet[stored] * flow + (heads[finest] * attending**2 if rates.scores else 0)
-    return work.rows * row + (rates.widened * max(channels) ** 2 if stored == "int8" else 0)
+@cache
+def _computes_in_16_bits(engine: str) -> bool:
+    """Whether an engine does so on this processor where it may choose."""
+    return any(options.get("precision") in ("bf16", "fp16") for options in ENGINES[engine].engine.variants("CPU"))
 
 
-def _weights(package: Package, network: str) -> tuple[int, bool, str]:
-    """Bytes that a network's weights have in float32, whether most lie beside its graph, and how they are stored."""
-    file = package.networks[network]
-    if not isinstance(file, Path):  # it is built, and knows
-        numbers = [(prod(weight.shape), BITS[weight.dtype]) for weight in file.weights.values()]
-        halved = sum(count for count, bits in numbers if bits < 32) > sum(count for count, _ in numbers) / 2
-        return _BYTES * sum(count for count, _ in numbers), True, "fp16" if halved else "fp32"
-    if network == SHALLOW:
-        whole, mapped, stored = _weights(package, "unet")
-        return int(_OUTERMOST * whole), mapped, stored
-    if network in package.segments:  # they share the whole one's files
-        whole, mapped, stored = _weights(package, "unet")
-        return int(_UNEVEN * whole / len(package.segments)), mapped, stored
-    if file.suffix == ".xml":
-        size, mapped = file.with_suffix(".bin").stat().st_size, True
+def _read(stored: Weights, rates: Rates, options: EngineOptions, *, halved: bool) -> tuple[float, float]:
+    """Bytes for each of the weights' as float32: while they load, and once they have."""
+    if stored.beside and stored.stored in rates.mapped:
+        loading = rates.mapped[stored.stored]
     else:
-        beside = (one for one in file.parent.iterdir() if one.suffix not in (".json", ".xml", ".bin"))
-        size = sum(one.stat().st_size for one in beside if one.is_file())
-        mapped = file.stat().st_size < size / 2
-    said = str(package.manifest.get("weights"))
-    said = "int8" if said in ("int4", "w8a8") else said  # most of their weights have 8 bits
-    stored = said if said in _WIDER else _stored(file)
-    return size * _WIDER[stored], mapped, stored
+        loading = rates.loading[stored.stored] * (1.0 if options.frugal else rates.heaped)
+    held = rates.held[stored.stored] * (_HALVED if halved else 1)
+    if stored.beside and options.frugal:
+        held -= rates.reread.get(stored.stored, 0)
+    return loading, held
 
 
-def _stored(file: Path) -> str:
-    """How weights are stored, as OpenVINO's file says; ONNX files of packages that do not say count as float32."""
-    if file.suffix != ".xml":
-        return "fp32"
-    text = file.read_text("utf-8", errors="replace")
-    types = {"int8": ('element_type="i8"', 'element_type="u8"'), "fp16": ('element_type="f16"',)}
-    return next((name for name, marks in types.items() if any(mark in text for mark in marks)), "fp32")
+def _laid_out(stored: Weights, rates: Rates, *, halved: bool) -> float:
+    """The same of an OpenVINO IR, both while it loads and once it has: its file is given back meanwhile."""
+    if not halved:
+        return rates.laid_out[stored.stored]
+    return rates.laid_out[stored.stored] * (_HALVED if stored.stored == "int8" else 0.5)

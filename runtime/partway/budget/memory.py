@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from partway.budget.footprint import Work, in_turn, loads, peak
+from partway.budget.footprint import Work, in_turn, known, loads, peak
 from partway.engines import EngineOptions
 from partway.engines.frugal import stage
 from partway.errors import InputError
@@ -51,10 +51,12 @@ class Fit(NamedTuple):
         return ", ".join(said)
 
 
-def check(package: Package, options: EngineOptions) -> None:
-    """Raise `InputError` where the UNet is to run in segments and the model has none."""
+def check(package: Package, engine: str | None, options: EngineOptions) -> None:
+    """Raise `InputError` for segments that the model does not have, and for a limit where the peak cannot be known."""
     if options.stream and not package.segments:
         raise InputError("this model is not cut into segments; export it with --segments 8, or leave stream out")
+    if options.limit is not None and engine is not None and not known(engine):
+        raise InputError(f"how much memory {engine} takes is not known; leave memory_limit out")
 
 
 def fit(demand: Demand, engine: str | None, options: EngineOptions) -> Fit:
@@ -63,10 +65,10 @@ def fit(demand: Demand, engine: str | None, options: EngineOptions) -> Fit:
     Memory is predicted for CPUs, on an engine by its name. Raises `InputError` as `check` does, and if nothing fits:
     it names the least peak and what would lower it.
     """
-    check(demand.package, options)
+    check(demand.package, engine, options)
     segments = demand.package.segments if options.stream else ()
     asked = Fit(Loading(options.release, options.batch, segments), demand.settings.vae_tile)
-    if engine is None or options.device.upper() != "CPU":
+    if engine is None or not known(engine) or options.device.upper() != "CPU":
         return asked
     limit, peaks = options.limit, []
     for found in (asked, *(() if limit is None else _savings(demand, asked))):
@@ -130,7 +132,7 @@ def _peak(demand: Demand, found: Fit, engine: str, options: EngineOptions) -> in
     work = Work(
         unet=tilings.unet.input_size(*latents),
         vae=tilings.decoder.input_size(*latents),
-        rows=min(batch, found.loading.batch or batch),
+        batch=min(batch, found.loading.batch or batch),
         released=found.loading.release,
     )
     each = loads(package, engine, work, options)

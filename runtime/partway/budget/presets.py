@@ -1,4 +1,4 @@
-"""Named combinations of ways to be fast or small: how much exactness is given for it, in one word.
+"""Presets: how much exactness is given for speed or memory, in one word.
 
 A preset is options of `partway.load` and settings of a run. What the user sets wins, and what the machine or the model
 does not have (OpenVINO, a split UNet, a tiny VAE) is left out. Where ``partway tune`` has found what is fastest here,
@@ -7,18 +7,23 @@ that takes the options' place.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from partway.budget.tuned import Measured
-from partway.engines import EngineOptions
+from partway.engines import ENGINES, EngineOptions
+from partway.engines.table import FAST
 from partway.errors import choose
 from partway.graphs import SHALLOW, VAES
 from partway.model.package import Package
 
 
 class Preset(NamedTuple):
-    """What it does, options of `partway.load`, settings of a run, and whether the options guess at what is fastest."""
+    """A named combination of options and settings.
+
+    what      what it does, for people
+    options   of `partway.load`; settings: of a run
+    guess     whether the options guess at what is fastest, so that measurements replace them
+    """
 
     what: str
     options: dict[str, Any]
@@ -29,13 +34,15 @@ class Preset(NamedTuple):
 _REUSED = {"reuse": 0.2}
 _TINY = {"vae": "tiny"}
 _SMALL = {"precision": "fastest", "release": True, "batch": 1}
-_QUICK = {"engine": "openvino", "precision": "fastest", "static": True}
+_QUICK = {"engine": FAST, "precision": "fastest", "static": True}
 
 PRESETS = {
     "exact": Preset("all the work, in the processor's own precision and for the picture's own size", _QUICK, {}),
     "balanced": Preset("as exact, but the UNet's outermost layers alone where that changes little", _QUICK, _REUSED),
     "fast": Preset("as balanced, but more often, and with the tiny VAE", _QUICK, {"reuse": 0.3, **_TINY}),
-    "tiny": Preset("little memory: one network and one row at a time, and the tiny VAE", _SMALL, _TINY, guess=False),
+    "tiny": Preset(
+        "little memory: one network, one prediction at a time, and the tiny VAE", _SMALL, _TINY, guess=False
+    ),
 }
 
 
@@ -53,15 +60,15 @@ def options(
         own = PRESETS[choose("preset", preset, PRESETS)]
         fastest = _fastest(wanted, measured) if own.guess else None
         chosen |= own.options if fastest is None else fastest
-        if fastest is None and find_spec("openvino") is None:
+        if fastest is None and not ENGINES[FAST].installed:
             chosen.pop("engine", None)
     chosen |= wanted
     return chosen.pop("engine", "auto"), EngineOptions(**chosen)
 
 
 def _fastest(wanted: Mapping[str, Any], measured: Sequence[Measured]) -> Mapping[str, Any] | None:
-    """Options of the first that computes well enough, on what is wanted; memory is limited on CPUs alone."""
-    where = {"device": "CPU"} if wanted.get("memory_limit") is not None else {}
+    """The options of the first measured configuration that is near float32 and has what is wanted, if any."""
+    where = {"device": "CPU"} if wanted.get("memory_limit") is not None else {}  # nowhere else can it be limited
     where |= {name: str(value) for name, value in wanted.items() if name in ("engine", "device", "precision")}
     for one in measured:
         own = {"device": "CPU", "precision": "fp32", **one.options}

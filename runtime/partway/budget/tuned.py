@@ -1,7 +1,7 @@
 """What ``partway tune`` measured of a model on this machine, kept in a small file in partway's cache folder.
 
 The file is named by a hash of all that its figures depend on: the processor and its cores, the versions of the engines,
-and the model's files. Where any of that is another, there simply is no such file, and nothing is known.
+and the model's files. Where any of these has changed there is no file of that name, and nothing is known.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from partway.engines import ENGINES, EngineOptions
+from partway.engines.table import distributions
 from partway.errors import ImageError, InputError, choose
 from partway.model.package import Package
 from partway.support import machine
@@ -24,12 +25,12 @@ NEAR = 30.0
 
 @dataclass(frozen=True)
 class Measured:
-    """What one configuration took.
+    """How long the networks took in one configuration.
 
-    options   arguments of `partway.load`: engine, device, and what else is not left to its default
+    options   arguments of `partway.load`: engine, device, and those that differ from their defaults
     size      (width, height) of the picture in pixels
-    seconds   of a call of each network, loaded; of the UNet's, for each prediction it makes
-    decibels  PSNR of its picture to that of float32, at most 100; None for that one, and where there was none
+    seconds   of one call of each network once it has loaded; of the UNet, for each prediction of the call
+    decibels  PSNR of its picture to that of float32, at most 100; None where that is the picture, or was not made
     """
 
     options: Mapping[str, Any]
@@ -39,7 +40,7 @@ class Measured:
 
     @property
     def near(self) -> bool:
-        """Whether its picture is as good as that of float32, as far as is known."""
+        """Whether its picture is near that of float32, or was not compared."""
         return self.decibels is None or self.decibels >= NEAR
 
     @property
@@ -49,12 +50,13 @@ class Measured:
         return own.pop("engine"), EngineOptions(**own)
 
     def suits(self, engine: str, options: EngineOptions) -> bool:
-        """Whether it ran as networks do on this engine with these options."""
+        """Whether networks take as long on this engine with these options."""
         name, own = self.where
-        return name == engine and _way(own) == _way(options)
+        return name == engine and _timed(own) == _timed(options)
 
 
-def _way(options: EngineOptions) -> tuple[object, ...]:
+def _timed(options: EngineOptions) -> tuple[object, ...]:
+    """The options that the seconds of a call depend on."""
     return (
         options.device.upper(),
         options.precision or "fp32",
@@ -65,7 +67,7 @@ def _way(options: EngineOptions) -> tuple[object, ...]:
 
 
 def measured(package: Package) -> tuple[Measured, ...]:
-    """All that is known of a model here, of each size the fastest first; nothing where it was never tuned."""
+    """What was measured of a model on this machine, for each size the fastest first; empty where it was not tuned."""
     if not _folder().is_dir():
         return ()
     try:
@@ -76,14 +78,14 @@ def measured(package: Package) -> tuple[Measured, ...]:
 
 
 def nearest(known: Iterable[Measured], size: tuple[int, int]) -> list[Measured]:
-    """Those of the size whose pixels are nearest in number to that of ``size``, as they come."""
+    """The measurements of the size whose number of pixels is nearest to that of ``size``, in their order."""
     known = list(known)
     least = min((_apart(one.size, size) for one in known), default=0.0)
     return [one for one in known if _apart(one.size, size) == least]
 
 
 def keep(package: Package, found: Sequence[Measured]) -> Path:
-    """Write what was found of one size, the fastest first, in place of what was known of it; return the file.
+    """Write the measurements of one size, the fastest first, in place of older ones of that size; return the file.
 
     Raises as `writable` does.
     """
@@ -100,7 +102,10 @@ def keep(package: Package, found: Sequence[Measured]) -> Path:
 
 
 def writable(package: Package) -> Path:
-    """The file of a model on this machine, in a folder that is made; raises `InputError` if it could not be written."""
+    """Make the folder for the file of a model on this machine; return the file.
+
+    Raises `InputError` if it cannot be written.
+    """
     try:
         _folder().mkdir(parents=True, exist_ok=True)
         check_writable(path(package))
@@ -132,7 +137,7 @@ def _identity(package: Package) -> dict[str, Any]:
     return {
         "processor": machine.processor()[0],
         "cores": machine.cores(),
-        "versions": machine.versions(("partway", "onnxruntime", "openvino")),
+        "versions": machine.versions(("partway", *distributions())),
         "files": files,
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from partway.checkpoints.parts import Weights
 from partway.checkpoints.record import Checkpoint
 from partway.cli.arguments import Commands
+from partway.graphs import FORMATS
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import Package, open_package
@@ -53,7 +54,7 @@ def _facts(package: Package) -> dict[str, object]:
         "file" if package.root.is_file() else "folder": package.root,
         **_taken_for(package.checkpoint),
         "family": package.family,
-        "format": {"onnx": "ONNX", "openvino": "OpenVINO IR"}.get(package.format, "weights that are not exported"),
+        "format": FORMATS[package.format],
         **({} if package.checkpoint else {"weights": manifest.get("weights") or unstated}),
         **_calibrated(manifest.get("calibration")),
         "size": f"{width}x{height}; pictures are padded to a multiple of {package.multiple}",

@@ -3,17 +3,19 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import partway
+from partway.engines import ENGINES
+from partway.graphs import FILES, WEIGHTS
 from partway.model.hashes import model_hash
 from partway.model.package import Package
 from partway.pictures.images import Picture
 from partway.pictures.metadata import file_hash, pixel_hash
+from partway.support import machine
 
-_LIBRARIES = ("numpy", "pillow", "tokenizers", "onnxruntime", "openvino")
+_LIBRARIES = {"numpy": "numpy", "PIL": "pillow", "tokenizers": "tokenizers"}  # what pip calls what Python imports
 
 
 def record(
@@ -37,7 +39,7 @@ def record(
     """
     plan, image, manifest = result.plan, result.images[index], package.manifest
     one_file = package.root.is_file()
-    # The sampler and schedule that ran, not "the model's own": the model may suggest others tomorrow.
+    # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
     settings = asdict(result.settings) | {
         "seed": result.seeds[index],
         "sampler": plan.sampler,
@@ -66,7 +68,7 @@ def record(
         },
         "source": source,
         "edit": dict(edit or {}),
-        "versions": {name: metadata.version(name) for name in _LIBRARIES if _imported(name)},
+        "versions": machine.versions(_imported()),
     }
 
 
@@ -76,13 +78,15 @@ def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
 
 
 def _unet_hash(manifest: Mapping[str, Any]) -> str | None:
-    """Return the checksum of the network that does the work; None for models that partway did not export."""
+    """Return the checksum of the UNet's weights; None for models that partway did not export."""
     files = manifest.get("files", {})
-    for name in ("unet/model.onnx_data", "unet/model.onnx", "unet/openvino_model.bin"):  # where its weights are
-        if name in files:
-            return str(files[name]["sha256"])
+    for name in (WEIGHTS["onnx"], FILES["onnx"], WEIGHTS["openvino"]):
+        if f"unet/{name}" in files:
+            return str(files[f"unet/{name}"]["sha256"])
     return None
 
 
-def _imported(distribution: str) -> bool:
-    return {"pillow": "PIL"}.get(distribution, distribution) in sys.modules
+def _imported() -> list[str]:
+    """Return pip's names of the libraries that are in use."""
+    libraries = _LIBRARIES | {row.library: row.distribution for row in ENGINES.values()}
+    return [distribution for name, distribution in libraries.items() if name in sys.modules]

@@ -20,7 +20,7 @@ from partway.run.plans import Plan
 from partway.support.amounts import shown_time
 
 _HEAD = ("UNet call", "encode", "decode", "picture", "memory", "dB")
-_WIDTH = WIDTH + 10  # of a name, with what is tried further
+_WIDTH = WIDTH + 10  # of a name that may end in an option
 
 
 def add(commands: Commands) -> None:
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     settings = package.settings({"vae": "own", "reuse": 0.0})
     plan = Planner().planned(package, settings, starts.imagined(True, package)).plan
     job = job_of(options, package, settings, plan)
-    ways = chosen_of(options, package)
+    configurations = chosen_of(options, package)
     file = tuned.writable(package)  # before anything slow
     tuning = Tuning(package, job, settings)
     if not options.json:
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             f"picture: {_picture(plan)}, about; seconds, GB, and dB to the picture of fp32"
         )
         print(f"{'':<{_WIDTH}} " + " ".join(f"{name:>9}" for name in _HEAD))
-    for trial in tuning.trials(ways):
+    for trial in tuning.trials(configurations):
         print(json.dumps(asdict(trial)) if options.json else f"{trial.name:<{_WIDTH}} {_row(trial, plan)}", flush=True)
     found = tuning.found()
     if not found:

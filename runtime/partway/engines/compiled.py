@@ -1,8 +1,8 @@
 """Compiled networks kept in a folder (OpenVINO's model cache), whose files together stay below a limit.
 
-They lie in ``FOLDER/openvino-VERSION-DEVICE-DRIVER/KEY/``, where the key stands for one network as it is compiled for
-one shape. What another version, device or driver has left is the first to go, then what was used the longest ago. No
-other files of the folder are touched.
+They lie in ``FOLDER/openvino-VERSION-DEVICE-DRIVER/KEY/``, where the key stands for one network compiled for one shape.
+Files of other versions, devices and drivers are removed first, then those that were used the longest ago. No other
+files of the folder are touched.
 """
 
 import re
@@ -19,10 +19,11 @@ _FILES = "openvino-*/*/*.blob"
 
 
 class Compiled:
-    """The compiled networks of one device, whose ``names`` are its version, what it is called and its driver's version.
+    """The compiled networks of one device.
 
-    limit: the most bytes that all of them may take in the folder, those of others counted. Raises `EngineError` if the
-    folder cannot be made.
+    limit: the most bytes that all compiled networks in the folder may take, also those of other devices. names: what
+    the files depend on: OpenVINO's version, the device and its driver. Raises `EngineError` if the folder cannot be
+    made.
     """
 
     def __init__(self, folder: str | Path, limit: int, names: Iterable[str]) -> None:
@@ -32,7 +33,7 @@ class Compiled:
         self._make(self._own)
 
     def place(self, network: Path | Graph, about: object) -> Path:
-        """The folder for a network and what it is compiled ``about``: shapes and options."""
+        """The folder of a network as it is compiled; ``about`` has the shapes and options of that."""
         if isinstance(network, Path):
             origin: object = (str(network.resolve()), stamps(network.parent))
         else:  # what it computes, and with which bytes of which files
@@ -41,7 +42,7 @@ class Compiled:
         return self._make(self._own / key)
 
     def used(self, place: Path) -> None:
-        """Note that what lies there was used just now, and remove files until the limit is kept."""
+        """Note that a folder of `place` was used just now, and remove files until the limit is kept."""
         for file in place.glob("*.blob"):
             with suppress(OSError):
                 file.touch()
@@ -58,7 +59,7 @@ class Compiled:
                 file.parent.parent.rmdir()
 
     def _found(self) -> Iterator[tuple[bool, float, Path, int]]:
-        """Every file: whether it is this device's, when it was used last, its path and its size in bytes."""
+        """Every file as (whether it is this device's, when it was used last, path, size in bytes)."""
         for file in self._folder.glob(_FILES):
             with suppress(OSError):
                 about = file.stat()

@@ -5,12 +5,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from partway.engines import Engine, Signature
+from partway.engines.protocol import Engine, Signature
 from partway.graphs import NETWORKS, SHALLOW, TOKENIZERS, VAES
 
 
 def stage(network: str) -> tuple[str, ...]:
-    """The networks that are needed together: both UNets in one loop, text encoders at every prompt; others alone."""
+    """The networks of this one's stage: both UNets, or all text encoders, or itself alone."""
     if network in ("unet", SHALLOW):
         return ("unet", SHALLOW)
     return tuple(TOKENIZERS) if network in TOKENIZERS else (network,)
@@ -25,12 +25,12 @@ class Frugal:
         self._used: tuple[str, ...] = ()
 
     def signature(self, network: str) -> Signature:
-        """What the network takes and gives; that may load it."""
+        """What the network takes and gives; asking may load it."""
         self._enter(network)
         return self._engine.signature(network)
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network, the only one loaded but for others of its stage."""
+        """Run the network, while none of another stage is loaded."""
         self._enter(network)
         return self._engine.run(network, inputs)
 

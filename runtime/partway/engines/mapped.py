@@ -1,6 +1,7 @@
 """Files of weights that are mapped into memory, whose pages are given back while an engine reads them.
 
-They count as memory of the process until something else needs it, and are read again where they are needed again.
+Mapped pages count as memory of the process until the system needs them for something else; what was given back is read
+from the file again when it is needed again.
 """
 
 import mmap
@@ -13,11 +14,11 @@ import numpy as np
 
 from partway.support import heap
 
-_OFTEN = 0.05  # seconds
+_INTERVAL = 0.05  # seconds
 
 
 class Mapped:
-    """The bytes of a file that is not empty, which stay good for as long as this lives; raises `OSError`."""
+    """The bytes of a file that is not empty, which stay valid for as long as this lives; raises `OSError`."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -26,7 +27,7 @@ class Mapped:
         self.bytes = np.frombuffer(self._memory, np.uint8)
 
     def forget(self) -> None:
-        """Give back what was read."""
+        """Give back the pages that were read."""
         if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self._memory.madvise(mmap.MADV_DONTNEED)
 
@@ -35,10 +36,10 @@ Ranges = frozenset[tuple[int, int]]
 
 
 def ranges(path: Path) -> Ranges:
-    """Where a file is mapped in this process, as first address and first beyond; nothing where that is not told."""
+    """Where a file is mapped in this process, as (first address, first beyond); empty where the system is not Linux."""
     try:
         lines = Path("/proc/self/maps").read_text("utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux
+    except OSError:
         return frozenset()
     name = str(path.resolve())
     found = (line.split()[0].split("-") for line in lines if line.endswith(f" {name}"))
@@ -46,22 +47,22 @@ def ranges(path: Path) -> Ranges:
 
 
 def forget(places: Ranges) -> None:
-    """Give back what was read there; a library has to keep all of it mapped to a file meanwhile."""
+    """Give back the pages of address ranges that a library keeps mapped to a file meanwhile."""
     for start, end in places:
         heap.forget(start, end - start)
 
 
 @contextmanager
-def forgetting(action: Callable[[], None] | None) -> Iterator[None]:
-    """Meanwhile, and at the end, give back with this ``action`` what was read; without one do nothing."""
-    if action is None:
+def forgetting(forget: Callable[[], None] | None) -> Iterator[None]:
+    """Call ``forget`` every 50 ms while the block runs, and once after it; do nothing for None."""
+    if forget is None:
         yield
         return
     done = Event()
 
     def again() -> None:
-        while not done.wait(_OFTEN):
-            action()
+        while not done.wait(_INTERVAL):
+            forget()
 
     thread = Thread(target=again, name="partway-forget", daemon=True)
     thread.start()
@@ -70,4 +71,4 @@ def forgetting(action: Callable[[], None] | None) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        action()
+        forget()

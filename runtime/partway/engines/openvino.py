@@ -1,6 +1,9 @@
 """OpenVINO as an engine; reads IR and ONNX."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -8,22 +11,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.engines import EngineOptions, Port, Signature, as_float32, cast, shared
 from partway.engines.compiled import Compiled
+from partway.engines.failures import out_of_memory
 from partway.engines.frugal import stage
 from partway.engines.grafted import grafted
 from partway.engines.mapped import Mapped, forgetting
-from partway.engines.phases import split_enlarged
-from partway.engines.shared import Alike
-from partway.engines.waves import Waves, take_out
+from partway.engines.options import EngineOptions
+from partway.engines.protocol import Port, Signature, as_float32, cast
+from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
 from partway.engines.weights import Graph, Networks, check
-from partway.errors import EngineError, NetworkError, PackageError, install
+from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.support.caching import Recent
 
+_NAME = "openvino"
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _TYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "i64": "int64", "i32": "int32", "boolean": "bool"}
 
 _KEPT = 2  # sizes of one network that stay compiled
+_UNWRITTEN = np.finfo(np.float32).max  # a number that no network gives
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -34,47 +39,67 @@ class _Read(NamedTuple):
     model: Any
     weights: Sequence[Mapped] = ()
 
-    def forget(self) -> None:
-        """Give back what was read of its weights."""
-        for file in self.weights:
-            file.forget()
+    @property
+    def forget(self) -> Callable[[], None] | None:
+        """Gives back what was read of its weights; None where they are not mapped."""
+        return partial(_forget, self.weights) if self.weights else None
+
+
+class _Sizes(NamedTuple):
+    """What a network is compiled for: its inputs' shapes, none for any; and the input whose batch repeats, if any."""
+
+    shapes: Shapes = ()
+    alike: Alike | None = None
 
 
 class _Compiled:
-    """A network that can run; ``read`` has the files that it may go on using."""
+    """A network that can run. ``read`` has the files that it may go on using.
 
-    def __init__(self, request: Any, alike: Alike | None, waves: Waves | None, read: _Read) -> None:
-        self.request = request
-        self.alike, self._waves, self._read = alike, waves, read
-        self._fresh = True
+    names: of its results, in order; once compiled they may also be called like an operator
 
-    def infer(self, inputs: dict[str, NDArray[Any]]) -> Any:
-        if self.alike is not None:
-            inputs = self.alike.once(inputs)
-        if self._waves is not None:
-            inputs = self._waves.beside(inputs)
-        fresh, self._fresh = self._fresh, False  # weights of networks that take any size are laid out in the first call
-        with forgetting(self._read.forget if fresh and self._read.weights else None):
-            return self.request.infer(inputs, share_inputs=True)
+    alone: whether it computes in one thread
+    """
+
+    def __init__(self, request: Any, adapter: Adapter, read: _Read, names: Sequence[str], *, alone: bool) -> None:
+        self.request, self.adapter, self._read, self._names, self._alone = request, adapter, read, names, alone
+        self._first = True
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
+        """The results by name, as copies; raises `RuntimeError` or `MemoryError`."""
+        first, self._first = self._first, False  # in its first call a network that takes any size lays out its weights
+        with forgetting(self._read.forget if first else None):
+            inputs = self.adapter(inputs)
+            results = self.request.infer(inputs, share_inputs=True)
+        found = list(zip(self._names, map(np.array, results.values()), strict=True))
+        if self._alone:
+            self._check(found[0][1], inputs)
+        return found
+
+    def _check(self, result: NDArray[Any], inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Raise `MemoryError` if the first result was not written in this call.
+
+        Where memory for activations runs out in one thread, OpenVINO returns what was there before, without an error.
+        """
+        if result.dtype == np.float32:
+            if not result.size or result.flat[0] == _UNWRITTEN:
+                raise MemoryError
+            output = self.request.get_output_tensor(0).data
+            if not any(np.may_share_memory(output, array) for array in inputs.values()):  # one passed through
+                output.flat[0] = _UNWRITTEN
 
 
 class OpenVINO:
     """Runs OpenVINO IR or ONNX files, compiled on first use; with ``static``, once for each size that is run."""
 
     def __init__(self, files: Networks, options: EngineOptions) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
-        self._library = openvino
-        self._core = openvino.Core()
+        self._library = library()
+        self._core = self._library.Core()
         self._device = _device(options.device, self._core.available_devices)
         # An NPU compiles fixed shapes only, and one picture at a time keeps them small.
         npu = self._device.split(".")[0] == "NPU"
         self._static = options.static or npu
         self.batch = options.batch or (1 if npu else None)
         self._properties = _properties(options)
-        self._float32 = self._properties.get("INFERENCE_PRECISION_HINT") == "f32"
         self._cache: Compiled | None = None
         if options.cache_dir:
             self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
@@ -82,17 +107,31 @@ class OpenVINO:
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._models: dict[str, _Read] = {}
         self._signatures: dict[str, Signature] = {}
-        self._compiled: dict[str, Recent[tuple[Shapes, Alike | None], _Compiled]] = {}
+        self._compiled: dict[str, Recent[_Sizes, _Compiled]] = {}
         self._stage: tuple[str, ...] = ()
+
+    @staticmethod
+    def devices() -> list[tuple[str, str]]:
+        """Every (device, description) that OpenVINO offers here."""
+        core = library().Core()
+        return [(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices]
+
+    @staticmethod
+    def variants(device: str) -> list[dict[str, Any]]:
+        """Each precision that the device computes in and does not only emulate, for any size and for fixed ones."""
+        can = library().Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+        precisions = [name for name in _PRECISIONS if name.upper() in can] or ["fastest"]
+        return [{"precision": name, **static} for name in precisions for static in ({}, {"static": True})]
 
     def signature(self, network: str) -> Signature:
         """What the network takes and gives."""
         with self._lock:
             if network not in self._signatures:
                 read = self._models[network] = self._read(network)
-                model = read.model
-                inputs = {_name(port): self._port(port) for port in model.inputs}
-                self._signatures[network] = Signature(inputs, {_name(port): self._port(port) for port in model.outputs})
+                inputs, outputs = (
+                    {_name(port): _port(port) for port in ports} for ports in (read.model.inputs, read.model.outputs)
+                )
+                self._signatures[network] = Signature(inputs, outputs)
             return self._signatures[network]
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -102,12 +141,11 @@ class OpenVINO:
             self._enter(network)
             compiled = self._prepared(network, ready)
             try:
-                results = compiled.infer(ready)
-            except RuntimeError as error:
-                raise NetworkError(f"{network} failed in openvino: {_last_line(error)}") from error
-            # By the names that they were read with: compiled, an output may also be called like an operator.
-            arrays = map(np.array, results.values())
-            return as_float32(zip(self.signature(network).outputs, arrays, strict=True))
+                return as_float32(compiled.infer(ready))
+            except (RuntimeError, MemoryError) as error:
+                raise out_of_memory(network, _NAME, error) or NetworkError(
+                    f"{network} failed in openvino: {_last_line(error)}"
+                ) from error
 
     def release(self, network: str) -> None:
         """Forget a network to free its memory."""
@@ -124,37 +162,42 @@ class OpenVINO:
             self._stage = stage(network)
 
     def _prepared(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> _Compiled:
-        shapes: Shapes = tuple((name, array.shape) for name, array in inputs.items()) if self._static else ()
-        alike = shared.found(inputs) if shapes and self._device == "CPU" else None
+        """The network compiled for these inputs, kept from an earlier call or made now."""
+        sizes = _Sizes()
+        if self._static:
+            shapes = tuple((name, array.shape) for name, array in inputs.items())
+            sizes = _Sizes(shapes, find_alike(inputs) if self._device == "CPU" else None)
         kept = self._compiled.setdefault(network, Recent(_KEPT))
-        return kept.get((shapes, alike), lambda: self._compile(network, shapes, alike))
+        return kept.get(sizes, lambda: self._compile(network, sizes))
 
-    def _compile(self, network: str, shapes: Shapes, alike: Alike | None) -> _Compiled:
+    def _compile(self, network: str, sizes: _Sizes) -> _Compiled:
         read = self._models.pop(network) if network in self._models else self._read(network)
-        model = read.model
-        properties = dict(self._properties)
-        place = self._cache and self._cache.place(self._files[network], (shapes, alike, properties))
-        if place:
-            properties["CACHE_DIR"] = str(place)
+        model, names = read.model, [_name(port) for port in read.model.outputs]
+        place = self._cache and self._cache.place(self._files[network], (*sizes, self._properties))
+        properties = self._properties | ({"CACHE_DIR": str(place)} if place else {})
         try:
-            if shapes:
-                model.reshape(dict(shapes))
-            sharing = None if alike is None else shared.share(model, *alike)
-            model, alike = (model, None) if sharing is None else (sharing, alike)
-            if self._device == "CPU":
-                split_enlarged(model)
-            model, beside = (model, None) if self._float32 else take_out(model)
-            waves = None if beside is None else Waves(self._core, beside, model)
-            with forgetting(read.forget if read.weights else None):
-                request = self._core.compile_model(model, self._device, properties).create_infer_request()
-        except RuntimeError as error:
-            remedy = "export it again" if self._device == "CPU" else "try device CPU"
-            raise EngineError(
-                f"{network} cannot be compiled for {self._device}: {_last_line(error)}; {remedy}"
-            ) from error
+            if sizes.shapes:
+                model.reshape(dict(sizes.shapes))
+            model, adapter = self._rewritten(model, sizes.alike)
+            with forgetting(read.forget):
+                compiled = self._core.compile_model(model, self._device, properties)
+                request = compiled.create_infer_request()
+        except (RuntimeError, MemoryError) as error:
+            raise self._refusal(network, error) from error
         if self._cache and place:
             self._cache.used(place)
-        return _Compiled(request, alike, waves, read)
+        alone = self._device == "CPU" and compiled.get_property("INFERENCE_NUM_THREADS") == 1
+        return _Compiled(request, adapter, read, names, alone=alone)
+
+    def _rewritten(self, model: Any, alike: Alike | None) -> tuple[Any, Adapter]:
+        exact = self._properties.get("INFERENCE_PRECISION_HINT") == _PRECISIONS["fp32"]
+        return rewrite(self._core, model, alike=alike, cpu=self._device == "CPU", exact=exact)
+
+    def _refusal(self, network: str, error: Exception) -> PartwayError:
+        """What to raise when a network cannot be compiled."""
+        remedy = "export it again" if self._device == "CPU" else "try device CPU"
+        said = f"{network} cannot be compiled for {self._device}: {_last_line(error)}; {remedy}"
+        return out_of_memory(network, _NAME, error) or EngineError(said)
 
     def _read(self, network: str) -> _Read:
         path = self._files[network]
@@ -167,38 +210,59 @@ class OpenVINO:
             weights = Mapped(beside)
             tensor = self._library.Tensor(weights.bytes, shared_memory=True)
             return _Read(self._core.read_model(path.read_text("utf-8"), tensor), [weights])
-        except (RuntimeError, OSError, UnicodeDecodeError) as error:
-            raise PackageError(f"{path} cannot be loaded ({_last_line(error)}); export it again") from error
+        except (RuntimeError, MemoryError, OSError, UnicodeDecodeError) as error:
+            raise out_of_memory(network, _NAME, error) or PackageError(
+                f"{path} cannot be loaded ({_last_line(error)}); export it again"
+            ) from error
 
     def _graft(self, network: str, graph: Graph) -> _Read:
         check(graph)
         try:
             return _Read(*grafted(self._core, graph))
-        except (RuntimeError, OSError) as error:
-            raise PackageError(f"{network} cannot be loaded ({_last_line(error)})") from error
-
-    def _port(self, port: Any) -> Port:
-        kind = port.element_type.get_type_name()
-        if kind not in _TYPES:
-            raise NetworkError(f"input or output {_name(port)} has type {kind}, which partway does not know")
-        shape = tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape)
-        return Port(_TYPES[kind], shape)
+        except (RuntimeError, MemoryError, OSError) as error:
+            raise out_of_memory(network, _NAME, error) or PackageError(
+                f"{network} cannot be loaded ({_last_line(error)}); download it again"
+            ) from error
 
 
-def devices() -> list[tuple[str, str, str]]:
-    """Every (engine, device, description) that OpenVINO offers here."""
-    import openvino
-
-    core = openvino.Core()
-    return [("openvino", name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices]
+def _forget(files: Sequence[Mapped]) -> None:
+    for file in files:
+        file.forget()
 
 
-def precisions(device: str) -> list[str]:
-    """Those of partway's precisions that the device computes in, and not only emulates; "fp32" first."""
-    import openvino
+def library() -> Any:
+    """OpenVINO, without its telemetry: importing it would keep an identifier in the home folder and send an event.
 
-    can = openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
-    return [name for name in _PRECISIONS if name.upper() in can] or ["fastest"]
+    Who wants it imports openvino before. Raises `EngineError` if the library is not installed.
+    """
+    try:
+        with _missing("openvino_telemetry"):  # which OpenVINO can do without
+            import openvino
+    except ImportError as error:
+        raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
+    return openvino
+
+
+@contextmanager
+def _missing(module: str) -> Iterator[None]:
+    """Let a module look as if it were not installed meanwhile, unless it is in use already."""
+    modules: dict[str, Any] = sys.modules
+    if module in modules:
+        yield
+        return
+    modules[module] = None
+    try:
+        yield
+    finally:
+        del modules[module]
+
+
+def _port(port: Any) -> Port:
+    kind = port.element_type.get_type_name()
+    if kind not in _TYPES:
+        raise NetworkError(f"input or output {_name(port)} has type {kind}, which partway does not know")
+    shape = tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape)
+    return Port(_TYPES[kind], shape)
 
 
 def _device(name: str, available: list[str]) -> str:

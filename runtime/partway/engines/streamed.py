@@ -5,16 +5,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from partway.engines import Engine, Port, Signature
+from partway.engines.protocol import Engine, Port, Signature
 from partway.graphs import DEEP
 
 UNET = "unet"
 
 
 class Streamed:
-    """Wraps an engine: its network "unet" is made of ``segments``, which read by name what earlier ones gave.
+    """Wraps an engine: its network "unet" is the ``segments`` in turn, which read outputs of earlier ones by name.
 
-    Every call loads each of them and releases it again, which takes about as long as reading its weights.
+    Every call loads each segment and releases it again, which takes about as long as reading its weights.
     """
 
     def __init__(self, engine: Engine, segments: Sequence[str]) -> None:
@@ -36,13 +36,13 @@ class Streamed:
                 inputs |= {name: port for name, port in taken.items() if name not in made}
                 used |= taken.keys()
                 made |= given
-            # The last made comes first, as in the whole graph; segments read deep features, wanted outside too.
+            # The last output comes first, as in the uncut graph. Deep features are one, although segments read them.
             outputs = {name: made[name] for name in reversed(made) if name not in used or name == DEEP}
             self._unet = Signature(inputs, outputs)
         return self._unet
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network once, the UNet one segment after the other; raises `NetworkError` if it fails."""
+        """Run the network once, the UNet segment by segment; raises `NetworkError` if it fails."""
         if network != UNET:
             return self._engine.run(network, inputs)
         known, wanted = dict(inputs), self.signature(UNET).outputs
@@ -60,7 +60,7 @@ class Streamed:
             self._engine.release(network)
 
     def _segment(self, name: str) -> Signature:
-        """Its signature, which engines remember, and no more of it than that."""
+        """A segment's signature; engines remember it after the segment is released."""
         signature = self._engine.signature(name)
         self._engine.release(name)
         return signature

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from partway.engines import Engine, Signature
+from partway.engines.protocol import Engine, Signature
 
 
 class Timed:

@@ -84,6 +84,11 @@ Networks = Mapping[str, Path | Graph]
 """Networks by name: files of a format that an engine reads, or what was written here."""
 
 
+def one_file(graph: Graph) -> Path:
+    """One of the files that its weights lie in, all of which are in one folder."""
+    return min(weight.source.path for weight in graph.weights.values())
+
+
 def check(graph: Graph) -> None:
     """Raise `PackageError` if a file of its weights has changed."""
     for source in {weight.source for weight in graph.weights.values()}:

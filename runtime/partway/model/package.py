@@ -20,7 +20,7 @@ from partway.diffusion.levels import Trained
 from partway.diffusion.predictions import PREDICTIONS
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
-from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
+from partway.graphs import BUILT, FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
 from partway.model import scheduler_config, sizes
 from partway.settings import Settings
 
@@ -41,7 +41,7 @@ class Package:
     """Everything a run needs to know about a model.
 
     root            its folder, or its file
-    format          a key of `FILES`, or "safetensors" of a model that is not exported
+    format          a key of `FORMATS`
     networks        the file or the graph of each network: of those in `NETWORKS` that the model has, and of the shallow
                     UNet, its segments and a tiny VAE where the package has them
     family          diffusers' pipeline class, from ``model_index.json``
@@ -163,7 +163,7 @@ def _unexported(checkpoint: Checkpoint) -> Package:
     package = _described(checkpoint.path, configs)
     built = networks(checkpoint)
     size = package.vae_scale_factor  # the UNet is built to take latents of any size
-    return replace(package, format="safetensors", networks=built, multiple=size, checkpoint=checkpoint)
+    return replace(package, format=BUILT, networks=built, multiple=size, checkpoint=checkpoint)
 
 
 def _exported(root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Convolutions of pictures that were just enlarged, in 4/9 of their multiplications: OpenVINO does not do so by itself.
+"""Convolutions of pictures enlarged by nearest neighbour, in 4/9 of the multiplications; OpenVINO does not do that.
 
 Where every pixel stands twice in either direction, a kernel of 3x3 meets 2x2 different pixels, and its columns and rows
 that meet the same pixel can be added beforehand. Which those are depends on whether the output's row and column are
@@ -17,7 +17,7 @@ _DOUBLED = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "
 
 
 def split_enlarged(model: Any) -> int:
-    """Rewrite those of an OpenVINO model whose sizes are known; return how many were found."""
+    """Rewrite such convolutions of an OpenVINO model where sizes are known; return how many there were."""
     found = 0
     for node in model.get_ordered_ops():
         enlarged = node.input_value(0).get_node() if node.get_type_name() == "Convolution" else None
@@ -47,7 +47,7 @@ def _matches(node: Any, wanted: dict[str, Any]) -> bool:
 
 
 def _value(output: Any) -> NDArray[np.float32] | None:
-    """What an output always is, weights that are stored in fewer bits included; None where the input decides."""
+    """The value of an output that depends on no parameter, as of weights in 8 bits and their scales; else None."""
     from openvino import Model, Tensor
 
     try:
@@ -59,7 +59,7 @@ def _value(output: Any) -> NDArray[np.float32] | None:
 
 
 def _four(picture: Any, weights: NDArray[np.float32], name: str) -> Any:
-    """The output that stands for the convolution's of the enlarged ``picture``; weights are (out, in, 3, 3)."""
+    """The output of a convolution with ``weights`` (out, in, 3, 3) of the enlarged ``picture`` (B, C, H, W)."""
     from openvino import opset13
 
     parts = [
@@ -74,7 +74,7 @@ def _four(picture: Any, weights: NDArray[np.float32], name: str) -> Any:
 
 
 def _added(weights: NDArray[np.float32], axis: int, odd: int) -> NDArray[np.float32]:
-    """A kernel's three rows (axis 2) or columns (3) as the two that even or odd ones of the output need."""
+    """A kernel's three rows (axis 2) or columns (axis 3) added up to two, for even or ``odd`` ones of the output."""
     first, middle, last = np.split(weights, 3, axis)
     pair = [first + middle, last] if odd else [first, middle + last]
     return np.ascontiguousarray(np.concatenate(pair, axis))
