@@ -12,7 +12,10 @@ NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
 FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 """The file of a network in its folder, by format."""
 
-FORMATS = {"onnx": "ONNX", "openvino": "OpenVINO IR"}
+BUILT = "safetensors"
+"""The format of a model that is not exported: its networks are built."""
+
+FORMATS = {"onnx": "ONNX", "openvino": "OpenVINO IR", BUILT: "weights that are not exported"}
 """What people call the formats."""
 
 WEIGHTS = {"onnx": "model.onnx_data", "openvino": "openvino_model.bin"}
