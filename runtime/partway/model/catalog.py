@@ -52,6 +52,12 @@ def suited(package: Package, model: str | Path | None) -> Package:
     for entry in entries().values():
         if known in (entry.name, entry.source, entry.package):
             given: dict[str, Any] = dict(entry.defaults)
-            sampler, schedule = given.pop("sampler", package.sampler), given.pop("schedule", package.schedule)
-            return replace(package, sampler=sampler, schedule=schedule, defaults=given)
+            sampler, schedule = given.pop("sampler", None), given.pop("schedule", None)
+            return replace(
+                package,
+                sampler=sampler or package.sampler,
+                schedule=schedule or (package.grid if sampler else package.schedule),
+                grid=schedule or package.grid,
+                defaults=given,
+            )
     return package

@@ -5,7 +5,7 @@ from math import exp, expm1, log, sqrt
 import numpy as np
 
 from partway.diffusion.levels import NoiseLevel
-from partway.diffusion.samplers.steps import CLOSEST, euler_step, slope, step_ratio
+from partway.diffusion.samplers.steps import CLOSEST, euler_step, lowered, slope, step_ratio
 from partway.diffusion.sampling import Array, Denoiser, Evaluation, Noise, State
 
 # -- DPM-Solver++: extrapolates the estimate of x0
@@ -118,13 +118,24 @@ def lms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise:
     return _integrated(state, Evaluation(now, state.x, denoise(state.x, now)), to, back=3)
 
 
-def deis(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """DEIS of order 3 (Zhang & Chen 2022, arXiv 2204.13902): integrates the polynomial in log sigma through the slopes.
+def deis(
+    denoise: Denoiser,
+    state: State,
+    now: NoiseLevel,
+    to: NoiseLevel,
+    noise: Noise,
+    *,
+    order: int = 3,
+    final: str = "never",
+    steps: int = 0,
+) -> State:
+    """DEIS (Zhang & Chen 2022, arXiv 2204.13902): integrates the polynomial in log sigma through up to 3 slopes.
 
-    A last step to sigma 0, which has no logarithm, is Euler's.
+    A last step to sigma 0, which has no logarithm, is Euler's. ``final`` and ``steps`` as in `lowered`.
     """
     evaluation = Evaluation(now, state.x, denoise(state.x, now))
-    return _integrated(state, evaluation, to, back=2 if to.sigma > 0 else 0, in_log=True)
+    slopes = lowered(order, final, len(state.ahead), steps) if to.sigma > 0 else 1
+    return _integrated(state, evaluation, to, back=slopes - 1, in_log=True)
 
 
 # -- parts of the above
