@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
-from partway.graphs import FUSED
+from partway.graphs import FILES, FUSED
 from partway.model.package import open_package
 from partway_export.load import Traceable, networks
 from partway_export.onnx_file import read
@@ -86,7 +86,7 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
     opened = open_package(package)
     fuse = FUSED.items() <= opened.manifest.items()
     for name, network in networks(pipe, "onnx").items():
-        places, weights = parameters_by_name(name, network, fuse), stored(opened.networks[name])
+        places, weights = parameters_by_name(name, network, fuse), stored(opened.path(f"{name}/{FILES['onnx']}"))
         own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())
         with torch.no_grad():
             for key, (place, transposed) in places.items():

@@ -25,11 +25,10 @@ from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
-from partway.graphs import TOKENIZERS
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import open_package
-from partway.model.tokens import load_tokenizer
+from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
 from partway.pipeline import Pipeline
@@ -90,12 +89,16 @@ def load(
     release: bool | None = None,
     memory_limit: int | str | None = None,
     revision: str | None = None,
+    vae: str | Path | None = None,
+    prediction: str | None = None,
 ) -> Pipeline:
-    """Open a model: a folder of exported networks, a Hub id (``revision`` pins a version of it), or a catalogue name.
+    """Open a model: a folder or a .safetensors file, a Hub id (``revision`` pins a version), or a catalogue name.
 
     Without one it is "rooms", the small model of living rooms that comes with partway.
     ``preset`` is a name in `PRESETS`, for what is not given here or for a run. ``engine`` is "auto" (the default),
-    "onnxruntime" or "openvino"; the other options are `EngineOptions`. Networks load on first use. Raises
+    "onnxruntime" or "openvino"; the other options are `EngineOptions`. Of a model that is not exported, ``vae`` is a
+    file whose VAE takes the place of its own, and ``prediction`` ("epsilon" or "v_prediction") says what a file
+    predicts that does not say so. Networks load on first use. Raises
     `PackageError`, `EngineError` or `InputError`, each saying what to do.
     """
     given = {
@@ -104,13 +107,13 @@ def load(
         "memory_limit": memory_limit,
     }  # fmt: skip
     presets.options(preset, given)  # refused before anything is fetched
-    package = presets.under(preset, suited(open_package(locate(model, revision=revision)), model))
+    where = locate(model, revision=revision)
+    package = presets.under(preset, suited(open_package(where, vae=vae, prediction=prediction), model))
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     planner = Planner(engine_named(engine, package.networks, options.device), options, known)
     memory.check(package, planner.engine, options)
-    tokenizers = tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in package.text_encoders)
-    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers, planner)
+    return Pipeline(package, open_engine(engine, package.networks, options), tokenizers(package), planner)
 
 
 @keywords(SETTING_ALIASES)

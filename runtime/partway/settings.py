@@ -1,4 +1,8 @@
-"""What a user may set for one run, with every default in one place."""
+"""What a user may set for one run, with every default in one place.
+
+To add a setting, add a field to `Settings` with its line in the docstring and its range or check, its type to
+`Options`, and its flag to `partway.cli.arguments`; a list also needs a row in `partway.cli.request`, for replays.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

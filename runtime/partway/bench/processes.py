@@ -23,6 +23,7 @@ from partway.bench.measuring import Job, Made, Make, Request, measure
 from partway.engines import ENGINES, devices
 from partway.engines.table import distributions
 from partway.errors import NetworkError
+from partway.graphs import BUILT
 from partway.model.package import Package
 from partway.support.machine import versions
 
@@ -59,7 +60,7 @@ def configurations(package: Package) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for engine, device, _ in devices():
         row = ENGINES[engine]
-        for options in row.engine.variants(device) if package.format in row.formats else ():
+        for options in row.engine.variants(device) if package.format in (*row.formats, BUILT) else ():
             rest = [key if value is True else f"{key} {value}" for key, value in options.items() if key != "precision"]
             name = " ".join([engine, device, options.get("precision", "fp32"), *rest])
             found[name] = {"engine": engine, "device": device, **options}

@@ -12,7 +12,6 @@ engines that write them out. The VAE's are ``widest`` for each pixel of the pict
 `partway.engines.table.Rates` has the factors of these, found by measuring single networks at several sizes.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -43,11 +42,11 @@ def activations(package: Package, network: str, stored: str, work: Work, rates: 
     if network in TOKENIZERS:
         return 0.0
     if network.startswith("unet"):  # also a segment, which holds what earlier ones gave
-        return _unet(_config(package, "unet"), stored, work, rates)
+        return _unet(package.config("unet"), stored, work, rates)
     pixels = work.vae[0] * work.vae[1] * package.vae_scale_factor**2
     if network in VAES["tiny"]:
         return float(rates.vae * _TINY * pixels)
-    config = _config(package, network) or _config(package, "vae_decoder")
+    config = package.config(network) or package.config("vae_decoder")
     features = rates.vae * _widest_of_vae(config, network) * pixels
     attends = rates.scores and config.get("mid_block_add_attention", True)
     scores = float((work.vae[0] * work.vae[1]) ** 2) if attends else 0.0
@@ -78,8 +77,3 @@ def _unet(config: Mapping[str, Any], stored: str, work: Work, rates: Rates) -> f
     each = rates.unet[stored] * features + (heads[finest] * attending**2 if rates.scores else 0)
     widened = rates.widened * max(channels) ** 2 if stored == "int8" else 0
     return work.batch * each + widened
-
-
-def _config(package: Package, network: str) -> dict[str, Any]:
-    path = package.root / network / "config.json"
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

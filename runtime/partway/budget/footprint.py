@@ -8,6 +8,7 @@ those of the stage before are released. `partway.engines.table` has what each en
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from partway.budget.activations import Work, activations
@@ -46,17 +47,19 @@ def known(engine: str) -> bool:
 def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> dict[str, Load]:
     """The memory of each of the package's networks on an engine that is `known`."""
     rates = _rates(engine)
-    if FUSED.items() <= package.manifest.items():
+    if package.checkpoint is not None or FUSED.items() <= package.manifest.items():
         rates = rates._replace(scores=False)
     halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _computes_in_16_bits(engine))
     share = (_STATIC if options.static else 1) * (0.5 if halved else 1)
     found = {}
     for name, file in package.networks.items():
         stored = weights(package, name)
-        if file.suffix == ".xml" and rates.laid_out:
+        built = not isinstance(file, Path)  # its weights are mapped, and widened one after the other
+        if rates.laid_out and (not isinstance(file, Path) or file.suffix == ".xml"):
             loading = held = _laid_out(stored, rates, halved=halved)
         else:
             loading, held = _read(stored, rates, options, halved=halved)
+            loading = rates.mapped["fp32"] if built else loading
         graph = rates.graph[name != "unet"]
         working = int(activations(package, name, stored.stored, work, rates) * _BYTES * share)
         found[name] = Load(int(loading * stored.size) + graph, int(held * stored.size) + graph, working)

@@ -1,4 +1,4 @@
-"""The one place where a run is decided: what `Pipeline.plan` says and what `Pipeline.stream` runs is its answer."""
+"""Decides a run: `Pipeline.plan` returns its plan, and `Pipeline.stream` runs it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -49,7 +49,7 @@ class Planner:
         plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
         said = fit.words(settings, plan.predictions)
         plan = replace(plan, peak_bytes=fit.peak, memory=said, padded=_padded(package, start.size))
-        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, decode)
+        planned = Planned(package, start, settings, plan, part, tilings, fit.loading)
         return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
 
     def _seconds(self, planned: Planned) -> float | None:

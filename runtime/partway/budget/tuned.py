@@ -129,8 +129,11 @@ def _folder() -> Path:
 def _identity(package: Package) -> dict[str, Any]:
     files = {name: entry["sha256"] for name, entry in package.manifest.get("files", {}).items()}
     if not files:
-        folders = {file.parent for file in package.networks.values()}
+        folders = {file.parent for file in package.networks.values() if isinstance(file, Path)}
         files = {f"{folder.name}/{name}": about for folder in folders for name, about in stamps(folder).items()}
+        graphs = [graph for graph in package.networks.values() if not isinstance(graph, Path)]
+        sources = {weight.source for graph in graphs for weight in graph.weights.values()}
+        files |= {source.path.name: (source.size, source.changed) for source in sources}
     return {
         "processor": machine.processor()[0],
         "cores": machine.cores(),

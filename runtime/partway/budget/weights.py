@@ -1,8 +1,10 @@
 """How large a network's weights are and how they are stored, from its files and what ``partway.json`` says."""
 
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
+from partway.engines.weights import BITS
 from partway.graphs import SHALLOW
 from partway.model.package import Package
 
@@ -26,11 +28,15 @@ class Weights(NamedTuple):
 
 def weights(package: Package, network: str) -> Weights:
     """The weights of one of the package's networks; of parts of the UNet, which share its files, at the most."""
+    file = package.networks[network]
+    if not isinstance(file, Path):  # it is built, and knows
+        numbers = [(prod(weight.shape), BITS[weight.dtype]) for weight in file.weights.values()]
+        total, halved = (sum(count for count, bits in numbers if bits <= most) for most in (64, 16))
+        return Weights(4 * total, True, "fp16" if halved > total / 2 else "fp32")
     if network == SHALLOW:
         return _part(package, _OUTERMOST)
     if network in package.segments:
         return _part(package, _UNEVEN, of=len(package.segments))
-    file = package.networks[network]
     if file.suffix == ".xml":
         size, beside = file.with_suffix(".bin").stat().st_size, True
     else:

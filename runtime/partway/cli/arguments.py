@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from partway.diffusion.names import SETTING_ALIASES
-from partway.engines import EngineOptions
+from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
+from partway.pictures.metadata import FORMATS
 from partway.settings import Settings
 
 Commands = Any  # argparse's type for what add_subparsers returns is private
 
 SETTINGS = tuple(field.name for field in fields(Settings))
-LOAD = (*(field.name for field in fields(EngineOptions)), "preset", "engine", "revision")
+LOAD = (*(field.name for field in fields(EngineOptions)), "preset", "engine", "revision", "prediction")
 """Names of the arguments of `partway.load`, but the model."""
 
 
@@ -66,7 +67,7 @@ def add_task(parser: argparse.ArgumentParser, *, strength: bool = True, instruct
     """Add what makes pictures of a prompt: the prompt, outputs, replay, settings and model."""
     text = 'what to change, as in "make it snowy"' if instruction else "what the picture should show, in quotes"
     parser.add_argument("prompt", metavar="INSTRUCTION" if instruction else "PROMPT", nargs="?", help=text)
-    text = ".png, .jpg or .webp (default: a new .png in the current folder)"
+    text = f"a file: {', '.join(FORMATS)} (default: a new .png in the current folder)"
     parser.add_argument("-o", "--output", metavar="OUT", help=text)
     parser.add_argument("--count", type=int, default=1, metavar="N", help="N pictures, with seed, seed + 1, ...")
     text = "repeat the settings inside a picture partway made; flags given here win"
@@ -119,7 +120,12 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("reuse", float, "R", "0 to 1: keep the UNet's deep features for this share of the way so far, for speed")
     add("deadline", _seconds, "T", "seconds, as in 8s: drop steps where they are too slow, and end with what there is")
     add("vae_tile", int, "N", "pixels: the same for the VAE alone; as --tile if not given")
-    add("vae", str, "NAME", "own or tiny: a tiny autoencoder in place of the VAE, where the package has one")
+    add(
+        "vae",
+        str,
+        "NAME",
+        "own; tiny, an autoencoder that the package has beside it; or a file with another VAE",
+    )
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")
@@ -147,8 +153,10 @@ def _pair(text: str) -> list[int]:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model and the arguments of `partway.load`."""
     group = parser.add_argument_group("what to run it on")
-    text = "a folder made by partway export or by optimum, a Hub id, or one of: partway models (default: rooms)"
+    text = "a folder, a .safetensors file, a Hub id, or one of: partway models (default: rooms)"
     group.add_argument("--model", "-m", metavar="MODEL", help=text)
+    text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
+    group.add_argument("--prediction", metavar="NAME", default=argparse.SUPPRESS, help=text)
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_options(group)
 
@@ -176,7 +184,7 @@ def add_options(group: Any) -> None:
 
 def add_engine(group: Any) -> None:
     """Add --engine and --device to a parser or group."""
-    text = "auto, onnxruntime or openvino (default auto)"
+    text = f"auto, {' or '.join(ENGINES)} (default auto)"
     group.add_argument("--engine", metavar="NAME", default=argparse.SUPPRESS, help=text)
     text = "CPU, GPU, NPU, see: partway devices (default CPU)"
     group.add_argument("--device", metavar="NAME", default=argparse.SUPPRESS, help=text)

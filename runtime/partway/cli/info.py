@@ -1,4 +1,4 @@
-"""``partway info``: what a model folder holds."""
+"""``partway info``: what a model folder or file holds."""
 
 import argparse
 import os
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partway.checkpoints.parts import Weights
+from partway.checkpoints.record import Checkpoint
 from partway.cli.arguments import Commands
+from partway.graphs import FORMATS
 from partway.model.catalog import suited
 from partway.model.hub import locate
 from partway.model.package import Package, open_package
@@ -16,20 +19,24 @@ _SHALLOW = "shallow"
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="what a model folder holds", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a folder, or a Hub id (owner/name)")
+    parser = commands.add_parser("info", help="what a model folder or file holds", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a folder, a file, or a Hub id (owner/name)")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
     parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the description of a folder; no network is loaded."""
+    """Print the description of a model; no network is loaded."""
     package = suited(open_package(locate(options.model, revision=options.revision)), options.model)
     for name, value in _facts(package).items():
         print(f"{name:<12} {value}")
-    for network, file in package.networks.items():
-        print(f"{network:<12} {_megabytes(_size(file)):>10}  {os.path.relpath(file, package.root)}")
-    print(f"{'in all':<12} {_megabytes(sum(map(_size, package.networks.values()))):>10}")
+    files = {name: file for name, file in package.networks.items() if isinstance(file, Path)}
+    sizes = {name: (_size(file), os.path.relpath(file, package.root)) for name, file in files.items()}
+    if package.checkpoint is not None:
+        sizes = {name: _stored(part.weights) for name, part in package.checkpoint.parts.items()}
+    for network, (size, where) in sizes.items():
+        print(f"{network:<12} {_megabytes(size):>10}  {where}")
+    print(f"{'in all':<12} {_megabytes(sum(size for size, _ in sizes.values())):>10}")
     return 0
 
 
@@ -44,10 +51,11 @@ def _facts(package: Package) -> dict[str, object]:
     source = manifest.get("source") or unstated
     revision = manifest.get("revision")
     return {
-        "folder": package.root,
+        "file" if package.root.is_file() else "folder": package.root,
+        **_taken_for(package.checkpoint),
         "family": package.family,
-        "format": {"onnx": "ONNX", "openvino": "OpenVINO IR"}[package.format],
-        "weights": manifest.get("weights") or unstated,
+        "format": FORMATS[package.format],
+        **({} if package.checkpoint else {"weights": manifest.get("weights") or unstated}),
         **_calibrated(manifest.get("calibration")),
         "size": f"{width}x{height}; pictures are padded to a multiple of {package.multiple}",
         "predicts": package.prediction,
@@ -55,6 +63,21 @@ def _facts(package: Package) -> dict[str, object]:
         "source": f"{source} at {revision}" if revision else source,
         "licence": manifest.get("licence") or unstated,
     }
+
+
+def _taken_for(checkpoint: Checkpoint | None) -> dict[str, object]:
+    """What a model that is not exported was taken for, why, and what of its file has no use."""
+    if checkpoint is None:
+        return {}
+    idle, some = checkpoint.idle, ", ".join(checkpoint.idle[:2])
+    left = f"{len(idle)} tensors: {some}{', ...' if len(idle) > 2 else ''}" if idle else "nothing"
+    return {"taken for": checkpoint.title, "because": "; ".join(checkpoint.reasons), "not used": left}
+
+
+def _stored(weights: Weights) -> tuple[int, str]:
+    """How many bytes weights take in their files, and in which types."""
+    types = sorted({weight.dtype for weight in weights.values()})
+    return sum(weight.length for weight in weights.values()), f"{len(weights)} tensors of {', '.join(types)}"
 
 
 def _calibrated(facts: Any) -> dict[str, object]:

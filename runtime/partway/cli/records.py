@@ -9,6 +9,8 @@ from typing import Any
 import partway
 from partway.engines import ENGINES
 from partway.graphs import FILES, WEIGHTS
+from partway.model.hashes import model_hash
+from partway.model.package import Package
 from partway.pictures.images import Picture
 from partway.pictures.metadata import file_hash, pixel_hash
 from partway.support import machine
@@ -23,7 +25,7 @@ def record(
     task: str,
     prompt: str,
     model: str,
-    manifest: Mapping[str, Any],
+    package: Package,
     load: Mapping[str, Any],
     source: Mapping[str, str] | None = None,
     edit: Mapping[str, Any] | None = None,
@@ -31,10 +33,12 @@ def record(
     """Return the JSON-ready record of picture ``index`` of ``result``: enough to make the same picture again.
 
     task: the command, "img2img" and the like; edit: its own arguments. model: the folder or Hub id it was loaded
-    from; manifest: its partway.json. load: the arguments of `partway.load` that may change the numbers.
+    from, or a file, of which the name and a hash are kept; package: what it holds. load: the arguments of
+    `partway.load` that may change the numbers.
     source: see `source_hashes`.
     """
-    plan, image = result.plan, result.images[index]
+    plan, image, manifest = result.plan, result.images[index], package.manifest
+    one_file = package.root.is_file()
     # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
     settings = asdict(result.settings) | {
         "seed": result.seeds[index],
@@ -49,12 +53,13 @@ def record(
         "width": image.width,
         "height": image.height,
         "model": {
-            "name": model,
+            "name": package.root.name if one_file else model,
             "source": manifest.get("source"),
             "revision": manifest.get("revision"),
             "unet_sha256": _unet_hash(manifest),
+            **({"sha256": model_hash(package.root)} if one_file else {}),
         },
-        "load": dict(load),
+        "load": {**load, **({"vae": Path(load["vae"]).name} if "vae" in load else {})},
         "plan": {
             "start_sigma": plan.start_sigma,
             "start_timestep": plan.start_timestep,

@@ -3,9 +3,11 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import partway
+from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
 from partway.cli.records import record
 from partway.errors import ImageError, InputError
@@ -27,6 +29,8 @@ _TYPES: dict[str, Any] = {
     "device": str,
     "precision": str,
     "revision": str,
+    "prediction": str,
+    "vae": str,
     "then": list,
 }
 
@@ -60,10 +64,13 @@ def request(options: argparse.Namespace, task: str) -> Request:
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
     settings = _known(made, "settings", SETTINGS) | supplied(options, SETTINGS)
+    load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
+    if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
+        load["vae"] = settings.pop("vae")
     partway.Settings(**settings)  # before anything slow
     return Request(
         model=str(model),
-        load=_known(made, "load", LOAD) | supplied(options, LOAD),
+        load=load,
         prompt=prompt,
         settings=settings,
         edit=_known(made, "edit", _EDIT) | supplied(options, _EDIT),
@@ -99,7 +106,7 @@ def record_of(
         task=task,
         prompt=wanted.prompt,
         model=wanted.model,
-        manifest=pipe.package.manifest,
+        package=pipe.package,
         load={name: value for name, value in wanted.load.items() if name not in _MACHINE},
         source=source,
         edit=wanted.edit,

@@ -6,12 +6,12 @@ owns its device, threads, precision and compiled shapes, casts inputs to the typ
 exceptions into ours. `timed`, `frugal` and `streamed` wrap an engine; `rewrites` changes OpenVINO's graphs.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Engine, Port, Signature, as_float32, cast
 from partway.engines.table import ENGINES, FAST
+from partway.engines.weights import Networks
 from partway.errors import EngineError, choose
 from partway.graphs import FILES, FORMATS
 
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 
-def engine_named(name: str, files: Mapping[str, Path], device: str) -> str:
+def engine_named(name: str, files: Networks, device: str) -> str:
     """The engine that a name stands for: "auto" takes ONNX Runtime for ONNX on a CPU and OpenVINO otherwise.
 
     Raises `InputError` for an unknown name, and `EngineError` for an engine that cannot read the files' format.
     """
     choose("engine", name, ("auto", *ENGINES))
-    suffixes = {path.suffix for path in files.values()}
+    suffixes = {path.suffix for path in files.values() if isinstance(path, Path)}
     format_ = next((one for one, file in FILES.items() if Path(file).suffix in suffixes), "onnx")
     readers = [one for one, row in ENGINES.items() if format_ in row.formats]
     if name == "auto":
@@ -46,7 +46,7 @@ def engine_named(name: str, files: Mapping[str, Path], device: str) -> str:
     return name
 
 
-def open_engine(name: str, files: Mapping[str, Path], options: EngineOptions) -> Engine:
+def open_engine(name: str, files: Networks, options: EngineOptions) -> Engine:
     """Open an engine over network files, by a name of `engine_named`.
 
     Raises `EngineError` when the engine is not installed, cannot read the files' format or lacks the device.

@@ -11,6 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from partway.engines.weights import Graph
 from partway.errors import EngineError
 from partway.support.files import stamps
 
@@ -31,9 +32,13 @@ class Compiled:
         self._limit = limit
         self._make(self._own)
 
-    def place(self, network: Path, about: object) -> Path:
-        """The folder of a network's file as it is compiled; ``about`` has the shapes and options of that."""
-        key = sha256(repr((str(network.resolve()), stamps(network.parent), about)).encode()).hexdigest()[:16]
+    def place(self, network: Path | Graph, about: object) -> Path:
+        """The folder of a network as it is compiled; ``about`` has the shapes and options of that."""
+        if isinstance(network, Path):
+            origin: object = (str(network.resolve()), stamps(network.parent))
+        else:  # what it computes, and with which bytes of which files
+            origin = (sha256(network.with_inputs()).hexdigest(), sorted(network.weights.items()))
+        key = sha256(repr((origin, about)).encode()).hexdigest()[:16]
         return self._make(self._own / key)
 
     def used(self, place: Path) -> None:

@@ -14,6 +14,7 @@ from partway.engines.failures import out_of_memory
 from partway.engines.mapped import Ranges, forget, forgetting, ranges
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
+from partway.engines.weights import Graph, Networks, check, one_file
 from partway.errors import EngineError, NetworkError, PackageError
 from partway.graphs import WEIGHTS
 from partway.support import heap
@@ -36,6 +37,7 @@ _TYPES = {
     "tensor(bool)": "bool",
 }
 
+_FOLDER = "session.model_external_initializers_file_folder_path"
 _FLOAT32 = "1"  # among ONNX Runtime's levels
 _opening = Lock()  # of all engines, so that what a session maps can be told from what others do
 
@@ -50,7 +52,7 @@ class _Session(NamedTuple):
 class OnnxRuntime:
     """Runs ONNX files, each in a session that is made when the network is first used."""
 
-    def __init__(self, files: Mapping[str, Path], options: EngineOptions) -> None:
+    def __init__(self, files: Networks, options: EngineOptions) -> None:
         self._library = library()
         if options.precision not in (None, "fp32", "fastest"):
             raise EngineError(
@@ -118,12 +120,14 @@ class OnnxRuntime:
             return self._sessions[network]
 
     def _open(self, network: str) -> _Session:
-        path = self._files[network]
+        source, options = self._files[network], self._session_options()
+        model = str(source) if isinstance(source, Path) else self._built(source, options)
         try:
-            session = self._library.InferenceSession(str(path), self._session_options(), providers=[self._provider])
+            session = self._library.InferenceSession(model, options, providers=[self._provider])
         except Exception as error:
+            what, remedy = (source, "export") if isinstance(source, Path) else (network, "download")
             raise out_of_memory(network, _NAME, error) or PackageError(
-                f"{path} cannot be loaded ({_first_line(error)}); export it again"
+                f"{what} cannot be loaded ({_first_line(error)}); {remedy} it again"
             ) from error
         if self._provider not in session.get_providers():
             raise EngineError(f"onnxruntime could not start {self._provider} for {network}; try device CPU")
@@ -132,11 +136,20 @@ class OnnxRuntime:
 
     def _open_frugally(self, network: str) -> _Session:
         """A session whose pages of mapped weights can be given back."""
-        weights = self._files[network].with_name(WEIGHTS["onnx"])
+        source = self._files[network]
+        weights = source.with_name(WEIGHTS["onnx"]) if isinstance(source, Path) else one_file(source)
         before = ranges(weights)
         session, _ = self._open(network)
         own = _apart(ranges(weights), before)
         return _Session(session, partial(forget, own) if own else None)
+
+    def _built(self, graph: Graph, options: Any) -> bytes:
+        """What a session of a network that is built here is made of, and ``options`` set for it."""
+        check(graph)
+        options.add_session_config_entry(_FOLDER, str(one_file(graph).parent))
+        # The level above lays out convolutions' weights anew: much more memory while it loads, and no quicker calls.
+        options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        return graph.with_files()
 
     def _session_options(self) -> Any:
         options = self._library.SessionOptions()

@@ -1,8 +1,9 @@
 """OpenVINO as an engine; reads IR and ONNX."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from partway.engines.compiled import Compiled
 from partway.engines.failures import out_of_memory
 from partway.engines.frugal import stage
+from partway.engines.grafted import grafted
 from partway.engines.mapped import Mapped, forgetting
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
+from partway.engines.weights import Graph, Networks, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.support.caching import Recent
 
@@ -31,10 +34,15 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class _Read(NamedTuple):
-    """A network that is not compiled yet, and the file that its weights lie in where that is mapped."""
+    """A network that is not compiled yet, and the files that its weights lie in where they are mapped."""
 
     model: Any
-    weights: Mapped | None
+    weights: Sequence[Mapped] = ()
+
+    @property
+    def forget(self) -> Callable[[], None] | None:
+        """Gives back what was read of its weights; None where they are not mapped."""
+        return partial(_forget, self.weights) if self.weights else None
 
 
 class _Sizes(NamedTuple):
@@ -45,22 +53,24 @@ class _Sizes(NamedTuple):
 
 
 class _Compiled:
-    """A network that can run. ``weights`` is the file that it may go on using.
+    """A network that can run. ``read`` has the files that it may go on using.
+
+    names: of its results, in order; once compiled they may also be called like an operator
 
     alone: whether it computes in one thread
     """
 
-    def __init__(self, request: Any, adapter: Adapter, weights: Mapped | None, *, alone: bool) -> None:
-        self.request, self.adapter, self._weights, self._alone = request, adapter, weights, alone
+    def __init__(self, request: Any, adapter: Adapter, read: _Read, names: Sequence[str], *, alone: bool) -> None:
+        self.request, self.adapter, self._read, self._names, self._alone = request, adapter, read, names, alone
         self._first = True
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
         """The results by name, as copies; raises `RuntimeError` or `MemoryError`."""
         first, self._first = self._first, False  # in its first call a network that takes any size lays out its weights
-        with forgetting(self._weights.forget if first and self._weights else None):
+        with forgetting(self._read.forget if first else None):
             inputs = self.adapter(inputs)
             results = self.request.infer(inputs, share_inputs=True)
-        found = [(_name(port), np.array(array)) for port, array in results.items()]
+        found = list(zip(self._names, map(np.array, results.values()), strict=True))
         if self._alone:
             self._check(found[0][1], inputs)
         return found
@@ -81,7 +91,7 @@ class _Compiled:
 class OpenVINO:
     """Runs OpenVINO IR or ONNX files, compiled on first use; with ``static``, once for each size that is run."""
 
-    def __init__(self, files: Mapping[str, Path], options: EngineOptions) -> None:
+    def __init__(self, files: Networks, options: EngineOptions) -> None:
         self._library = library()
         self._core = self._library.Core()
         self._device = _device(options.device, self._core.available_devices)
@@ -161,14 +171,15 @@ class OpenVINO:
         return kept.get(sizes, lambda: self._compile(network, sizes))
 
     def _compile(self, network: str, sizes: _Sizes) -> _Compiled:
-        model, weights = self._models.pop(network) if network in self._models else self._read(network)
+        read = self._models.pop(network) if network in self._models else self._read(network)
+        model, names = read.model, [_name(port) for port in read.model.outputs]
         place = self._cache and self._cache.place(self._files[network], (*sizes, self._properties))
         properties = self._properties | ({"CACHE_DIR": str(place)} if place else {})
         try:
             if sizes.shapes:
                 model.reshape(dict(sizes.shapes))
             model, adapter = self._rewritten(model, sizes.alike)
-            with forgetting(None if weights is None else weights.forget):
+            with forgetting(read.forget):
                 compiled = self._core.compile_model(model, self._device, properties)
                 request = compiled.create_infer_request()
         except (RuntimeError, MemoryError) as error:
@@ -176,7 +187,7 @@ class OpenVINO:
         if self._cache and place:
             self._cache.used(place)
         alone = self._device == "CPU" and compiled.get_property("INFERENCE_NUM_THREADS") == 1
-        return _Compiled(request, adapter, weights, alone=alone)
+        return _Compiled(request, adapter, read, names, alone=alone)
 
     def _rewritten(self, model: Any, alike: Alike | None) -> tuple[Any, Adapter]:
         exact = self._properties.get("INFERENCE_PRECISION_HINT") == _PRECISIONS["fp32"]
@@ -190,17 +201,33 @@ class OpenVINO:
 
     def _read(self, network: str) -> _Read:
         path = self._files[network]
+        if not isinstance(path, Path):
+            return self._graft(network, path)
         beside = path.with_suffix(".bin")
         try:
             if path.suffix != ".xml" or not beside.is_file() or not beside.stat().st_size:
-                return _Read(self._core.read_model(str(path)), None)
+                return _Read(self._core.read_model(str(path)))
             weights = Mapped(beside)
             tensor = self._library.Tensor(weights.bytes, shared_memory=True)
-            return _Read(self._core.read_model(path.read_text("utf-8"), tensor), weights)
+            return _Read(self._core.read_model(path.read_text("utf-8"), tensor), [weights])
         except (RuntimeError, MemoryError, OSError, UnicodeDecodeError) as error:
             raise out_of_memory(network, _NAME, error) or PackageError(
                 f"{path} cannot be loaded ({_last_line(error)}); export it again"
             ) from error
+
+    def _graft(self, network: str, graph: Graph) -> _Read:
+        check(graph)
+        try:
+            return _Read(*grafted(self._core, graph))
+        except (RuntimeError, MemoryError, OSError) as error:
+            raise out_of_memory(network, _NAME, error) or PackageError(
+                f"{network} cannot be loaded ({_last_line(error)}); download it again"
+            ) from error
+
+
+def _forget(files: Sequence[Mapped]) -> None:
+    for file in files:
+        file.forget()
 
 
 def library() -> Any:

@@ -6,17 +6,17 @@ A new engine is a file like `partway.engines.onnxruntime`, and a row here.
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Engine
+from partway.engines.weights import Networks
 
 
 class EngineClass(Protocol):
     """The class of an engine; it imports its library when one of these is called, not before."""
 
-    def __call__(self, files: Mapping[str, Path], options: EngineOptions) -> Engine:
+    def __call__(self, files: Networks, options: EngineOptions) -> Engine:
         """Open the engine over network files; raises `EngineError` for what it cannot do."""
         ...
 
@@ -72,7 +72,7 @@ class Row(NamedTuple):
 
     path          its class, as module and name
     library       what Python imports, and ``distribution``: what pip installs
-    formats       of the network files that it reads, keys of `partway.graphs.FILES`
+    formats       of the network files that it reads, keys of `partway.graphs.FILES`; each also runs what is built
     rates         how much memory it takes on a CPU; None where that was not measured, so that it cannot be limited
     """
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from partway.checkpoints.opening import is_file
 from partway.errors import PackageError
 from partway.graphs import NETWORKS, TOKENIZERS, VAES
 from partway.model.catalog import Entry, entries, near
@@ -28,7 +29,7 @@ DEFAULT = "rooms"  # of the catalogue
 
 
 def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
-    """The folder of a model: a path as it is, or a Hub id ``owner/name`` fetched (with progress) into the Hub's cache.
+    """Where a model lies: a path as it is, or a Hub id ``owner/name`` fetched (with progress) into the Hub's cache.
 
     None is "rooms", which comes with partway. Where no folder has the name, names of the catalogue stand for models
     that come with partway and for ready packages on the Hub.
@@ -38,13 +39,13 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
     if model is None:
         return _built_in(DEFAULT)
     path = Path(model)
-    if isinstance(model, str) and path.name == model and not path.exists() and not model.startswith("~"):
+    if isinstance(model, str) and path.name == model and not _lies_here(path):
         entry = _entry(model)
         if entry.built_in is not None:
             return _built_in(model)
         model = _package_of(entry)
         path = Path(model)
-    if path.is_dir() or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
+    if _lies_here(path) or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/")):
         return path.expanduser()
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -56,6 +57,10 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
             f"{model} is neither a folder here nor a model that can be fetched from the Hub "
             f"({type(error).__name__}); check the name and the network, or give a folder"
         ) from error
+
+
+def _lies_here(path: Path) -> bool:
+    return path.exists() or is_file(path) or str(path).startswith("~")
 
 
 def _entry(name: str) -> Entry:

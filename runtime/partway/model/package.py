@@ -9,13 +9,17 @@ and name the other's folder there, as ``shares``.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from partway.checkpoints.folder import is_folder
+from partway.checkpoints.opening import is_file, open_checkpoint
+from partway.checkpoints.record import Checkpoint
 from partway.diffusion.levels import Trained
-from partway.errors import PackageError
-from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
+from partway.engines.weights import Networks
+from partway.errors import InputError, PackageError, choose
+from partway.graphs import BUILT, FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
 from partway.model import scheduler_config, sizes
 from partway.settings import Settings
 
@@ -28,14 +32,17 @@ _FAMILIES = (
     "LatentConsistencyModel",
     *_XL,
 )
+_PREDICTED = ("epsilon", "v_prediction")  # what a file may have to be told
 
 
 @dataclass(frozen=True, eq=False)
 class Package:
     """Everything a run needs to know about a model.
 
-    networks        the file of each network: of those in `NETWORKS` that the model has, and of the shallow UNet, its
-                    segments and a tiny VAE where the package has them
+    root            its folder, or its file
+    format          a key of `FORMATS`
+    networks        the file or the graph of each network: of those in `NETWORKS` that the model has, and of the shallow
+                    UNet, its segments and a tiny VAE where the package has them
     family          diffusers' pipeline class, from ``model_index.json``
     prediction      a key of `partway.diffusion.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
@@ -53,11 +60,12 @@ class Package:
     size            (width, height) in pixels that the model was trained for
     manifest        contents of partway.json, or empty
     defaults        settings by name that suit the model, for those that the user leaves out (`partway.model.catalog`)
+    checkpoint      what is known of a model that is not exported
     """
 
     root: Path
     format: str
-    networks: Mapping[str, Path]
+    networks: Networks
     family: str
     prediction: str
     trained: Trained
@@ -77,6 +85,7 @@ class Package:
     size: tuple[int, int]
     manifest: Mapping[str, Any]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
         """The settings of a run: those that the user chose, else those of the model, else those of `Settings`."""
@@ -90,6 +99,14 @@ class Package:
     def path(self, name: str) -> Path:
         """Where a file of the package lies, by its name in the manifest: in its own folder or in the shared one."""
         return _path(self.root, self.manifest, name)
+
+    def config(self, network: str) -> Mapping[str, Any]:
+        """The ``config.json`` of a network, or what it would say; empty if there is none."""
+        if self.checkpoint is not None:
+            part = self.checkpoint.parts.get("vae" if network.startswith("vae") else network)
+            return {} if part is None else part.config
+        path = self.root / network / "config.json"
+        return _json(path) if path.is_file() else {}
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -107,28 +124,77 @@ class Package:
         return (1, self.latent_channels, h, w)
 
 
-def open_package(path: str | Path) -> Package:
-    """Read a model folder's description; it locates networks and loads none.
+def open_package(path: str | Path, *, vae: str | Path | None = None, prediction: str | None = None) -> Package:
+    """Read a model's description; it locates networks and loads none.
 
-    Raises `PackageError` naming the missing or unusable file and what to do.
+    The path is that of an exported folder, of one that diffusers saved, or of a model's .safetensors file. Of the
+    latter two ``vae`` is a file whose VAE takes the place of their own, and ``prediction`` what a file predicts that
+    does not say so. Raises `PackageError` naming the missing or unusable file and what to do.
     """
+    path = Path(path)
+    if prediction is not None:
+        choose("prediction", prediction, _PREDICTED)
+    stored = is_file(path) or (is_folder(path) and not _exported(path))
+    if not stored and (vae is not None or prediction is not None):
+        raise InputError(f"{path} is exported, with a VAE and a prediction of its own; leave vae and prediction out")
     try:
-        return _read(Path(path))
+        if stored:
+            other = None if vae is None else Path(vae)
+            return _unexported(open_checkpoint(path, vae=other, prediction=prediction))
+        return _read(path)
     except (TypeError, ValueError, OverflowError) as error:
         raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
+
+
+class _Configs(NamedTuple):
+    """What ``model_index.json`` and the configurations of its parts say."""
+
+    pipeline: Mapping[str, Any]
+    unet: Mapping[str, Any]
+    vae: Mapping[str, Any]
+    scheduler: Mapping[str, Any]
+
+
+def _unexported(checkpoint: Checkpoint) -> Package:
+    """The model of a checkpoint, whose networks are built."""
+    from partway.building.networks import networks  # only where there is something to build
+
+    parts = checkpoint.parts
+    configs = _Configs(checkpoint.index, parts["unet"].config, parts["vae"].config, checkpoint.scheduler)
+    package = _described(checkpoint.path, configs)
+    built = networks(checkpoint)
+    size = package.vae_scale_factor  # the UNet is built to take latents of any size
+    return replace(package, format=BUILT, networks=built, multiple=size, checkpoint=checkpoint)
+
+
+def _exported(root: Path) -> bool:
+    return any((root / "unet" / name).exists() for name in FILES.values())
 
 
 def _read(root: Path) -> Package:
     if not root.is_dir():
         raise PackageError(f"there is no model folder {str(root)!r}; export one with: partway export SOURCE {root}")
     index = _json(root / "model_index.json")
+    _check_runs(root, index)
+    manifest = _manifest(root / "partway.json")
+    xl = _plain(str(index["_class_name"])).startswith(_XL)
+    format_, networks = _networks(root, _needed(index, xl=xl), manifest)
+    scheduler = _json(root / "scheduler/scheduler_config.json")
+    configs = _Configs(index, _json(root / "unet/config.json"), _vae_config(root), scheduler)
+    return replace(_described(root, configs), format=format_, networks=networks, manifest=manifest)
+
+
+def _check_runs(root: Path, index: Mapping[str, Any]) -> None:
     family = str(index.get("_class_name", "unknown"))
     if not runs(family):
         raise PackageError(f"{root} holds a {family}; partway runs Stable Diffusion 1.x, 2.x and XL pipelines")
-    xl = _plain(family).startswith(_XL)
-    manifest = _manifest(root / "partway.json")
-    format_, networks = _networks(root, _needed(index, xl=xl), manifest)
-    unet, vae = _json(root / "unet/config.json"), _vae_config(root)
+
+
+def _described(root: Path, configs: _Configs) -> Package:
+    """What configurations say of a model, whose networks are not known yet."""
+    index, unet, vae, scheduler = configs
+    _check_runs(root, index)
+    family = str(index["_class_name"])
     channels = int(vae.get("latent_channels", 4))
     in_channels = int(unet.get("in_channels", channels))
     instructed, width = in_channels == 2 * channels, int(unet.get("time_cond_proj_dim") or 0)
@@ -139,28 +205,27 @@ def _read(root: Path) -> Package:
         )
     if vae.get("latents_mean") is not None:
         raise PackageError(f"{root} has latents with a mean and spread of their own, which partway does not run")
-    scheduler = _scheduler(root / "scheduler/scheduler_config.json", index)
     vae_scale_factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     sample = unet.get("sample_size") or 64  # height and width, where they are two
     height, width_ = (int(side) * vae_scale_factor for side in (sample if isinstance(sample, list) else [sample] * 2))
     return Package(
         root=root,
-        format=format_,
-        networks=networks,
+        format="",
+        networks={},
         family=family,
-        **scheduler._asdict(),
+        **_scheduler(root, scheduler, index)._asdict(),
         inpaints=in_channels == 2 * channels + 1,
         guidance="instruction" if instructed else "embedded" if width else "pair",
         guidance_width=width,
         size_conditions=_size_conditions(index, unet),
-        zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", xl)),
+        zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", _plain(family).startswith(_XL))),
         latent_channels=channels,
         latent_scale=float(vae.get("scaling_factor") or 0.18215),
         latent_shift=float(vae.get("shift_factor") or 0.0),
         vae_scale_factor=vae_scale_factor,
         multiple=vae_scale_factor * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
         size=(width_, height),
-        manifest=manifest,
+        manifest={},
     )
 
 
@@ -231,14 +296,14 @@ def _manifest(path: Path) -> dict[str, Any]:
     return content
 
 
-def _scheduler(path: Path, index: Mapping[str, Any]) -> scheduler_config.Scheduler:
+def _scheduler(root: Path, config: Mapping[str, Any], index: Mapping[str, Any]) -> scheduler_config.Scheduler:
     """What the scheduler's config says; where it names no class, the index does."""
-    config, listed = _json(path), index.get("scheduler")
+    listed = index.get("scheduler")
     named = listed[-1] if isinstance(listed, list) and listed else None
     try:
         return scheduler_config.read(config, str(config.get("_class_name", named)))
     except PackageError as error:
-        raise PackageError(f"{path} {error}") from None
+        raise PackageError(f"{root / 'scheduler/scheduler_config.json'} {error}") from None
 
 
 def _json(path: Path) -> dict[str, Any]:

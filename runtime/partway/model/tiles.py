@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,8 @@ UNTILED = Tilings()
 def _tiling(package: Package, network: str, tile: int | None, overlap: int | None, *, reads: int = 1) -> Tiling:
     """The tiling of a network, ``reads`` of whose pixels make a latent; ``tile`` and ``overlap`` are in pixels."""
     factor = package.vae_scale_factor
-    fixed = fixed_size(package.networks[network])
+    file = package.networks[network]
+    fixed = fixed_size(file) if isinstance(file, Path) else None  # what is built takes any size
     if fixed is not None:
         height, width = (side // reads for side in fixed)
     elif tile is not None:

@@ -1,5 +1,7 @@
 """Prompt to token ids: CLIP's byte-pair encoding, from the files of a model's own tokenizer folder.
 
+Prompts are cut to the positions of the text encoder, 77 with CLIP's.
+
 The ids equal those of transformers' CLIPTokenizer, which Stable Diffusion's folders name and diffusers loads, without
 the package ftfy. Where ftfy is installed, CLIPTokenizer also repairs broken encodings and HTML; diffusers does not
 require it. CLIPTokenizerFast gives other ids: it keeps control characters, and does not separate Chinese ones.
@@ -163,6 +165,8 @@ def _content(token: Any) -> str:
 _HIDDEN = [*range(0x21), *range(0x7F, 0xA1), 0xAD]
 _LETTERS = {byte: 0x100 + place for place, byte in enumerate(_HIDDEN)}
 _BYTES = {letter: byte for byte, letter in _LETTERS.items()}
+ALPHABET = (*(chr(byte) for byte in range(256) if byte not in _LETTERS), *map(chr, _LETTERS.values()))
+"""The letters of all bytes, in the order of these vocabularies."""
 
 _HAN = re.compile(
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"

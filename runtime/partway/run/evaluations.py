@@ -20,8 +20,8 @@ from partway.settings import Settings
 class Predictions(NamedTuple):
     """Those of one evaluation, for one picture.
 
-    wanted  how many guidance combines: 1 outside its interval
-    made    how many of these, the last ones, are made; the others are kept from before (`partway.diffusion.reuse`)
+    wanted  predictions that guidance combines; 1 at levels without guidance
+    made    how many of them the UNet makes now, the last ones; the others come from `partway.diffusion.reuse`
     """
 
     wanted: int

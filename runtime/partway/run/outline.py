@@ -20,7 +20,7 @@ from partway.settings import Settings
 
 
 class Kind(NamedTuple):
-    """All that an outline depends on of a model, under `Package`'s names; the defaults are Stable Diffusion 1.5's."""
+    """The fields of `Package` that an outline needs; the defaults are Stable Diffusion 1.5's."""
 
     trained: Trained
     sampler: str = "dpmpp_2m"

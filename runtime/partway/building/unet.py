@@ -1,0 +1,148 @@
+"""The UNet of Stable Diffusion 1.x, 2.x and XL (Rombach et al. 2022, arXiv 2112.10752; Podell et al. 2023, 2307.01952).
+
+Beside diffusers' UNet2DConditionModel: pictures go down through levels, each of half the size, and up again, where each
+layer is also given what one on the way down has left. Which layers there are, and how many transformers in each, is
+seen from the weights; a configuration tells what weights do not.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from partway.building.graph import Graph
+from partway.building.network import Network
+from partway.engines.weights import Weight
+from partway.graphs import DEEP
+
+Config = Mapping[str, Any]
+_RESNET_EPS, _TRANSFORMER_EPS = 1e-5, 1e-6
+
+
+class _Told(NamedTuple):
+    """What all layers are told: the noise level and more (B or 1, C), and the text (B, N, C)."""
+
+    time: str
+    text: str
+
+
+def unet(weights: Mapping[str, Weight], config: Config) -> Network:
+    """Build it; raises `PackageError` naming weights that are missing.
+
+    It gives the prediction, and the features `DEEP` that its last layer on the way up begins with.
+    """
+    g = Graph(weights)
+    widths = config["block_out_channels"]
+    groups = config.get("norm_num_groups") or 32
+    heads = _each(config.get("num_attention_heads") or config["attention_head_dim"], len(widths))
+    x = g.input("sample", "F32", "batch", g.shape("conv_in")[1], "height", "width")
+    told = _Told(_time(g, config), g.input("encoder_hidden_states", "F32", "batch", "tokens", _text_width(weights)))
+    h = g.conv(x, "conv_in")
+    left = [g.seam(h, "batch", widths[0], "height", "width")]
+    for level, width in enumerate(widths):
+        for index in range(g.count(f"down_blocks.{level}.resnets")):
+            h = _layer(g, h, f"down_blocks.{level}", index, told, heads[level], groups)
+            left.append(g.seam(h, "batch", width, f"rows_{level}", f"columns_{level}"))
+        if g.has(f"down_blocks.{level}.downsamplers.0.conv"):
+            h = g.conv(h, f"down_blocks.{level}.downsamplers.0.conv", stride=2)
+            left.append(g.seam(h, "batch", width, f"rows_{level + 1}", f"columns_{level + 1}"))
+    if g.has("mid_block.resnets.0.conv1"):
+        h = _layer(g, h, "mid_block", 0, told, heads[-1], groups)
+        for index in range(1, g.count("mid_block.resnets")):
+            h = resnet(g, h, f"mid_block.resnets.{index}", groups, _RESNET_EPS, told.time)
+        g.seam(h, "batch", widths[-1], "rows", "columns")
+    for block, (width, count) in enumerate(zip(reversed(widths), reversed(heads), strict=True)):
+        for index in range(g.count(f"up_blocks.{block}.resnets")):
+            if len(left) == 1:
+                h = g.named(h, DEEP)
+            joined = g.concat(h, left.pop(), axis=1)
+            h = _layer(g, joined, f"up_blocks.{block}", index, told, count, groups)
+            g.seam(h, "batch", width, f"rows_up_{block}", f"columns_up_{block}")
+        if g.has(f"up_blocks.{block}.upsamplers.0.conv"):
+            h = g.conv(g.enlarge(h, like=left[-1]), f"up_blocks.{block}.upsamplers.0.conv")
+            g.seam(h, "batch", width, f"rows_up_{block}", f"columns_up_{block}")
+    h = g.conv(g.silu(g.group_norm(h, "conv_norm_out", groups, _RESNET_EPS)), "conv_out")
+    g.output(h, "out_sample", "batch", g.shape("conv_out")[0], "height", "width")
+    g.output(DEEP, DEEP, "batch", widths[0], "height", "width")
+    return g.finish()
+
+
+def resnet(g: Graph, x: str, name: str, groups: int, eps: float, time: str | None = None) -> str:
+    """A residual block (He et al. 2015), which adds what it is told of the noise level to every pixel."""
+    h = g.conv(g.silu(g.group_norm(x, f"{name}.norm1", groups, eps)), f"{name}.conv1")
+    if time is not None:
+        h = g.add(h, g.op("Unsqueeze", g.linear_rows(time, f"{name}.time_emb_proj"), g.const([2, 3])))
+    h = g.conv(g.silu(g.group_norm(h, f"{name}.norm2", groups, eps)), f"{name}.conv2")
+    return g.add(g.conv(x, f"{name}.conv_shortcut") if g.has(f"{name}.conv_shortcut") else x, h)
+
+
+def _layer(g: Graph, x: str, block: str, index: int, told: _Told, heads: int, groups: int) -> str:
+    """A residual block, and a transformer where the weights have one."""
+    h = resnet(g, x, f"{block}.resnets.{index}", groups, _RESNET_EPS, told.time)
+    name = f"{block}.attentions.{index}"
+    return _transformer(g, h, name, told.text, heads, groups) if g.has(f"{name}.norm") else h
+
+
+def _transformer(g: Graph, x: str, name: str, text: str, heads: int, groups: int) -> str:
+    """Pixels as tokens that attend to each other and to the text; each part is added to what goes in."""
+    channels = g.shape(f"{name}.norm")[0]
+    linear = len(g.shape(f"{name}.proj_in")) == 2
+    h = g.group_norm(x, f"{name}.norm", groups, _TRANSFORMER_EPS)
+    h = h if linear else g.conv(h, f"{name}.proj_in")
+    h = g.transpose(g.reshape(h, 0, channels, -1), 0, 2, 1)
+    h = g.linear(h, f"{name}.proj_in") if linear else h
+    for index in range(g.count(f"{name}.transformer_blocks")):
+        block = f"{name}.transformer_blocks.{index}"
+        h = g.add(h, g.attention(g.layer_norm(h, f"{block}.norm1"), f"{block}.attn1", heads))
+        h = g.add(h, g.attention(g.layer_norm(h, f"{block}.norm2"), f"{block}.attn2", heads, context=text))
+        h = g.add(h, _feed_forward(g, g.layer_norm(h, f"{block}.norm3"), f"{block}.ff"))
+    h = g.linear(h, f"{name}.proj_out") if linear else h
+    h = g.shaped(g.transpose(h, 0, 2, 1), x)
+    return g.add(x, h if linear else g.conv(h, f"{name}.proj_out"))
+
+
+def _feed_forward(g: Graph, x: str, name: str) -> str:
+    """Two layers with a gate between them (GEGLU, Shazeer 2020, arXiv 2002.05202)."""
+    half = g.shape(f"{name}.net.0.proj")[0] // 2
+    value, gate = g.halves(g.linear(x, f"{name}.net.0.proj"), half, axis=2)
+    return g.linear(g.mul(value, g.gelu(gate)), f"{name}.net.2")
+
+
+def _time(g: Graph, config: Config) -> str:
+    """What the layers are told beside the text: the noise level, and of some kinds a guidance scale, or sizes."""
+    flip, shift = config.get("flip_sin_to_cos", True), config.get("freq_shift", 0)
+    vector = _waves(g, g.input("timestep", "F32", 1), g.shape("time_embedding.linear_1")[1], flip, shift)
+    rows: int | str = 1
+    if g.has("time_embedding.cond_proj"):  # the guidance scale: Meng et al. 2022, arXiv 2210.03142
+        rows = "batch"
+        guided = g.input("timestep_cond", "F32", rows, g.shape("time_embedding.cond_proj")[1])
+        vector = g.add(vector, g.linear_rows(guided, "time_embedding.cond_proj"))
+    time = _embed(g, vector, "time_embedding")
+    if g.has("add_embedding.linear_1"):
+        rows = "batch"
+        text, sizes = g.input("text_embeds", "F32", rows, "projected"), g.input("time_ids", "F32", rows, "sizes")
+        waves = g.reshape(_waves(g, sizes, config["addition_time_embed_dim"], flip, shift), 0, -1)
+        time = g.add(time, _embed(g, g.concat(text, waves, axis=1), "add_embedding"))
+    return g.keep(g.silu(time), rows, g.shape("time_embedding.linear_2")[0])
+
+
+def _embed(g: Graph, x: str, name: str) -> str:
+    return g.linear_rows(g.silu(g.linear_rows(x, f"{name}.linear_1")), f"{name}.linear_2")
+
+
+def _waves(g: Graph, numbers: str, size: int, flip: bool, shift: float) -> str:
+    """Each of the numbers as ``size`` sines and cosines, along a new last axis (Vaswani et al. 2017)."""
+    half = size // 2
+    rates = np.exp(-math.log(10000) * np.arange(half, dtype=np.float32) / np.float32(half - shift))
+    angles = g.mul(g.op("Unsqueeze", numbers, g.const([-1])), g.real(rates))
+    parts = [g.op("Sin", angles), g.op("Cos", angles)]
+    return g.concat(*(reversed(parts) if flip else parts), axis=-1)
+
+
+def _text_width(weights: Mapping[str, Weight]) -> int:
+    return next(weight.shape[1] for name, weight in weights.items() if name.endswith("attn2.to_k.weight"))
+
+
+def _each(value: Any, count: int) -> list[int]:
+    return list(value) if isinstance(value, list | tuple) else [value] * count

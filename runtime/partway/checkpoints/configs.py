@@ -1,0 +1,99 @@
+"""Configurations of networks, as diffusers and transformers write them in ``config.json``, from names and shapes.
+
+What neither tells is the same in all models of a kind: Stable Diffusion 1 has eight heads at every level, all others
+heads of 64 channels; groups of normalisation are 32.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from partway.checkpoints.parts import Weights, levels
+from partway.checkpoints.text_names import PROJECTION
+from partway.errors import PackageError
+
+Config = Mapping[str, Any]
+
+HEAD = 64  # channels
+SIZES = 256  # numbers that SDXL is told each size by
+
+
+def unet(weights: Weights) -> dict[str, Any]:
+    """The UNet's; raises `PackageError` naming a tensor that every UNet has and this one lacks."""
+    count = levels(weights, "down_blocks")
+    widths = [_shape(weights, f"down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(count)]
+    attends = [f"down_blocks.{level}.attentions.0.norm.weight" in weights for level in range(count)]
+    middle = "mid_block.attentions.0.norm.weight" in weights
+    context = next((one.shape[1] for name, one in weights.items() if name.endswith("attn2.to_k.weight")), 0)
+    linear = any(name.endswith("proj_in.weight") and len(one.shape) == 2 for name, one in weights.items())
+    config: dict[str, Any] = {
+        "_class_name": "UNet2DConditionModel",
+        "in_channels": _shape(weights, "conv_in.weight")[1],
+        "out_channels": _shape(weights, "conv_out.weight")[0],
+        "block_out_channels": widths,
+        "layers_per_block": levels(weights, "down_blocks.0.resnets"),
+        "down_block_types": ["CrossAttnDownBlock2D" if one else "DownBlock2D" for one in attends],
+        "up_block_types": ["CrossAttnUpBlock2D" if one else "UpBlock2D" for one in reversed(attends)],
+        "mid_block_type": "UNetMidBlock2DCrossAttn" if middle else "UNetMidBlock2D",
+        "cross_attention_dim": context,
+        "attention_head_dim": [width // HEAD for width in widths] if linear else 8,
+        "use_linear_projection": linear,
+    }
+    if not any(name.startswith("mid_block.") for name in weights):
+        config["mid_block_type"] = None
+    if (guided := weights.get("time_embedding.cond_proj.weight")) is not None:
+        config["time_cond_proj_dim"] = guided.shape[1]
+    if (added := weights.get("add_embedding.linear_1.weight")) is not None:
+        config["addition_embed_type"] = "text_time"
+        config["addition_time_embed_dim"] = SIZES
+        config["projection_class_embeddings_input_dim"] = added.shape[1]
+    return config
+
+
+def vae(weights: Weights) -> dict[str, Any]:
+    """The VAE's, but for what its latents are multiplied by."""
+    count = levels(weights, "encoder.down_blocks")
+    latent = _shape(weights, "decoder.conv_in.weight")[1]
+    return {
+        "_class_name": "AutoencoderKL",
+        "in_channels": _shape(weights, "encoder.conv_in.weight")[1],
+        "out_channels": _shape(weights, "decoder.conv_out.weight")[0],
+        "latent_channels": latent,
+        "block_out_channels": [
+            _shape(weights, f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(count)
+        ],
+        "layers_per_block": levels(weights, "encoder.down_blocks.0.resnets"),
+    }
+
+
+def text_encoder(weights: Weights, *, gelu: bool) -> dict[str, Any]:
+    """A text encoder's; OpenAI's has a quicker activation than ``gelu``."""
+    words, width = _shape(weights, "text_model.embeddings.token_embedding.weight")
+    return {
+        "architectures": ["CLIPTextModelWithProjection" if projected(weights) else "CLIPTextModel"],
+        "vocab_size": words,
+        "hidden_size": width,
+        "num_hidden_layers": layers(weights),
+        "num_attention_heads": width // HEAD,
+        "max_position_embeddings": _shape(weights, "text_model.embeddings.position_embedding.weight")[0],
+        "hidden_act": "gelu" if gelu else "quick_gelu",
+        "eos_token_id": words - 1,
+    }
+
+
+def layers(weights: Weights) -> int:
+    """How many layers a text encoder has."""
+    return levels(weights, "text_model.encoder.layers")
+
+
+def projected(weights: Weights) -> int | None:
+    """How many numbers a text encoder says of a whole prompt; None if it has no projection."""
+    if PROJECTION in weights:
+        return weights[PROJECTION].shape[1]
+    matrix = weights.get(f"{PROJECTION}.weight")
+    return None if matrix is None else matrix.shape[0]
+
+
+def _shape(weights: Weights, name: str) -> tuple[int, ...]:
+    if name not in weights:
+        raise PackageError(f"the file lacks {name}; download it again")
+    return weights[name].shape

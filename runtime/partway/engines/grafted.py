@@ -1,0 +1,84 @@
+"""A network that was written here, as an OpenVINO model whose weights are mapped from the files that they lie in.
+
+OpenVINO reads external data of ONNX models from a few places only, and would widen weights of 16 bits to float32 where
+an ONNX graph casts them. Its own format can hold a constant that is a range of any file's bytes, and a conversion that
+it keeps as it is. So the graph is read with weights as inputs, and a second model, of constants alone, takes their
+place.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from partway.engines.mapped import Mapped
+from partway.engines.weights import Graph, Source, Weight
+
+_TYPES = {
+    "F32": ("f32", "FP32"), "F16": ("f16", "FP16"), "BF16": ("bf16", "BF16"),
+    "F8_E4M3": ("f8e4m3", "F8E4M3"), "F8_E5M2": ("f8e5m2", "F8E5M2"),
+}  # fmt: skip
+_KEPT = '<rt_info><attribute name="decompression" version="0"/></rt_info>'
+
+
+def grafted(core: Any, graph: Graph) -> tuple[Any, list[Mapped]]:
+    """The model, and the files that have to stay mapped for as long as it or what is compiled from it lives.
+
+    Raises RuntimeError and OSError, as OpenVINO and files do.
+    """
+    model = core.read_model(graph.with_inputs())
+    files: dict[Source, dict[str, Weight]] = {}
+    for name, weight in graph.weights.items():
+        files.setdefault(weight.source, {})[name] = weight
+    mapped: list[Mapped] = []
+    sources: dict[str, Any] = {}
+    for source, weights in files.items():
+        mapped.append(Mapped(source.path))
+        sources |= _constants(core, weights, mapped[-1])
+    for parameter in list(model.get_parameters()):
+        name = parameter.get_friendly_name()
+        if name in sources:
+            parameter.output(0).replace(sources[name])
+            model.remove_parameter(parameter)
+    model.validate_nodes_and_infer_types()
+    for port, name in zip(model.outputs, graph.outputs, strict=True):
+        port.set_names({name})  # and not what the operator that it comes from is called
+    return model, mapped
+
+
+def _constants(core: Any, weights: Mapping[str, Weight], file: Mapped) -> dict[str, Any]:
+    """Outputs of constants over the file's bytes, in float32, by name."""
+    from openvino import Tensor
+
+    store = core.read_model(_store(weights), Tensor(file.bytes, shared_memory=True))
+    return {one.get_friendly_name().removesuffix("/result"): one.input_value(0) for one in store.get_results()}
+
+
+def _store(weights: Mapping[str, Weight]) -> str:
+    """OpenVINO's description of a network of nothing but constants."""
+    layers: list[str] = []
+    edges: list[str] = []
+    for name, weight in weights.items():
+        _add(layers, edges, name, weight)
+    return f'<net name="weights" version="11"><layers>{"".join(layers)}</layers><edges>{"".join(edges)}</edges></net>'
+
+
+def _add(layers: list[str], edges: list[str], name: str, weight: Weight) -> None:
+    """A constant, a conversion where it is no float32, and a result to find it by."""
+    short, long = _TYPES[weight.dtype]
+    dims = "".join(f"<dim>{size}</dim>" for size in weight.shape)
+    shape = ", ".join(map(str, weight.shape))
+    stored, wide = (f'<port id="{{}}" precision="{kind}">{dims}</port>' for kind in (long, "FP32"))
+    data = f'<data element_type="{short}" shape="{shape}" offset="{weight.offset}" size="{weight.length}"/>'
+    chain = [("Const", f"{data}<output>{stored.format(0)}</output>", "")]
+    if weight.dtype != "F32":
+        ports = f"<input>{stored.format(0)}</input><output>{wide.format(1)}</output>"
+        chain.append(("Convert", f'<data destination_type="f32"/>{_KEPT}{ports}', "/f32"))
+    chain.append(("Result", f"<input>{wide.format(0)}</input>", "/result"))
+    for index, (kind, inside, suffix) in enumerate(chain):
+        number = len(layers)
+        layers.append(
+            f'<layer id="{number}" name={quoteattr(name + suffix)} type="{kind}" version="opset1">{inside}</layer>'
+        )
+        if index:
+            port = int(index == 2)  # a conversion's output is its second port
+            edges.append(f'<edge from-layer="{number - 1}" from-port="{port}" to-layer="{number}" to-port="0"/>')

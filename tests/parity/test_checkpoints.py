@@ -1,0 +1,211 @@
+"""Models as people hold them against diffusers' own reading of the same file: same seed, same picture.
+
+Each is a small random-weight model of the published structure, in the original code's names as one file, and as the
+folder that diffusers saves. At least 50 dB for float32 and 40 dB for 16 bits, where torch has the same rounded weights.
+"""
+
+from functools import cache
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import checkpoint_models
+import partway
+
+PROMPT, NEGATIVE = "a cozy scandinavian living room, warm light!", "dark photo"
+ENGINES = ["onnxruntime", "openvino"]
+PIPELINES = {
+    "sd": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
+    "xl": ("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline"),
+}
+EULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "timestep_spacing": "leading"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """``models(kind, type)``: the folder that holds both forms of a small model; each is made once."""
+    root = tmp_path_factory.mktemp("models")
+
+    @cache
+    def get(kind, dtype="float32"):
+        folder = root / f"{kind}-{dtype}"
+        folder.mkdir()
+        return checkpoint_models.build(folder, kind, dtype)
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def theirs(models):
+    """``theirs(kind, type, class)``: diffusers' pipeline of the single file, its weights rounded to the type."""
+
+    @cache
+    def components(kind, dtype):
+        root = models(kind, dtype)
+        cls = getattr(diffusers, diffusers.DiffusionPipeline.load_config(root / "folder")["_class_name"])
+        more = {} if kind.startswith(("sdxl", "ssd", "vega")) else {"safety_checker": None}
+        pipe = cls.from_single_file(
+            str(root / "model.safetensors"), config=str(root / "folder"), local_files_only=True, **more
+        )
+        pipe.to(torch.float32)
+        return pipe.components
+
+    def get(kind, dtype, cls):
+        parts = dict(components(kind, dtype))
+        if cls.startswith("StableDiffusionXL"):
+            parts |= {"add_watermarker": False, "force_zeros_for_empty_prompt": kind != "sdxl-refiner"}
+            parts |= {"requires_aesthetics_score": kind == "sdxl-refiner"} if "XLP" not in cls else {}
+        else:
+            parts |= {"requires_safety_checker": False}
+        prediction = "v_prediction" if kind == "sd2-v" else "epsilon"
+        parts["scheduler"] = diffusers.EulerDiscreteScheduler(**EULER, steps_offset=1, prediction_type=prediction)
+        pipe = getattr(diffusers, cls)(**parts)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return get
+
+
+@cache
+def opened(path, engine, **options):
+    return partway.load(path, engine=engine, **options)
+
+
+def picture(width, height):
+    """A picture with structure at several scales."""
+    y, x = np.mgrid[:height, :width] / 16
+    rgb = np.stack([np.sin(x + y), np.cos(2 * x - y), np.sin(3 * y) * np.cos(x)], axis=-1)
+    return Image.fromarray(np.uint8(127.5 + 90 * rgb + np.random.default_rng(0).normal(0, 12, rgb.shape)))
+
+
+def mask(width, height):
+    """White on the left half."""
+    values = np.zeros((height, width), np.uint8)
+    values[:, : width // 2] = 255
+    return Image.fromarray(values)
+
+
+def psnr(ours, wanted):
+    ours, wanted = np.asarray(ours, float), np.asarray(wanted, float)
+    assert ours.shape == wanted.shape
+    assert wanted.std() > 10, "the reference picture is flat and proves nothing"
+    error = np.mean((ours - wanted) ** 2)
+    return np.inf if error == 0 else 10 * np.log10(255**2 / error)
+
+
+def both(theirs, models, kind, engine, *, dtype="float32", form="model.safetensors", size=(96, 64), **settings):
+    """partway's picture, and diffusers'; ``strength`` None is text-to-image."""
+    family = "xl" if kind.startswith(("sdxl", "ssd", "vega")) else "sd"
+    strength, scale = settings.pop("strength", 0.5), settings.pop("guidance_scale", 5.0)
+    plain, from_picture, _ = PIPELINES[family]
+    common = {"guidance_scale": scale, "negative_prompt": NEGATIVE}
+    pipe = opened(models(kind, dtype) / form, engine)
+    ours = dict(common, steps=6, seed=7, sampler="euler", schedule="leading", **settings)
+    given = dict(common, num_inference_steps=6, generator=torch.Generator().manual_seed(7))
+    if strength is None:
+        wanted = theirs(kind, dtype, plain)(PROMPT, width=size[0], height=size[1], **given)
+        return pipe.txt2img(PROMPT, width=size[0], height=size[1], **ours).image, wanted.images[0]
+    image = picture(*size)
+    wanted = theirs(kind, dtype, from_picture)(PROMPT, image=image, strength=strength, **given)
+    return pipe.img2img(image, PROMPT, strength=strength, **ours).image, wanted.images[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", ["sd1", "sd2", "sd2-v", "sdxl", "sdxl-refiner", "ssd-1b", "vega"])
+def test_a_file_gives_the_picture_that_diffusers_makes_of_it(theirs, models, kind, engine):
+    assert psnr(*both(theirs, models, kind, engine)) >= 50
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2", "sdxl"])
+def test_a_folder_that_diffusers_saved_gives_it_too(theirs, models, kind):
+    assert psnr(*both(theirs, models, kind, "onnxruntime", form="folder")) >= 50
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("kind", "engine"), [("sd1", "onnxruntime"), ("sd1", "openvino"), ("sdxl", "openvino")])
+def test_weights_of_sixteen_bits(theirs, models, kind, engine, dtype):
+    assert psnr(*both(theirs, models, kind, engine, dtype=dtype)) >= 40
+
+
+@pytest.mark.parametrize("size", [(72, 104), (120, 64), (136, 88)])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sizes_that_are_multiples_of_eight_run_as_they_are(theirs, models, engine, size):
+    ours, wanted = both(theirs, models, "sd1", engine, size=size)
+    assert ours.size == size
+    assert psnr(ours, wanted) >= 50
+
+
+@pytest.mark.parametrize("strength", [1 / 6, 5 / 6, None])
+def test_strengths(theirs, models, strength):
+    assert psnr(*both(theirs, models, "sd1", "onnxruntime", strength=strength)) >= 50
+
+
+def test_without_guidance(theirs, models):
+    assert psnr(*both(theirs, models, "sd1", "onnxruntime", guidance_scale=1.0)) >= 50
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", ["sd1-inpaint", "sd2-inpaint", "sdxl-inpaint"])
+def test_inpainting(theirs, models, kind, engine):
+    image, hole = picture(96, 64), mask(96, 64)
+    cls = PIPELINES["xl" if kind.startswith("sdxl") else "sd"][2]
+    common = {"guidance_scale": 5.0, "negative_prompt": NEGATIVE, "strength": 0.5}
+    wanted = theirs(kind, "float32", cls)(
+        PROMPT, image=image, mask_image=hole, width=96, height=64, num_inference_steps=6,
+        generator=torch.Generator().manual_seed(7), **common,
+    ).images[0]  # fmt: skip
+    pipe = opened(models(kind) / "model.safetensors", engine)
+    ours = pipe.inpaint(image, hole, PROMPT, steps=6, seed=7, sampler="euler", schedule="leading", **common).image
+    left = np.asarray(ours)[:, :44], np.asarray(wanted)[:, :44]  # what is kept is the picture itself in partway's
+    assert psnr(*left) >= 40
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_instructions(theirs, models, engine):
+    image = picture(96, 64)
+    common = {"guidance_scale": 5.0, "image_guidance_scale": 1.5, "negative_prompt": NEGATIVE}
+    pipe = theirs("sd1-instruct", "float32", "StableDiffusionInstructPix2PixPipeline")
+    generator = torch.Generator().manual_seed(7)
+    wanted = pipe(PROMPT, image=image, num_inference_steps=6, generator=generator, **common).images[0]
+    ours = opened(models("sd1-instruct") / "model.safetensors", engine)
+    ours = ours.instruct(image, PROMPT, strength=1.0, steps=6, seed=7, sampler="euler", schedule="leading", **common)
+    assert psnr(ours.image, wanted) >= 50
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_distilled_guidance_scale(theirs, models, engine):
+    image = picture(96, 64)
+    pipe = theirs("sd1-lcm", "float32", "LatentConsistencyModelImg2ImgPipeline")
+    pipe.scheduler = diffusers.LCMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    generator = torch.Generator().manual_seed(7)
+    settings = {"guidance_scale": 8.0, "strength": 0.5}
+    wanted = pipe(PROMPT, image=image, num_inference_steps=4, generator=generator, **settings).images[0]
+    ours = opened(models("sd1-lcm") / "model.safetensors", engine)
+    found = ours.img2img(image, PROMPT, steps=4, seed=7, sampler="lcm", schedule="lcm", dial="diffusers", **settings)
+    assert psnr(found.image, wanted) >= 50
+
+
+def test_what_the_file_suggests_is_what_its_folder_says(models):
+    for kind in ("sd1", "sdxl-turbo", "sdxl-refiner", "sd1-lcm"):
+        file, folder = (partway.load(models(kind) / form).package for form in ("model.safetensors", "folder"))
+        for name in ("family", "guidance", "guidance_width", "size_conditions", "zeros_for_empty", "latent_scale"):
+            assert getattr(file, name) == getattr(folder, name), (kind, name)
+        if kind in ("sdxl-turbo", "sd1-lcm"):
+            assert (file.sampler, file.schedule) == (folder.sampler, folder.schedule)
+
+
+def test_reuse_streaming_and_a_memory_limit(models):
+    image = picture(128, 96)
+    path = models("sd1") / "model.safetensors"
+    settings = {"strength": 0.5, "steps": 6, "seed": 7}
+    whole = opened(path, "onnxruntime").img2img(image, PROMPT, **settings).image
+    streamed = opened(path, "onnxruntime", stream=True).img2img(image, PROMPT, **settings).image
+    assert psnr(streamed, whole) >= 60
+    limited = opened(path, "onnxruntime", memory_limit="300MB").img2img(image, PROMPT, **settings)
+    assert limited.plan.peak_bytes <= 300e6
+    reused = opened(path, "onnxruntime").img2img(image, PROMPT, reuse=2, **settings)
+    assert reused.plan.calls["unet_shallow"] > 0
+    assert psnr(reused.image, whole) >= 20
