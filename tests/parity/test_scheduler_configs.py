@@ -247,7 +247,7 @@ def test_pictures_of_every_class_and_setting(pipes, outcomes, hub, name):
     for flags in flags_of(hub, name):
         made = scheduler(hub, name, **flags)
         try:
-            read = scheduler_config.read(written(made), name)
+            read = scheduler_config.read(scheduler_config.corrected(written(made), "StableDiffusionPipeline"), name)
         except PackageError:
             outcomes["refused"] += 1
             continue
