@@ -221,10 +221,10 @@ def outcomes():
 
 
 @pytest.fixture(scope="session")
-def pipes(models):
+def pipes(tiny_model, ours):
     """(diffusers' components, partway's pipeline) of one small model."""
-    parts = diffusers.StableDiffusionPipeline.from_pretrained(models("sd1"), safety_checker=None).components
-    return parts | {"requires_safety_checker": False}, partway.load(models("sd1", "onnx"), threads=1)
+    parts = diffusers.StableDiffusionPipeline.from_pretrained(tiny_model("sd1"), safety_checker=None).components
+    return parts | {"requires_safety_checker": False}, ours("sd1")
 
 
 @cache
