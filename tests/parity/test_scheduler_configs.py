@@ -17,7 +17,6 @@ import pytest
 import torch
 from PIL import Image
 
-import partway
 from hub_configs import HUB, scheduler, written
 from partway.diffusion.noise import TorchCPU
 from partway.diffusion.predictions import PREDICTIONS
