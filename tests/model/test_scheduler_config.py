@@ -40,7 +40,6 @@ REFUSED = [
     ({"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True, "use_beta_sigmas": True}, "only one"),
     ({"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "random"}, 'timestep_spacing "random"'),
     ({"_class_name": "DDIMScheduler", "thresholding": True}, "thresholding true"),
-    ({"_class_name": "DDIMScheduler", "clip_sample_range": 0}, "clip"),
     ({"_class_name": "DDPMScheduler", "variance_type": "fixed_large"}, "variance_type"),
     ({"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver"}, "algorithm_type"),
     ({"_class_name": "DPMSolverMultistepScheduler", "solver_order": 4}, "solver_order 4"),
@@ -98,7 +97,7 @@ def test_sample_size_may_be_height_and_width(tmp_path: Path) -> None:
 KARRAS = {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "use_karras_sigmas": True}
 OWN = [
     (KARRAS, "euler", "leading karras"),
-    ({"_class_name": "DDIMScheduler", "clip_sample_range": 0.5}, "ddim clip=0.5", "leading"),
+    ({"_class_name": "DDIMScheduler", "clip_sample": True, "steps_offset": 0}, "ddim", "leading"),
     ({"_class_name": "DDIMScheduler", "clip_sample": False, "set_alpha_to_one": False}, "ddim", "leading sigma_min"),
     ({"_class_name": "DPMSolverMultistepScheduler", "solver_order": 3}, None, "linspace_dpm"),
     ({"_class_name": "DPMSolverSinglestepScheduler"}, None, "linspace_dpm"),

@@ -17,7 +17,6 @@ import pytest
 import torch
 from PIL import Image
 
-import partway
 from hub_configs import HUB, scheduler, written
 from partway.diffusion.noise import TorchCPU
 from partway.diffusion.predictions import PREDICTIONS
@@ -221,10 +220,10 @@ def outcomes():
 
 
 @pytest.fixture(scope="session")
-def pipes(models):
+def pipes(tiny_model, ours):
     """(diffusers' components, partway's pipeline) of one small model."""
-    parts = diffusers.StableDiffusionPipeline.from_pretrained(models("sd1"), safety_checker=None).components
-    return parts | {"requires_safety_checker": False}, partway.load(models("sd1", "onnx"), threads=1)
+    parts = diffusers.StableDiffusionPipeline.from_pretrained(tiny_model("sd1"), safety_checker=None).components
+    return parts | {"requires_safety_checker": False}, ours("sd1")
 
 
 @cache
@@ -247,7 +246,7 @@ def test_pictures_of_every_class_and_setting(pipes, outcomes, hub, name):
     for flags in flags_of(hub, name):
         made = scheduler(hub, name, **flags)
         try:
-            read = scheduler_config.read(written(made), name)
+            read = scheduler_config.read(scheduler_config.corrected(written(made), "StableDiffusionPipeline"), name)
         except PackageError:
             outcomes["refused"] += 1
             continue

@@ -301,7 +301,8 @@ def _scheduler(root: Path, config: Mapping[str, Any], index: Mapping[str, Any]) 
     listed = index.get("scheduler")
     named = listed[-1] if isinstance(listed, list) and listed else None
     try:
-        return scheduler_config.read(config, str(config.get("_class_name", named)))
+        corrected = scheduler_config.corrected(config, _plain(str(index.get("_class_name"))))
+        return scheduler_config.read(corrected, str(config.get("_class_name", named)))
     except PackageError as error:
         raise PackageError(f"{root / 'scheduler/scheduler_config.json'} {error}") from None
 

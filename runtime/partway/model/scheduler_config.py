@@ -51,6 +51,18 @@ _RUN: Mapping[str, tuple[Any, ...]] = {
 }
 
 
+def corrected(given: Config, family: str) -> Config:
+    """The content as diffusers' pipelines of a family correct it: Stable Diffusion 1 and 2 shift timesteps by 1.
+
+    Of these all but the inpainting one never clip either.
+    """
+    if family.startswith("StableDiffusionInpaint"):
+        return {**given, "steps_offset": 1}
+    if family.startswith(("StableDiffusionPipeline", "StableDiffusionImg2Img")):
+        return {**given, "steps_offset": 1, "clip_sample": False}
+    return given
+
+
 def read(given: Config, class_name: str) -> Scheduler:
     """What a file's content means for a class of diffusers; raises `PackageError` for what partway does not run."""
     if class_name not in SCHEDULERS:
