@@ -60,7 +60,12 @@ def test_every_setting_and_its_default_is_in_the_table():
 
 def test_every_option_of_load_and_its_default_is_in_the_table():
     rows = guides.rows(guides.GUIDES["runtime"], "| option | default | is |")
-    own = {one.name: one.default for one in fields(EngineOptions)} | {"preset": None, "engine": "auto", "vae": None, "prediction": None}
+    own = {one.name: one.default for one in fields(EngineOptions)} | {
+        "preset": None,
+        "engine": "auto",
+        "vae": None,
+        "prediction": None,
+    }
     assert {row[0]: row[1] for row in rows} == {f"`{name}`": f"`{value!r}`" for name, value in own.items()}
     assert set(own) == set(signature(partway.load).parameters) - {"model", "revision"}
 
