@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,53 @@ import toy
 from partway.engines.timed import Timed
 
 
+def pytest_configure(config):
+    """Beside others, a process of pytest-xdist keeps to one core: on models so small, more threads would only wait."""
+    if not hasattr(config, "workerinput") or not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    number = os.getppid() + int(config.workerinput["workerid"].removeprefix("gw"))
+    os.sched_setaffinity(0, {cores[number % len(cores)]})  # all libraries go by it but one
+    import onnxruntime
+
+    class OneThread(onnxruntime.SessionOptions):
+        def __init__(self):
+            super().__init__()
+            self.intra_op_num_threads = 1
+
+    onnxruntime.SessionOptions = OneThread
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory):
     """What was tuned on this machine has no part in tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PARTWAY_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory, request):
+    """What is slow to make, made once for all processes of the run."""
+    from exports import Store
+
+    root = tmp_path_factory.getbasetemp()
+    return Store((root.parent if hasattr(request.config, "workerinput") else root) / "store")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(store):
+    """``tiny_model(kind)``: a small random-weight model's folder, as diffusers writes it."""
+    return store.model
+
+
+@pytest.fixture(scope="session")
+def exported(store):
+    """``exported(kind, to, weights, **options)``: such a model's package; exports share what they do alike."""
+    from exports import shared_steps
+
+    with shared_steps(store):
+        yield store.exported
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ NEEDED = {"fp32": 110, "fp16": 50, "int8": 40}
 def onnxruntime_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))
 

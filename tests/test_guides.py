@@ -104,5 +104,5 @@ def test_places_to_add_things_are_there():
     for place in re.findall(r"`([\w./]+(?:\.py|\.toml|/))`", text):
         assert any((root / place).exists() for root in roots), place
     sources = [file.read_text("utf-8") for root in roots[1:3] for file in root.rglob("*.py")]
-    for name in re.findall(r"`(_?[A-Z]+|test_\w+)`", text):
-        assert any(re.search(rf"^(def )?{name}\b", source, re.M) for source in sources), name
+    for name in re.findall(r"`(_?[A-Z]+|[A-Z][a-z]\w+|_\w+|test_\w+)`", text):
+        assert any(re.search(rf"^(def |class )?{name}\b", source, re.M) for source in sources), name

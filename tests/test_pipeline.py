@@ -285,7 +285,7 @@ def edit(path, **changes):
         (lambda f: edit(f / "scheduler/scheduler_config.json", beta_end=1e9), "no training schedule"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", trained_betas=[0.1, 2]), "between 0 and 1"),
         (lambda f: edit(f / "scheduler/scheduler_config.json", num_train_timesteps=0), "no training schedule"),
-        (lambda f: edit(f / "unet/config.json", sample_size=[8, 8]), "setting that cannot be"),
+        (lambda f: edit(f / "unet/config.json", sample_size=[8, 8, 8]), "setting that cannot be"),
         (lambda f: edit(f / "unet/config.json", block_out_channels=None), "setting that cannot be"),
         (lambda f: edit(f / "vae_decoder/config.json", scaling_factor="x"), "could not convert"),
         (lambda f: (f / "partway.json").write_text('{"files": [1]}'), "partway.json is damaged"),

@@ -138,8 +138,7 @@ _UNETS: dict[str, dict[str, Any]] = {
     },
 }
 KINDS = tuple(_UNETS)
-
-
+SEED = 0  # of each network, so that kinds which have the same share it
 LOUDER = ("attn2.to_out.0.weight", "time_emb_proj.weight", "cond_proj.weight", "add_embedding.linear_2.weight")
 
 
@@ -147,13 +146,12 @@ def _unet(torch: Any, kind: str) -> Any:
     from diffusers import UNet2DConditionModel
 
     config = {"sample_size": LATENT_SIZE, "in_channels": _channels(kind), "norm_num_groups": 8, **_UNETS[kind]}
+    torch.manual_seed(SEED)
     unet = UNet2DConditionModel(**config).eval()
     # Untrained attention averages over the tokens, and untrained time embeddings are faint: louder, so that
     # prompt, timestep and sizes matter as they do in a trained network.
     for name, parameter in unet.named_parameters():
-        if name.endswith(
-            ("attn2.to_out.0.weight", "time_emb_proj.weight", "cond_proj.weight", "add_embedding.linear_2.weight")
-        ):
+        if name.endswith(LOUDER):
             parameter.data *= 4
         elif name.endswith(("attn2.to_q.weight", "attn2.to_k.weight")):
             parameter.data *= 3
@@ -171,6 +169,7 @@ def _unet(torch: Any, kind: str) -> Any:
 def _vae(torch: Any, kind: str) -> Any:
     from diffusers import AutoencoderKL
 
+    torch.manual_seed(SEED)
     vae = AutoencoderKL(
         sample_size=8 * LATENT_SIZE,
         block_out_channels=(8, 16, 16, 16),
@@ -207,6 +206,7 @@ def _text_encoder(torch: Any, cls: str, act: str, width: int, vocabulary: int, p
         eos_token_id=vocabulary - 1,
         pad_token_id=pad,
     )
+    torch.manual_seed(SEED)
     encoder = getattr(transformers, cls)(config).eval()
     # Words, not positions, decide the embedding.
     encoder.text_model.embeddings.token_embedding.weight.data *= 10
@@ -216,10 +216,10 @@ def _text_encoder(torch: Any, cls: str, act: str, width: int, vocabulary: int, p
 _SCHEDULER = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
-def build(folder: str | Path, kind: str = "sd1", seed: int = 0) -> Path:
+def build(folder: str | Path, kind: str = "sd1") -> Path:
     """Write a pipeline of ``kind`` with random weights into ``folder``; return the folder.
 
-    The same ``kind`` and ``seed`` give the same weights. Raises ValueError for an unknown kind.
+    The same ``kind`` gives the same weights. Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}; choose one of: {', '.join(KINDS)}")
@@ -227,7 +227,6 @@ def build(folder: str | Path, kind: str = "sd1", seed: int = 0) -> Path:
 
     folder = Path(folder)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
         pipe = (_first_or_second if kind.startswith(("sd1", "sd2", "lcm")) else _xl)(torch, folder, kind)
     pipe.save_pretrained(folder)
     return folder

@@ -21,7 +21,8 @@ from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import SCHEDULES, Given, spacing_of
+from partway.diffusion.schedules import SCHEDULES
+from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
 from partway.model.catalog import suited
@@ -159,4 +160,4 @@ def match(dial: str, strength: float, /, model: str | Path | None = None, **sett
     kind = Kind.of(own) if own else Kind(trained())
     part = part_of(kind, chosen)
     there = float(part.schedule.sigmas[0]) if part.schedule.steps else 0.0
-    return matching(there, chosen.steps, spacing_of(chosen.schedule or kind.schedule), kind.trained)
+    return matching(there, chosen.steps, spacing_of(kind.schedule_of(chosen)), kind.trained)

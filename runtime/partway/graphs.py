@@ -7,7 +7,7 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 """The folder of the tokenizer that each text encoder has."""
 
 NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
-"""What a model has, in the order in which a run needs them; SDXL's second text encoder only where it is one."""
+"""What every model has; the second text encoder is SDXL's, whose refiner lacks the first."""
 
 FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 """The file of a network in its folder, by format."""

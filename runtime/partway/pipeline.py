@@ -6,7 +6,7 @@ from typing import Unpack
 
 from partway.budget.planner import Planner
 from partway.diffusion.names import SETTING_ALIASES
-from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine
 from partway.errors import InputError
@@ -191,7 +191,8 @@ class Pipeline:
 
         encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures)
         x, denoise, evaluations, noise, colours = begin(encoders, prompt, planned)
-        sampler = SAMPLERS[planned.plan.sampler].bound(self.package.trained, planned.settings.eta)
+        method, chosen = method_of(planned.plan.sampler), planned.settings
+        sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
         state = State(x)
         for state in trajectory(denoise, sampler, planned.part.schedule, x, noise, ration):
             with clock.paused():  # what the caller does with a step

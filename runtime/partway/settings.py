@@ -1,4 +1,8 @@
-"""What a user may set for one run, with every default in one place."""
+"""What a user may set for one run, with every default in one place.
+
+To add a setting, add a field to `Settings` with its line in the docstring and its range or check, its type to
+`Options`, and its flag to `partway.cli.arguments`; a list also needs a row in `partway.cli.request`, for replays.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +13,9 @@ from partway.diffusion import names
 from partway.diffusion.dials import DIALS
 from partway.diffusion.guidance import Guidance
 from partway.diffusion.noise import GENERATORS, check_seed
-from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import Given, Spacing, spacing_of
+from partway.diffusion.samplers.named import method_of
+from partway.diffusion.schedules import Spacing
+from partway.diffusion.written import Given, spacing_of
 from partway.errors import MAX_SIDE, InputError, choose, is_integer, number
 from partway.graphs import VAES
 from partway.support.keywords import refuse_unknown
@@ -229,7 +234,7 @@ class Settings:
         """Store their names here; an A1111 label of a sampler may also name the schedule, and a list sets the steps."""
         if self.sampler is not None:
             sampler, schedule = names.sampler(_text("sampler", self.sampler))
-            SAMPLERS[sampler].check_eta(self.eta)
+            method_of(sampler).check_eta(self.eta)
             store("sampler", sampler)
             if self.schedule is None:
                 store("schedule", schedule)

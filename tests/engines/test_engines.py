@@ -12,6 +12,7 @@ import pytest
 import partway
 from partway import EngineError, InputError, PackageError
 from partway.engines import EngineOptions, open_engine
+from partway.engines.frugal import Frugal
 from partway.engines.mapped import Mapped, forgetting
 
 HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
@@ -178,3 +179,13 @@ def test_both_engines_make_the_same_picture_of_weights_of_8_bits(picture):
         for engine in ("onnxruntime", "openvino")
     ]
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_releasing_networks_keeps_the_engine_s_own_limit_of_a_batch():
+    """An NPU takes one picture at a time, whether or not networks are released between stages."""
+
+    class OneByOne:
+        batch = 1
+
+    assert Frugal(OneByOne(), None).batch == 1
+    assert Frugal(OneByOne(), 2).batch == 1

@@ -1,23 +1,10 @@
-"""Exports are slow, so each is made once and shared: every format and precision, spread over the kinds of model."""
+"""Every format and precision, spread over the kinds of model."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-import tiny
-from partway_export import export
-
-
-class Exported(NamedTuple):
-    """A package, what made it, and the diffusers folder that it came from."""
-
-    folder: Path
-    source: Path
-    to: str
-    weights: str
-
+from exports import Exported
 
 EXPORTS = {
     "onnx-fp32": "sd1",
@@ -29,39 +16,17 @@ EXPORTS = {
 }
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    root = tmp_path_factory.mktemp("models")
-    made: dict[str, Path] = {}
-
-    def get(kind: str) -> Path:
-        if kind not in made:
-            made[kind] = tiny.build(root / kind, kind)
-        return made[kind]
-
-    return get
+@pytest.fixture(scope="session", autouse=True)
+def shared_steps(exported: Callable[..., Exported]) -> None:
+    """All exports of these tests, also those that a command makes, share what they do alike."""
 
 
 @pytest.fixture(scope="session")
-def package(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
-    return _making(tiny_model, tmp_path_factory.mktemp("packages"))
+def package(exported: Callable[..., Exported]) -> Callable[[str], Exported]:
+    return lambda name: exported(EXPORTS[name], *name.split("-"))
 
 
 @pytest.fixture(scope="session")
-def divided(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+def divided(exported: Callable[..., Exported]) -> Callable[[str], Exported]:
     """As `package`, with the UNet's outermost layers split off."""
-    return _making(tiny_model, tmp_path_factory.mktemp("divided"), split=True)
-
-
-def _making(tiny_model: Callable[[str], Path], root: Path, **options: bool) -> Callable[[str], Exported]:
-    made: dict[str, Exported] = {}
-
-    def get(name: str) -> Exported:
-        if name not in made:
-            to, weights = name.split("-")
-            source = tiny_model(EXPORTS[name])
-            export(source, root / name, to=to, weights=weights, **options)
-            made[name] = Exported(root / name, source, to, weights)
-        return made[name]
-
-    return get
+    return lambda name: exported(EXPORTS[name], *name.split("-"), split=True)

@@ -6,7 +6,6 @@ import pytest
 
 import partway
 from export_graphs import FILES, RUN, decibels
-from partway_export import export
 from partway_export.four_bits import group, pack
 from partway_rooms import room
 
@@ -28,24 +27,22 @@ def test_a_number_is_off_by_a_step_at_most():
 
 
 @pytest.fixture(scope="module", params=["onnx", "openvino"])
-def packed(request, tiny_model, tmp_path_factory):
+def packed(request, exported):
     """A package of 4 bits and one of 8, split, the first also cut where its format can be."""
-    root, source = tmp_path_factory.mktemp(request.param), tiny_model("sd1")
-    segments = 3 if request.param == "onnx" else None
-    export(source, root / "int4", to=request.param, weights="int4", split=True, segments=segments)
-    export(source, root / "int8", to=request.param, weights="int8", split=True)
-    return request.param, root
+    segments = {"segments": 3} if request.param == "onnx" else {}
+    four = exported("sd1", request.param, "int4", split=True, **segments)
+    return request.param, four.folder, exported("sd1", request.param, "int8", split=True).folder
 
 
 def test_products_take_half_the_room(packed):
-    to, root = packed
-    files = [root / weights / "unet" / FILES[to] for weights in ("int4", "int8")]
+    to, *folders = packed
+    files = [folder / "unet" / FILES[to] for folder in folders]
     if to == "onnx":
         graph = onnx.load(files[0]).graph
         products = [node for node in graph.node if node.op_type == "MatMulNBits"]
         assert len(products) > 10
         assert all(
-            node.op_type != "MatMulNBits" for node in onnx.load(root / "int4/text_encoder/model.onnx").graph.node
+            node.op_type != "MatMulNBits" for node in onnx.load(folders[0] / "text_encoder/model.onnx").graph.node
         )
     else:
         assert 'element_type="i4"' in files[0].read_text()
@@ -55,24 +52,24 @@ def test_products_take_half_the_room(packed):
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_pictures_are_near_those_of_eight_bits(packed, engine):
-    to, root = packed
+    to, *folders = packed
     if to == "openvino" and engine == "onnxruntime":
         pytest.skip("reads no OpenVINO files")
     picture, made = room(3, size=64).picture, []
-    for weights in ("int4", "int8"):
-        pipe = partway.load(root / weights, engine=engine)
+    for folder in folders:
+        pipe = partway.load(folder, engine=engine)
         made.append(np.asarray(pipe.img2img(picture, "a room", strength=0.6, steps=4, reuse=0.4).image))
     assert decibels(made[1], made[0]) > 20
     if to == "onnx":
-        streamed = partway.load(root / "int4", engine=engine, stream=True)
+        streamed = partway.load(folders[0], engine=engine, stream=True)
         again = np.asarray(streamed.img2img(picture, "a room", strength=0.6, steps=4, reuse=0.4).image)
         assert decibels(made[0], again) > 40
 
 
 def test_goldens_hold_in_both_engines(packed):
-    to, root = packed
-    with np.load(root / "int4/goldens/unet.npz") as golden:
+    to, four, _ = packed
+    with np.load(four / "goldens/unet.npz") as golden:
         inputs = {name.removeprefix("inputs/"): golden[name] for name in golden if name.startswith("inputs/")}
         expected = golden["outputs/out_sample"]
     for run in RUN.values() if to == "onnx" else [RUN["openvino"]]:
-        assert decibels(expected, run(root / "int4/unet" / FILES[to], inputs)["out_sample"]) > 28
+        assert decibels(expected, run(four / "unet" / FILES[to], inputs)["out_sample"]) > 28

@@ -7,21 +7,20 @@ import pytest
 
 from partway import cli
 from partway.model.catalog import entries
-from partway_export import export
 from partway_export.fetch import fetch
 
 
 @pytest.mark.parametrize(
     ("kind", "to", "extra"), [("lcm", "onnx", {"timestep_cond": (1, 16)}), ("sd1-instruct", "openvino", {})]
 )
-def test_packages_pass_the_doctor(tiny_model, tmp_path, capsys, kind, to, extra):
-    export(tiny_model(kind), tmp_path / "out", to=to, weights="fp16")
-    golden = np.load(tmp_path / "out/goldens/unet.npz")
+def test_packages_pass_the_doctor(exported, capsys, kind, to, extra):
+    folder = exported(kind, to, "fp16").folder
+    golden = np.load(folder / "goldens/unet.npz")
     for name, shape in extra.items():
         assert golden[f"inputs/{name}"].shape == shape
-    channels = json.loads((tmp_path / "out/unet/config.json").read_text())["in_channels"]
+    channels = json.loads((folder / "unet/config.json").read_text())["in_channels"]
     assert golden["inputs/sample"].shape[1] == channels == (8 if kind == "sd1-instruct" else 4)
-    assert cli.main(["doctor", str(tmp_path / "out")]) == 0
+    assert cli.main(["doctor", str(folder)]) == 0
     assert "FAIL" not in capsys.readouterr().out
 
 

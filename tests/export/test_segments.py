@@ -9,15 +9,12 @@ import partway
 from partway import cli
 from partway.engines.streamed import Streamed
 from partway.model.package import open_package
-from partway_export import export
 
 
 @pytest.fixture(scope="module", params=[("sd1", "fp32"), ("sdxl", "int8"), ("lcm", "fp16")], ids=str)
-def cut(request, tiny_model, tmp_path_factory):
+def cut(request, exported):
     kind, weights = request.param
-    folder = tmp_path_factory.mktemp(kind) / "out"
-    export(tiny_model(kind), folder, to="onnx", weights=weights, split=True, segments=4)
-    return folder
+    return exported(kind, "onnx", weights, split=True, segments=4).folder
 
 
 @pytest.fixture

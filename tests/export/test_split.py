@@ -1,5 +1,7 @@
 """The shallow graph computes what torch's UNet computes when its deep features are held at an earlier call's."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -9,7 +11,6 @@ from diffusers import UNet2DConditionModel
 from export_graphs import FILES, NEEDED, RUN, decibels, unet_inputs
 from partway.graphs import DEEP, SHALLOW_FILES
 from partway.model.package import open_package
-from partway_export import export
 from partway_export.split import LAYERS, split_off
 
 ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-fp16", "openvino-int8"]
@@ -73,11 +74,12 @@ def test_both_onnx_graphs_read_the_same_weights(divided, name):
 
 
 @pytest.mark.parametrize(("kind", "to"), [("sdxl", "onnx"), ("sd1-instruct", "openvino"), ("lcm", "onnx")])
-def test_other_families_are_split_and_say_how_near_to_torch(tiny_model, tmp_path, kind, to):
-    manifest = export(tiny_model(kind), tmp_path / "out", to=to, weights="fp32", split=True)
+def test_other_families_are_split_and_say_how_near_to_torch(exported, kind, to):
+    folder = exported(kind, to, "fp32", split=True).folder
+    manifest = json.loads((folder / "partway.json").read_text())
     assert manifest["verification"]["unet_shallow"]["psnr"] > 100
     assert manifest["goldens"]["unet_shallow"] == "goldens/unet_shallow.npz"
-    assert "unet_shallow" in open_package(tmp_path / "out").networks
+    assert "unet_shallow" in open_package(folder).networks
 
 
 @pytest.mark.parametrize("name", ["onnx-fp16", "openvino-fp16"])

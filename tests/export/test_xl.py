@@ -12,7 +12,6 @@ import partway
 from export_graphs import FILES, RUN, decibels
 from partway.cli import main
 from partway.model import doctor
-from partway_export import export
 
 NETWORKS = ["text_encoder", "text_encoder_2", "vae_encoder", "unet", "vae_decoder"]
 EXPORTS = ["sdxl onnx fp16", "sdxl openvino int8", "sdxl-refiner onnx int8", "ssd-1b openvino fp32", "sdxl onnx fp32"]
@@ -20,17 +19,8 @@ PROMPT = "a cat on the sand"
 
 
 @pytest.fixture(scope="session")
-def made(tiny_model, tmp_path_factory):
-    root, known = tmp_path_factory.mktemp("xl"), {}
-
-    def get(name):
-        if name not in known:
-            kind, to, weights = name.split()
-            known[name] = root / name.replace(" ", "-")
-            export(tiny_model(kind), known[name], to=to, weights=weights)
-        return known[name]
-
-    return get
+def made(exported):
+    return lambda name: exported(*name.split()).folder
 
 
 @pytest.mark.parametrize("name", EXPORTS)

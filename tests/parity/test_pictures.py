@@ -3,17 +3,13 @@
 Each case names diffusers' scheduler class and flags, for its classes disagree on what "leading" or "karras" is.
 """
 
-from functools import cache
-
-import diffusers
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-import partway
+from likeness import assert_same, source
 from partway.diffusion.grids import Schedule
 from partway.diffusion.schedules import SCHEDULES
+from sweeps import sweep
 
 PROMPT, NEGATIVE = "a cozy scandinavian living room, warm light", "dark photo"
 SEED = 42
@@ -56,132 +52,51 @@ GRIDS = [
 ]
 
 
-@cache
-def picture(width=96, height=64):
-    """A picture with structure at several scales."""
-    y, x = np.mgrid[:height, :width] / 16
-    rgb = np.stack([np.sin(x + y), np.cos(2 * x - y), np.sin(3 * y) * np.cos(x)], axis=-1)
-    return Image.fromarray(np.uint8(127.5 + 90 * rgb + np.random.default_rng(0).normal(0, 12, rgb.shape)))
+@pytest.fixture
+def assert_same_pictures(diffusers_run, ours):
+    """Compares a run of both; ``strength=None`` is text-to-image."""
 
-
-@pytest.fixture(scope="session")
-def diffusers_run(models):
-    """Runs diffusers on a small model, each configuration once; ``strength=None`` is text-to-image."""
-
-    @cache
-    def components(kind):
-        pipe = diffusers.StableDiffusionPipeline.from_pretrained(models(kind), safety_checker=None)
-        return pipe.components
-
-    @cache
-    def run(kind, cls, flags, strength, seeds, size, steps, guidance_scale, guidance_rescale):
-        parts = components(kind) | {"requires_safety_checker": False}
-        parts["scheduler"] = getattr(diffusers, cls).from_config({**parts["scheduler"].config, **dict(flags)})
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        settings = {
-            "prompt": [PROMPT] * len(seeds),
-            "negative_prompt": [NEGATIVE] * len(seeds),
-            "generator": generators,
-            "num_inference_steps": steps,
-            "guidance_scale": guidance_scale,
-        }
+    def check(
+        kind, form, sampler, schedule, flags, strength, *, dial="continuous", seeds=(SEED,), size=(96, 64), steps=10,
+        guidance_scale=7.5, guidance_rescale=0.0, options=(),
+    ):  # fmt: skip
+        cls, own = CLASSES[sampler]
+        common = {"guidance_scale": guidance_scale, "negative_prompt": NEGATIVE}
+        given = {**common, "seeds": seeds, "prompt": PROMPT, "num_inference_steps": steps}
+        settings = {**common, "steps": steps, "seed": seeds, "sampler": sampler, "schedule": schedule, "dial": dial}
+        settings["guidance_rescale"] = guidance_rescale
+        pipe, scheduler = ours(kind, form, **dict(options)), (cls, {**own, **flags})
         if strength is None:
-            pipe = diffusers.StableDiffusionPipeline(**parts)
-            settings |= {"width": size[0], "height": size[1], "guidance_rescale": guidance_rescale}
+            shape = {"width": size[0], "height": size[1]}
+            rescale = {"guidance_rescale": guidance_rescale}
+            expected = diffusers_run("StableDiffusionPipeline", kind, scheduler, **given, **shape, **rescale)
+            made = pipe.txt2img(PROMPT, **shape, **settings).images
         else:
             assert guidance_rescale == 0, "diffusers has no guidance_rescale in its image-to-image pipeline"
-            pipe = diffusers.StableDiffusionImg2ImgPipeline(**parts)
-            settings |= {"image": [picture(*size)] * len(seeds), "strength": strength}
-        pipe.set_progress_bar_config(disable=True)
-        return [np.asarray(image) for image in pipe(**settings).images]
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def partway_run(models):
-    @cache
-    def load(kind, form, options):
-        return partway.load(models(kind, form), **dict(options))
-
-    def run(kind, form, options, strength, seeds, size, **settings):
-        pipe = load(kind, form, options)
-        settings |= {"negative_prompt": NEGATIVE, "seed": seeds}
-        if strength is None:
-            result = pipe.txt2img(PROMPT, width=size[0], height=size[1], **settings)
-        else:
-            result = pipe.img2img(picture(*size), PROMPT, strength=strength, **settings)
-        return [np.asarray(image) for image in result.images]
-
-    return run
-
-
-@pytest.fixture
-def assert_same_pictures(diffusers_run, partway_run):
-    def check(
-        kind,
-        form,
-        sampler,
-        schedule,
-        flags,
-        strength,
-        *,
-        dial="continuous",
-        seeds=(SEED,),
-        size=(96, 64),
-        steps=10,
-        guidance_scale=7.5,
-        guidance_rescale=0.0,
-        options=(),
-    ):
-        cls, own = CLASSES[sampler]
-        flags = tuple(sorted({**own, **flags}.items()))
-        theirs = diffusers_run(kind, cls, flags, strength, seeds, size, steps, guidance_scale, guidance_rescale)
-        ours = partway_run(
-            kind,
-            form,
-            options,
-            strength,
-            seeds,
-            size,
-            steps=steps,
-            guidance_scale=guidance_scale,
-            guidance_rescale=guidance_rescale,
-            sampler=sampler,
-            schedule=schedule,
-            dial=dial,
-        )
-        assert len(ours) == len(theirs) == len(seeds)
-        for one, other in zip(ours, theirs, strict=True):
-            assert one.shape == other.shape == (size[1], size[0], 3)
-            assert other.std() > 10, "the reference picture is flat and proves nothing"
-            assert psnr(one, other) >= 50
-        return ours
+            given |= {"image": source(*size), "strength": strength}
+            expected = diffusers_run("StableDiffusionImg2ImgPipeline", kind, scheduler, **given)
+            made = pipe.img2img(source(*size), PROMPT, strength=strength, **settings).images
+        assert len(made) == len(seeds) and made[0].size == size
+        assert_same(made, expected)
+        return made
 
     return check
 
 
-def psnr(ours, theirs):
-    error = np.mean((ours.astype(float) - theirs.astype(float)) ** 2)
-    return np.inf if error == 0 else 10 * np.log10(255**2 / error)
+FORMS = ["onnx", "openvino"]
 
 
-def every_case():
+def comparable(form, kind, grid, strength):
     """All but two of PNDM's: below strength 1 diffusers is wrong, and for v it combines raw outputs where our plms
     combines the predicted noise. `test_samplers.py` compares plms from the middle with PNDM's formula put right."""
-    for kind in KINDS:
-        for sampler, schedule, flags in GRIDS:
-            for strength in (0.5, None):
-                if sampler != "plms" or (kind != "sd2-v" and strength is None):
-                    grid = getattr(schedule, "__name__", schedule)
-                    name = f"{kind}-{CLASSES[sampler][0]}-{grid}-{strength or 'txt2img'}"
-                    yield pytest.param(kind, sampler, schedule, flags, strength, id=name)
+    return grid[0] != "plms" or (kind != "sd2-v" and strength is None)
 
 
-@pytest.mark.parametrize(("kind", "sampler", "schedule", "flags", "strength"), list(every_case()))
-@pytest.mark.parametrize("form", ["onnx", "openvino"])
-def test_every_sampler_and_schedule(assert_same_pictures, form, kind, sampler, schedule, flags, strength):
-    assert_same_pictures(kind, form, sampler, schedule, flags, strength)
+@pytest.mark.parametrize(
+    ("form", "kind", "grid", "strength"), sweep(FORMS, KINDS, GRIDS, (0.5, None), needed=comparable)
+)
+def test_every_sampler_and_schedule(assert_same_pictures, form, kind, grid, strength):
+    assert_same_pictures(kind, form, *grid, strength)
 
 
 LEADING = {"timestep_spacing": "leading"}
@@ -210,9 +125,9 @@ def test_guidance_rescale(assert_same_pictures):
     assert_same_pictures("sd2-v", "onnx", *EULER, None, guidance_rescale=0.7)
 
 
-@pytest.mark.parametrize("form", ["onnx", "openvino"])
-@pytest.mark.parametrize("strength", [0.5, None])
-@pytest.mark.parametrize("sampler", ["dpmpp_2m", "dpmpp_2m_sde", "euler_a"])
+@pytest.mark.parametrize(
+    ("form", "strength", "sampler"), sweep(FORMS, [0.5, None], ["dpmpp_2m", "dpmpp_2m_sde", "euler_a"])
+)
 def test_two_seeds_are_a_list_of_two_generators(assert_same_pictures, form, strength, sampler):
     schedule = "leading_dpm" if sampler in MULTISTEP else "leading"
     first, second = assert_same_pictures("sd1", form, sampler, schedule, LEADING, strength, seeds=(7, 2**40 + 9))

@@ -3,15 +3,11 @@
 Sizes are multiples of what each UNet halves, where diffusers and partway show it the same picture.
 """
 
-from functools import cache
-
-import diffusers
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-import partway
+from likeness import assert_same, mask, source
+from sweeps import sweep
 
 PROMPT, NEGATIVE = "a cozy scandinavian living room, warm light", "dark photo"
 SEED = 42
@@ -24,105 +20,67 @@ CLASSES = {
     "ddim": ("DDIMScheduler", {"set_alpha_to_one": True, "clip_sample": False}),
     "dpmpp_2m": ("DPMSolverMultistepScheduler", {}),
 }
+SAMPLERS = list(CLASSES)
 TASKS = {
-    "txt2img": diffusers.StableDiffusionXLPipeline,
-    "img2img": diffusers.StableDiffusionXLImg2ImgPipeline,
-    "inpaint": diffusers.StableDiffusionXLInpaintPipeline,
+    "txt2img": "StableDiffusionXLPipeline",
+    "img2img": "StableDiffusionXLImg2ImgPipeline",
+    "inpaint": "StableDiffusionXLInpaintPipeline",
 }
 
 
-@cache
-def source(width=96, height=64):
-    """A picture with structure at several scales, and a mask on the grid of latents."""
-    y, x = np.mgrid[:height, :width] / 16
-    rgb = np.stack([np.sin(x + y), np.cos(2 * x - y), np.sin(3 * y) * np.cos(x)], axis=-1)
-    mask = np.zeros((height, width), np.uint8)
-    mask[16:48, 24:72] = 255
-    return Image.fromarray(np.uint8(127.5 + 90 * rgb)), Image.fromarray(mask)
-
-
-@pytest.fixture(scope="session")
-def theirs(models):
+@pytest.fixture
+def theirs(diffusers_run):
     """``theirs(kind, task, sampler, **settings)``: what diffusers' pipeline makes of a small model."""
 
-    @cache
-    def components(kind):
-        parts = diffusers.DiffusionPipeline.from_pretrained(models(kind)).components
-        return {name: part for name, part in parts.items() if name not in ("image_encoder", "feature_extractor")}
-
-    def run(kind, task, sampler, *, seeds=(SEED,), prompt=PROMPT, **settings):
-        parts = dict(components(kind))
-        if sampler is not None:
-            cls, flags = CLASSES[sampler]
-            config = {**parts["scheduler"].config, **flags, "timestep_spacing": "trailing"}
-            parts["scheduler"] = getattr(diffusers, cls).from_config(config)
+    def run(kind, task, sampler, **settings):
         refiner = kind == "sdxl-refiner"
-        more = {"requires_aesthetics_score": refiner} if task != "txt2img" else {}
-        pipe = TASKS[task](**parts, force_zeros_for_empty_prompt=not refiner, add_watermarker=False, **more)
-        pipe.set_progress_bar_config(disable=True)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        settings["negative_prompt"] = settings.get("negative_prompt") and [settings["negative_prompt"]] * len(seeds)
-        return pipe([prompt] * len(seeds), generator=generators, **settings).images
+        options = {"force_zeros_for_empty_prompt": not refiner, "add_watermarker": False}
+        options |= {"requires_aesthetics_score": refiner} if task != "txt2img" else {}
+        scheduler = sampler and (CLASSES[sampler][0], {**CLASSES[sampler][1], "timestep_spacing": "trailing"})
+        return diffusers_run(TASKS[task], kind, scheduler, options=options, prompt=PROMPT, **settings)
 
     return run
 
 
-@pytest.fixture(scope="session")
-def ours(models):
-    @cache
-    def load(kind, engine):
-        return partway.load(models(kind, "onnx"), engine=engine)
-
-    return load
-
-
-def assert_same(made, expected, where=...):
-    assert len(made) == len(expected)
-    for one, other in zip(made, expected, strict=True):
-        one, other = np.asarray(one, float), np.asarray(other, float)
-        assert one.shape == other.shape
-        assert other.std() > 10, "the reference picture is flat and proves nothing"
-        error = np.mean((one[where] - other[where]) ** 2)
-        assert error == 0 or 10 * np.log10(255**2 / error) >= 50, 10 * np.log10(255**2 / error)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("sampler", CLASSES)
-@pytest.mark.parametrize(("scale", "negative"), [(1.0, None), (5.0, None), (5.0, NEGATIVE)])
-def test_text_to_image(theirs, ours, engine, sampler, scale, negative):
+@pytest.mark.parametrize(
+    ("engine", "sampler", "guidance"), sweep(ENGINES, SAMPLERS, [(1.0, None), (5.0, None), (5.0, NEGATIVE)])
+)
+def test_text_to_image(theirs, ours, engine, sampler, guidance):
+    scale, negative = guidance
     common = {"width": 96, "height": 64, "guidance_scale": scale}
     expected = theirs("sdxl", "txt2img", sampler, num_inference_steps=10, negative_prompt=negative, **common)
-    made = ours("sdxl", engine).txt2img(
+    made = ours("sdxl", engine=engine).txt2img(
         PROMPT, steps=10, negative_prompt=negative or "", seed=SEED, sampler=sampler, schedule="trailing", **common
     )
     assert_same(made.images, expected)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("sampler", CLASSES)
-@pytest.mark.parametrize("strength", [0.3, 0.45, 0.7, 1.0])
-@pytest.mark.parametrize(("scale", "negative"), [(1.0, None), (5.0, NEGATIVE)])
-def test_image_to_image(theirs, ours, engine, sampler, strength, scale, negative):
-    picture, _ = source()
+@pytest.mark.parametrize(
+    ("engine", "sampler", "strength", "guidance"),
+    sweep(ENGINES, SAMPLERS, [0.3, 0.45, 0.7, 1.0], [(1.0, None), (5.0, NEGATIVE)]),
+)
+def test_image_to_image(theirs, ours, engine, sampler, strength, guidance):
+    scale, negative = guidance
+    picture = source()
     common = {"strength": strength, "guidance_scale": scale}
     expected = theirs(
         "sdxl", "img2img", sampler, image=picture, num_inference_steps=10, negative_prompt=negative, **common
     )
-    made = ours("sdxl", engine).img2img(
+    made = ours("sdxl", engine=engine).img2img(
         picture, PROMPT, steps=10, negative_prompt=negative or "", seed=SEED, sampler=sampler, schedule="trailing",
         dial="diffusers", **common,
     )  # fmt: skip
     assert_same(made.images, expected)
 
 
-def test_openvino_files(models, theirs):
+def test_openvino_files(ours, theirs):
     expected = theirs(
-        "sdxl", "img2img", "dpmpp_2m", image=source()[0], num_inference_steps=10, strength=0.5, guidance_scale=5.0,
+        "sdxl", "img2img", "dpmpp_2m", image=source(), num_inference_steps=10, strength=0.5, guidance_scale=5.0,
         negative_prompt=NEGATIVE,
     )  # fmt: skip
     for options in ({}, {"static": True, "batch": 1}):
-        made = partway.load(models("sdxl", "openvino"), **options).img2img(
-            source()[0], PROMPT, steps=10, strength=0.5, guidance_scale=5.0, negative_prompt=NEGATIVE, seed=SEED,
+        made = ours("sdxl", "openvino", **options).img2img(
+            source(), PROMPT, steps=10, strength=0.5, guidance_scale=5.0, negative_prompt=NEGATIVE, seed=SEED,
             sampler="dpmpp_2m", schedule="trailing",
         )  # fmt: skip
         assert_same(made.images, expected)
@@ -131,14 +89,14 @@ def test_openvino_files(models, theirs):
 @pytest.mark.parametrize("task", ["txt2img", "img2img"])
 def test_sizes_are_told(theirs, ours, task):
     """Ours are (width, height) and (left, top), diffusers' the other way round."""
-    pipe, plain, told = ours("sdxl", "onnxruntime"), {}, {}
+    pipe, plain, told = ours("sdxl", engine="onnxruntime"), {}, {}
     for made, sizes in ((plain, {}), (told, {"original_size": (40, 30), "crop": (7, 19), "target_size": (200, 120)})):
         settings = {"steps": 4, "seed": SEED, "sampler": "euler", "schedule": "trailing", **sizes}
         if task == "txt2img":
             made["images"] = pipe.txt2img(PROMPT, width=96, height=64, **settings).images
         else:
-            made["images"] = pipe.img2img(source()[0], PROMPT, strength=0.5, **settings).images
-    given = {"width": 96, "height": 64} if task == "txt2img" else {"image": source()[0], "strength": 0.5}
+            made["images"] = pipe.img2img(source(), PROMPT, strength=0.5, **settings).images
+    given = {"width": 96, "height": 64} if task == "txt2img" else {"image": source(), "strength": 0.5}
     given |= {"original_size": (30, 40), "crops_coords_top_left": (19, 7), "target_size": (120, 200)}
     # Given sizes count for the negative prompt too, which diffusers does of itself only in image-to-image.
     if task == "txt2img":
@@ -148,37 +106,37 @@ def test_sizes_are_told(theirs, ours, task):
     assert np.asarray(told["images"][0]).tobytes() != np.asarray(plain["images"][0]).tobytes()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("scores", [{}, {"aesthetic_score": 9.0, "negative_aesthetic_score": 1.0}])
-@pytest.mark.parametrize("negative", [None, NEGATIVE])
+@pytest.mark.parametrize(
+    ("engine", "scores", "negative"),
+    sweep(ENGINES, [{}, {"aesthetic_score": 9.0, "negative_aesthetic_score": 1.0}], [None, NEGATIVE]),
+)
 def test_the_refiner_alone(theirs, ours, engine, scores, negative):
-    picture, _ = source(128, 64)
+    picture = source(128, 64)
     common = {"strength": 0.3, "guidance_scale": 5.0, **scores}
     expected = theirs(
         "sdxl-refiner", "img2img", "euler", image=picture, num_inference_steps=10, negative_prompt=negative, **common
     )
-    made = ours("sdxl-refiner", engine).img2img(
+    made = ours("sdxl-refiner", engine=engine).img2img(
         picture, PROMPT, steps=10, negative_prompt=negative or "", seed=SEED, sampler="euler", schedule="trailing",
         **common,
     )  # fmt: skip
     assert_same(made.images, expected)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("sampler", CLASSES)
-@pytest.mark.parametrize("task", ["txt2img", "img2img"])
-@pytest.mark.parametrize("share", [0.8, 0.55])
+@pytest.mark.parametrize(
+    ("engine", "sampler", "task", "share"), sweep(ENGINES, SAMPLERS, ["txt2img", "img2img"], [0.8, 0.55])
+)
 def test_base_then_refiner(theirs, ours, engine, sampler, task, share):
-    picture, _ = source(128, 64)
+    picture = source(128, 64)
     seeds = (SEED, 2**40 + 9)
     common = {"negative_prompt": NEGATIVE, "guidance_scale": 5.0}
-    given = {"width": 128, "height": 64} if task == "txt2img" else {"image": [picture] * 2, "strength": 0.7}
+    given = {"width": 128, "height": 64} if task == "txt2img" else {"image": picture, "strength": 0.7}
     both = {"seeds": seeds, "num_inference_steps": 10, **common}
     between = theirs("sdxl", task, sampler, denoising_end=share, output_type="latent", **given, **both)
     expected = theirs("sdxl-refiner", "img2img", sampler, image=between, denoising_start=share, **both)
 
     settings = {"seed": seeds, "steps": 10, "sampler": sampler, "schedule": "trailing", **common}
-    base, refiner = ours("sdxl", engine), ours("sdxl-refiner", engine)
+    base, refiner = ours("sdxl", engine=engine), ours("sdxl-refiner", engine=engine)
     if task == "txt2img":
         first = base.txt2img(PROMPT, width=128, height=64, denoising_end=share, **settings)
     else:
@@ -197,28 +155,27 @@ def test_base_then_refiner(theirs, ours, engine, sampler, task, share):
     [("sdxl", 0.5), ("sdxl", 0.8), ("sdxl-inpaint", 0.5), ("sdxl-inpaint", 0.8), ("sdxl-inpaint", 1.0)],
 )
 def test_inpainting(theirs, ours, engine, kind, strength):
-    picture, mask = source()
     common = {"strength": strength, "guidance_scale": 5.0, "negative_prompt": NEGATIVE}
     expected = theirs(
-        kind, "inpaint", "euler_a", image=picture, mask_image=mask, width=96, height=64, num_inference_steps=10,
+        kind, "inpaint", "euler_a", image=source(), mask_image=mask(), width=96, height=64, num_inference_steps=10,
         **common,
     )  # fmt: skip
-    made = ours(kind, engine).inpaint(
-        picture, mask, PROMPT, steps=10, seed=SEED, sampler="euler_a", schedule="trailing", **common
+    made = ours(kind, engine=engine).inpaint(
+        source(), mask(), PROMPT, steps=10, seed=SEED, sampler="euler_a", schedule="trailing", **common
     )
-    assert_same(made.images, expected, np.asarray(mask) > 0)
+    assert_same(made.images, expected, np.asarray(mask()) > 0)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_turbo_as_it_comes(theirs, ours, engine, steps):
     """Its scheduler_config.json says Euler with fresh noise on trailing timesteps: nothing is set but the steps."""
-    pipe = ours("sdxl-turbo", engine)
+    pipe = ours("sdxl-turbo", engine=engine)
     common = {"guidance_scale": 0.0}
     expected = theirs("sdxl-turbo", "txt2img", None, width=96, height=64, num_inference_steps=steps, **common)
     assert_same(pipe.txt2img(PROMPT, width=96, height=64, steps=steps, seed=SEED, **common).images, expected)
     if steps > 1:
-        picture, _ = source()
+        picture = source()
         common |= {"strength": 0.5}
         expected = theirs("sdxl-turbo", "img2img", None, image=picture, num_inference_steps=steps, **common)
         assert_same(pipe.img2img(picture, PROMPT, steps=steps, seed=SEED, **common).images, expected)
@@ -227,7 +184,7 @@ def test_turbo_as_it_comes(theirs, ours, engine, steps):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", ["ssd-1b", "vega"])
 def test_models_with_layers_cut_out(theirs, ours, engine, kind):
-    pipe, (picture, _) = ours(kind, engine), source()
+    pipe, picture = ours(kind, engine=engine), source()
     common = {"guidance_scale": 5.0, "negative_prompt": NEGATIVE}
     settings = {"steps": 10, "seed": SEED, "sampler": "euler", "schedule": "trailing", **common}
     expected = theirs(kind, "txt2img", "euler", width=96, height=64, num_inference_steps=10, **common)

@@ -42,7 +42,7 @@ class Fit(NamedTuple):
     peak: int | None = None
 
     def words(self, settings: Settings, predictions: int) -> str:
-        """The same for people, of a run whose guided calls make so many predictions."""
+        """This as text for the plan of a run whose guided evaluations make so many ``predictions``."""
         release, batch, segments = self.loading
         said = ["networks are released between stages" if release else "networks stay loaded"]
         said += ["each prediction is a call"] if batch == 1 and predictions > 1 and settings.guided else []
@@ -82,13 +82,17 @@ def fit(demand: Demand, engine: str | None, options: EngineOptions) -> Fit:
 
 
 def _savings(demand: Demand, asked: Fit) -> Iterator[Fit]:
-    """What can be done, each with all before it: less and less memory, and more and more time.
+    """What can be done, each with all before it, so that each saves more memory and costs more time.
 
     1. Networks are released between the stages of the run.
     2. Each prediction is a call of its own, where the user sets no ``batch``.
     3. The VAE works in tiles, from the model's own size down to `LEAST_TILE`, where the user sets no tiles and its
        decoder takes any size. They alone change the picture by more than rounding.
     4. The UNet runs in segments, where the export cut it into some.
+
+    A new rule goes where it belongs in that order. How networks load is a field of `Loading`, whose `over` does it;
+    what is a setting, `partway.budget.planner` puts into the run's settings. `partway.budget.footprint` says what it
+    saves.
     """
     package, settings = demand.package, demand.settings
     found = asked._replace(loading=asked.loading._replace(release=True))

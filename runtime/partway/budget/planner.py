@@ -1,4 +1,4 @@
-"""The one place where a run is decided: what `Pipeline.plan` says and what `Pipeline.stream` runs is its answer."""
+"""Decides a run: `Pipeline.plan` returns its plan, and `Pipeline.stream` runs it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -47,8 +47,9 @@ class Planner:
         settings = replace(settings, vae_tile=fit.vae_tile)
         tilings = tiles.Tilings.of(package, settings)
         plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
-        plan = replace(plan, peak_bytes=fit.peak, memory=fit.words(settings, plan.predictions))
-        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, decode)
+        said = fit.words(settings, plan.predictions)
+        plan = replace(plan, peak_bytes=fit.peak, memory=said, padded=_padded(package, start.size))
+        planned = Planned(package, start, settings, plan, part, tilings, fit.loading)
         return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
 
     def _seconds(self, planned: Planned) -> float | None:
@@ -58,3 +59,9 @@ class Planner:
         options = replace(self.options, batch=planned.loading.batch)
         suited = [one for one in self.measured if one.suits(self.engine, options)]
         return next((duration.seconds(planned, one) for one in nearest(suited, planned.start.size)), None)
+
+
+def _padded(package: Package, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The size that networks see where it is not the picture's."""
+    height, width = (side * package.vae_scale_factor for side in package.latent_shape(*size)[2:])
+    return None if (width, height) == size else (width, height)

@@ -82,5 +82,5 @@ def under(preset: str | None, package: Package) -> Package:
     if preset is None:
         return package
     has = {"reuse": SHALLOW in package.networks, "vae": VAES["tiny"][0] in package.networks}
-    settings = {name: value for name, value in PRESETS[preset].settings.items() if has[name]}
+    settings = {name: value for name, value in PRESETS[preset].settings.items() if has.get(name, True)}
     return replace(package, defaults={**package.defaults, **settings})

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from partway.diffusion.names import SETTING_ALIASES
-from partway.engines import EngineOptions
+from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
+from partway.pictures.metadata import FORMATS
 from partway.settings import Settings
 
 Commands = Any  # argparse's type for what add_subparsers returns is private
@@ -66,7 +67,7 @@ def add_task(parser: argparse.ArgumentParser, *, strength: bool = True, instruct
     """Add what makes pictures of a prompt: the prompt, outputs, replay, settings and model."""
     text = 'what to change, as in "make it snowy"' if instruction else "what the picture should show, in quotes"
     parser.add_argument("prompt", metavar="INSTRUCTION" if instruction else "PROMPT", nargs="?", help=text)
-    text = ".png, .jpg or .webp (default: a new .png in the current folder)"
+    text = f"a file: {', '.join(FORMATS)} (default: a new .png in the current folder)"
     parser.add_argument("-o", "--output", metavar="OUT", help=text)
     parser.add_argument("--count", type=int, default=1, metavar="N", help="N pictures, with seed, seed + 1, ...")
     text = "repeat the settings inside a picture partway made; flags given here win"
@@ -183,7 +184,7 @@ def add_options(group: Any) -> None:
 
 def add_engine(group: Any) -> None:
     """Add --engine and --device to a parser or group."""
-    text = "auto, onnxruntime or openvino (default auto)"
+    text = f"auto, {' or '.join(ENGINES)} (default auto)"
     group.add_argument("--engine", metavar="NAME", default=argparse.SUPPRESS, help=text)
     text = "CPU, GPU, NPU, see: partway devices (default CPU)"
     group.add_argument("--device", metavar="NAME", default=argparse.SUPPRESS, help=text)

@@ -15,10 +15,11 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print each sampler: order, calls a step, whether it draws noise, its eta, its other names."""
-    print(f"{'name':<14} {'order':>5} {'calls':>5}  {'random':<7} {'eta':<6} also called")
+    width = max(map(len, partway.SAMPLERS))
+    print(f"{'name':<{width}} {'order':>5} {'calls':>5}  {'random':<7} {'eta':<6} also called")
     for name, method in partway.SAMPLERS.items():
         eta = "-" if method.eta is None else f"{method.eta:g}"
         random, label = "yes" if method.stochastic else "no", A1111_SAMPLERS.get(name)
         others = ", ".join([*([label] if label else []), *SAMPLER_ALIASES.get(name, ())])
-        print(f"{name:<14} {method.order:>5} {method.calls:>5}  {random:<7} {eta:<6} {others}".rstrip())
+        print(f"{name:<{width}} {method.order:>5} {method.calls:>5}  {random:<7} {eta:<6} {others}".rstrip())
     return 0

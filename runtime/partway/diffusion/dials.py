@@ -13,7 +13,8 @@ import numpy as np
 
 from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, Trained
-from partway.diffusion.schedules import Given, Spacing, lcm_grid, thinned
+from partway.diffusion.schedules import Spacing, lcm_grid, thinned
+from partway.diffusion.written import Given
 
 
 class Part(NamedTuple):

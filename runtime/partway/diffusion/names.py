@@ -5,11 +5,12 @@ splits A1111's labels of sampler and schedule in one, like "DPM++ 2M Karras".
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from itertools import chain
 
 from partway.diffusion.samplers import SAMPLERS
-from partway.diffusion.schedules import SCHEDULES, spacing_of
+from partway.diffusion.samplers.named import method_of
+from partway.diffusion.schedules import SCHEDULES
+from partway.diffusion.written import spaced, spacing_of
 from partway.errors import InputError
 
 # A1111's labels, which results write into their pictures. A label that is no alias below is the name itself, or is
@@ -106,11 +107,15 @@ SETTING_ALIASES: Mapping[str, str] = {
 def sampler(name: str) -> tuple[str, str | None]:
     """The sampler's name here, and the schedule's where ``name`` has one too, else None.
 
-    Raises `InputError` for an unknown name, with the nearest known one.
+    A solver with options, like ``dpm_solver order=3``, stays as it is. Raises `InputError` for an unknown name, with
+    the nearest known one.
     """
     found = _find(name, SAMPLERS, SAMPLER_ALIASES)
     if found:
         return found, None
+    if "=" in name:
+        method_of(name)
+        return " ".join(name.split()), None
     plain = _plain(name)
     for cut in range(len(plain) - 1, 0, -1):
         both = _find(plain[:cut], SAMPLERS, SAMPLER_ALIASES), _find(plain[cut:], SCHEDULES, SCHEDULE_ALIASES)
@@ -122,17 +127,24 @@ def sampler(name: str) -> tuple[str, str | None]:
 
 
 def schedule(name: str) -> str:
-    """The schedule's name here; a list of levels like ``sigmas 14.6,3,0.5`` stays as it is.
+    """The schedule's name here; levels like ``sigmas 14.6,3,0.5`` and text like ``leading karras`` stay as they are.
 
     Raises `InputError` for an unknown name, with the nearest known one, and for a list that cannot be read.
     """
     if name.startswith(("sigmas ", "timesteps ")):
         spacing_of(name)
         return name
-    found = _find(name, SCHEDULES, SCHEDULE_ALIASES)
+    found = _find(name, SCHEDULES, SCHEDULE_ALIASES) or _spaced(name)
     if not found:
         raise InputError(_unknown("schedule", name, SCHEDULES, SCHEDULE_ALIASES, A1111_SCHEDULES.values()))
     return found
+
+
+def _spaced(name: str) -> str | None:
+    try:
+        return spaced(name).__name__
+    except InputError:
+        return None
 
 
 def _find(name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -150,6 +162,8 @@ def _plain(name: str) -> str:
 def _unknown(
     what: str, name: str, table: Iterable[str], aliases: Mapping[str, tuple[str, ...]], labels: Iterable[str]
 ) -> str:
+    from difflib import get_close_matches  # start-up can do without it
+
     known = sorted(table)
     near = get_close_matches(name, [*known, *labels, *chain.from_iterable(aliases.values())], 1, 0.8)
     return f"unknown {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}")

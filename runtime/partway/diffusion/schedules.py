@@ -5,8 +5,7 @@ A schedule is a function ``(trained, steps) -> Schedule``; to add one, add a fun
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from partway.diffusion.grids import (
     on_grid,
 )
 from partway.diffusion.levels import Trained
-from partway.errors import InputError
 
 Spacing = Callable[[Trained, int], Schedule]
 
@@ -167,59 +165,3 @@ SCHEDULES: dict[str, Spacing] = {
     "ays_xl": align_your_steps_xl,
     "lcm": lcm,
 }
-
-
-# -- by the user
-
-
-@dataclass(frozen=True)
-class Given:
-    """A schedule that the user wrote down: sigmas or timesteps, noisiest first. It ends on sigma 0, written or not.
-
-    Raises `InputError` for an empty list and for values that do not decrease.
-    """
-
-    values: tuple[float, ...]
-    timesteps: bool = False
-
-    def __post_init__(self) -> None:
-        kind = "timesteps" if self.timesteps else "sigmas"
-        if self.steps < 1 or self.values[-1] < 0 or not all(a > b for a, b in pairwise(self.values)):
-            raise InputError(f"{kind} must be numbers that decrease, the first above 0, not {self.values}")
-
-    @property
-    def steps(self) -> int:
-        """How many steps it has."""
-        return len(self.values) - (not self.timesteps and self.values[-1:] == (0.0,))
-
-    @property
-    def __name__(self) -> str:
-        return ("timesteps " if self.timesteps else "sigmas ") + ",".join(map(repr, self.values))
-
-    def __call__(self, trained: Trained, steps: int) -> Schedule:
-        """The schedule; raises `InputError` for another number of ``steps`` and for timesteps beyond the model's."""
-        if steps != self.steps:
-            raise InputError(f"the list has {self.steps} steps, not {steps}; give a schedule by name for any number")
-        if not self.timesteps:
-            return at_sigmas(trained, self.values)
-        if self.values[0] > len(trained.sigmas) - 1:
-            raise InputError(f"timesteps go up to {len(trained.sigmas) - 1} in this model, not {self.values[0]:g}")
-        sigmas = np.append(trained.sigma(np.array(self.values)), 0.0)
-        return Schedule(sigmas, np.append(self.values, 0.0))
-
-
-def spacing_of(schedule: str | Spacing) -> Spacing:
-    """The function of a schedule: of a name in `SCHEDULES`, or of text like ``sigmas 14.6,3,0.5``; one stays itself.
-
-    Raises `InputError` for text whose numbers cannot be read, KeyError for a name that is not in the table.
-    """
-    if not isinstance(schedule, str):
-        return schedule
-    kind, _, numbers = schedule.partition(" ")
-    if kind not in ("sigmas", "timesteps"):
-        return SCHEDULES[schedule]
-    try:
-        values = tuple(map(float, numbers.split(",")))
-    except ValueError:
-        raise InputError(f"{kind} are numbers with commas between, like 14.6,3,0.5, not {numbers!r}") from None
-    return Given(values, timesteps=kind == "timesteps")

@@ -17,11 +17,14 @@ def stage(network: str) -> tuple[str, ...]:
 
 
 class Frugal:
-    """Wraps an engine; before a network is used, those of other stages are released."""
+    """Wraps an engine; before a network is used, those of other stages are released.
+
+    batch: the largest that a network is given at once; None for no other limit than its own
+    """
 
     def __init__(self, engine: Engine, batch: int | None) -> None:
         self._engine = engine
-        self.batch = batch
+        self.batch = min((limit for limit in (batch, engine.batch) if limit), default=None)
         self._used: tuple[str, ...] = ()
 
     def signature(self, network: str) -> Signature:

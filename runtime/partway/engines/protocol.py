@@ -24,12 +24,15 @@ class Signature(NamedTuple):
 
 
 class Engine(Protocol):
-    """Runs networks by name; loads each on first use. ``batch`` is the largest it takes at once, None for any."""
+    """Runs networks by name, from any thread; loads each on first use.
+
+    batch: the largest that it takes at once, None for any
+    """
 
     batch: int | None
 
     def signature(self, network: str) -> Signature:
-        """What the network takes and gives."""
+        """What the network takes and gives; remembered after `release`, because streamed runs ask at every call."""
         ...
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -37,7 +40,7 @@ class Engine(Protocol):
         ...
 
     def release(self, network: str) -> None:
-        """Forget a network to free its memory; using it again loads it again."""
+        """Forget a network to free its memory, where it is loaded; using it again loads it again."""
         ...
 
 

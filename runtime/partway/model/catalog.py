@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,8 @@ def entries() -> Mapping[str, Entry]:
 
 def near(name: str) -> str:
     """The end of a message about an unknown name: what the catalogue has that looks like it, or how to list it."""
+    from difflib import get_close_matches  # start-up can do without it
+
     found = get_close_matches(name.lower(), entries(), n=3)
     return f"did you mean {' or '.join(found)}?" if found else "see: partway models"
 
@@ -51,6 +52,12 @@ def suited(package: Package, model: str | Path | None) -> Package:
     for entry in entries().values():
         if known in (entry.name, entry.source, entry.package):
             given: dict[str, Any] = dict(entry.defaults)
-            sampler, schedule = given.pop("sampler", package.sampler), given.pop("schedule", package.schedule)
-            return replace(package, sampler=sampler, schedule=schedule, defaults=given)
+            sampler, schedule = given.pop("sampler", None), given.pop("schedule", None)
+            return replace(
+                package,
+                sampler=sampler or package.sampler,
+                schedule=schedule or (package.grid if sampler else package.schedule),
+                grid=schedule or package.grid,
+                defaults=given,
+            )
     return package

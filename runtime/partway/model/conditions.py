@@ -1,4 +1,7 @@
-"""What a prediction is conditioned on, and how those of one evaluation are combined, for each kind of guidance."""
+"""What a prediction is conditioned on, and how those of one evaluation are combined, for each kind of guidance.
+
+Which kind a model has is decided in `partway.model.package`.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,8 +18,8 @@ Array = NDArray[np.float32]
 class Condition(NamedTuple):
     """What one prediction is conditioned on.
 
-    prompt   the prompt, or else the negative prompt
-    picture  the source picture, or else none; for networks that take one
+    prompt   True: the prompt; False: the negative prompt
+    picture  True: the source picture; False: none; for networks that take one
     """
 
     prompt: bool

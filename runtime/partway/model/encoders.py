@@ -25,7 +25,7 @@ class Encoders:
     pictures: Posteriors
 
     def conditioning(self, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Conditioning:
-        """Conditioning of every prediction that the run needs: a batch of one a picture for each, the prompt's last.
+        """Conditioning of every prediction that the run needs in turn, the prompt's last: one row for each picture.
 
         ``shape`` is that of one picture's latents, (1, C, h, w).
         """

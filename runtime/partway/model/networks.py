@@ -1,4 +1,7 @@
-"""A model's networks as functions of arrays: with `unet`, the only place that knows the names of their tensors."""
+"""A model's networks as functions of arrays: with `unet`, the only place that knows the names of their tensors.
+
+Outputs are checked here: what is not finite, a black picture elsewhere, is an error that names the network.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

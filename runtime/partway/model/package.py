@@ -17,7 +17,6 @@ from partway.checkpoints.folder import is_folder
 from partway.checkpoints.opening import is_file, open_checkpoint
 from partway.checkpoints.record import Checkpoint
 from partway.diffusion.levels import Trained
-from partway.diffusion.predictions import PREDICTIONS
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
 from partway.graphs import BUILT, FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
@@ -47,7 +46,8 @@ class Package:
     family          diffusers' pipeline class, from ``model_index.json``
     prediction      a key of `partway.diffusion.predictions.PREDICTIONS`
     trained         the noise levels the model was trained on
-    sampler, schedule  the defaults that its ``scheduler_config.json`` suggests
+    sampler, schedule  the defaults that its ``scheduler_config.json`` gives, which make diffusers' picture
+    grid            the default schedule for a sampler that the user chose
     inpaints        whether the UNet also takes a mask and the masked picture's latents (9 channels instead of 4)
     guidance        a row of `partway.model.conditions.GUIDED`: "instruction" if the UNet also takes the picture's
                     latents (8 channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
@@ -71,6 +71,7 @@ class Package:
     trained: Trained
     sampler: str
     schedule: str
+    grid: str
     inpaints: bool
     guidance: str
     guidance_width: int
@@ -204,20 +205,15 @@ def _described(root: Path, configs: _Configs) -> Package:
         )
     if vae.get("latents_mean") is not None:
         raise PackageError(f"{root} has latents with a mean and spread of their own, which partway does not run")
-    prediction = str(scheduler.get("prediction_type", "epsilon"))
-    if prediction not in PREDICTIONS:
-        raise PackageError(f"{root} predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
     vae_scale_factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
-    side = int(unet.get("sample_size") or 64) * vae_scale_factor
+    sample = unet.get("sample_size") or 64  # height and width, where they are two
+    height, width_ = (int(side) * vae_scale_factor for side in (sample if isinstance(sample, list) else [sample] * 2))
     return Package(
         root=root,
         format="",
         networks={},
         family=family,
-        prediction=prediction,
-        trained=scheduler_config.levels(scheduler),
-        sampler=scheduler_config.sampler(scheduler),
-        schedule=scheduler_config.schedule(scheduler),
+        **_scheduler(root, scheduler, index)._asdict(),
         inpaints=in_channels == 2 * channels + 1,
         guidance="instruction" if instructed else "embedded" if width else "pair",
         guidance_width=width,
@@ -228,7 +224,7 @@ def _described(root: Path, configs: _Configs) -> Package:
         latent_shift=float(vae.get("shift_factor") or 0.0),
         vae_scale_factor=vae_scale_factor,
         multiple=vae_scale_factor * 2 ** (len(unet.get("block_out_channels", [0] * 4)) - 1),
-        size=(side, side),
+        size=(width_, height),
         manifest={},
     )
 
@@ -298,6 +294,17 @@ def _manifest(path: Path) -> dict[str, Any]:
     if not isinstance(other, str) or other in ("", "..") or Path(other).name != other:
         raise PackageError(f"{path} shares files with {other!r}, which is not the name of a folder beside it")
     return content
+
+
+def _scheduler(root: Path, config: Mapping[str, Any], index: Mapping[str, Any]) -> scheduler_config.Scheduler:
+    """What the scheduler's config says; where it names no class, the index does."""
+    listed = index.get("scheduler")
+    named = listed[-1] if isinstance(listed, list) and listed else None
+    try:
+        corrected = scheduler_config.corrected(config, _plain(str(index.get("_class_name"))))
+        return scheduler_config.read(corrected, str(config.get("_class_name", named)))
+    except PackageError as error:
+        raise PackageError(f"{root / 'scheduler/scheduler_config.json'} {error}") from None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Prompt to token ids: CLIP's byte-pair encoding, from the files of a model's own tokenizer folder.
 
+Prompts are cut to the positions of the text encoder, 77 with CLIP's.
+
 The ids equal those of transformers' CLIPTokenizer, which Stable Diffusion's folders name and diffusers loads, without
 the package ftfy. Where ftfy is installed, CLIPTokenizer also repairs broken encodings and HTML; diffusers does not
 require it. CLIPTokenizerFast gives other ids: it keeps control characters, and does not separate Chinese ones.

@@ -1,5 +1,5 @@
 """Pictures: read and written whole, masked, extended, matched in colour, shown as previews and sheets.
 
 It may import `partway.diffusion`, `partway.support` and the ground.
-Start with `images`; `metadata` knows the formats that can be written.
+Start with `images`, which reads them; `metadata` writes the files, and holds the table of formats to write.
 """

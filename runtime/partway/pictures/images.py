@@ -1,4 +1,7 @@
-"""Pictures in and out: PIL images, files and arrays to (1, 3, H, W) in [-1, 1] and back, without loss."""
+"""Pictures as arrays: PIL images, files and arrays to (1, 3, H, W) in [-1, 1], and back to PIL images, without loss.
+
+Files are written by `partway.pictures.metadata`.
+"""
 
 import os
 import warnings

@@ -1,8 +1,11 @@
-"""Picture files that say how they were made: the formats, A1111's ``parameters`` text and a ``partway`` JSON record.
+"""Picture files as they are written: the formats, A1111's ``parameters`` text and a ``partway`` JSON record in them.
 
 Web UIs and galleries read A1111's text (format: stable-diffusion-webui, modules/infotext_utils.py). The JSON record
 holds everything that a replay needs. In PNG both are text chunks. In JPEG and WebP both are in EXIF: the text as
-UserComment, where A1111 puts it, the record as MakerNote. To add a format, add it to `FORMATS` and `_MODES`.
+UserComment, where A1111 puts it, the record as MakerNote.
+
+To add a format, add it to `FORMATS` and `_MODES`, and to `write` where it keeps text elsewhere or takes no quality. One
+that Pillow reads and writes by a plugin needs that imported here, before `FORMATS`.
 """
 
 import hashlib

@@ -7,7 +7,7 @@ import numpy as np
 
 from partway.diffusion.brownian import paths
 from partway.diffusion.noise import GENERATORS, slerp
-from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
 from partway.model.conditions import GUIDED
 from partway.model.encoders import Encoders
@@ -129,7 +129,7 @@ def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:
 
 def _sampler_noise(planned: Planned, draw: Draw) -> Noise:
     """What the sampler draws: further numbers of the seed's stream, or those of its Brownian path."""
-    if not SAMPLERS[planned.plan.sampler].path:
+    if not method_of(planned.plan.sampler).path:
         return lambda *_: draw()
     top = float(max(planned.package.trained.sigmas[-1], planned.part.schedule.sigmas[0]))
     return paths(planned.settings.seeds, planned.latent_shape, top)

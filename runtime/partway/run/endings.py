@@ -15,8 +15,8 @@ Pictures = tuple[list[Image.Image], tuple[Drift, ...]]
 def arrived(planned: Planned, state: State, *, early: bool) -> Latents:
     """The latents at the end of the loop.
 
-    They are clean ones, of a run that ended ``early`` its last estimate; but a run with a denoising_end hands them on
-    with the noise of its last level.
+    Clean latents, or the last estimate of them after an ``early`` end; of a run with a denoising_end, latents that
+    still have the noise of its last level.
     """
     package, start, sigma = planned.package, planned.start, planned.plan.levels[-1].sigma
     if planned.settings.denoising_end is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from partway.diffusion.dials import Part
 from partway.diffusion.levels import NoiseLevel, Trained
 from partway.diffusion.reuse import Reuse
-from partway.diffusion.samplers import SAMPLERS
+from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, trajectory
 from partway.graphs import SHALLOW
 from partway.model.conditions import Guided
@@ -20,8 +20,8 @@ from partway.settings import Settings
 class Predictions(NamedTuple):
     """Those of one evaluation, for one picture.
 
-    wanted  how many guidance combines: 1 outside its interval
-    made    how many of these, the last ones, are made; the others are kept from before (`partway.diffusion.reuse`)
+    wanted  predictions that guidance combines; 1 at levels without guidance
+    made    how many of them the UNet makes now, the last ones; the others come from `partway.diffusion.reuse`
     """
 
     wanted: int
@@ -56,7 +56,7 @@ def evaluations(settings: Settings, guided: Guided, trained: Trained, *, sampler
         counted.begin(level)
         return x
 
-    step = SAMPLERS[sampler].bound(trained, settings.eta)
+    step = method_of(sampler).bound(trained, settings.eta, steps=settings.steps)
     number = np.zeros(1, np.float32)
     for _ in trajectory(denoise, step, part.schedule, number, lambda *_: number):
         pass

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from partway.diffusion.dials import DIALS, Part, from_denoising_start, until_denoising_end
 from partway.diffusion.levels import Trained
-from partway.diffusion.schedules import spacing_of
+from partway.diffusion.schedules import Spacing
+from partway.diffusion.written import spacing_of
 from partway.errors import InputError
 from partway.graphs import SHALLOW, VAES
 from partway.model import sizes, tiles
@@ -19,11 +20,12 @@ from partway.settings import Settings
 
 
 class Kind(NamedTuple):
-    """All that an outline depends on of a model, under `Package`'s names; the defaults are Stable Diffusion 1.5's."""
+    """The fields of `Package` that an outline needs; the defaults are Stable Diffusion 1.5's."""
 
     trained: Trained
     sampler: str = "dpmpp_2m"
     schedule: str = "leading"
+    grid: str = "leading"
     guidance: str = "pair"
     inpaints: bool = False
     text_encoders: tuple[str, ...] = ("text_encoder",)
@@ -33,6 +35,10 @@ class Kind(NamedTuple):
     def of(cls, package: Package) -> "Kind":
         """That of a package."""
         return cls(*(getattr(package, name) for name in cls._fields))
+
+    def schedule_of(self, settings: Settings) -> str | Spacing:
+        """The schedule of a run: the user's, else the model's own, which goes with its own sampler."""
+        return settings.schedule or (self.grid if settings.sampler else self.schedule)
 
 
 def check(package: Package, settings: Settings) -> None:
@@ -53,7 +59,7 @@ def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True
     """
     if start.text_to_image or kind.guidance == "instruction":
         settings = replace(settings, strength=1.0, dial="continuous")
-    sampler, schedule = settings.sampler or kind.sampler, settings.schedule or kind.schedule
+    sampler, schedule = settings.sampler or kind.sampler, kind.schedule_of(settings)
     part, guided = part_of(kind, settings), GUIDED[kind.guidance]
     made = counted(evaluations(settings, guided, kind.trained, sampler=sampler, part=part).made)
     keeps = start.edit is not None and not kind.inpaints  # what lies outside the mask, at any strength
@@ -85,7 +91,7 @@ def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True
 def part_of(kind: Kind, settings: Settings) -> Part:
     """The part of the schedule that image-to-image with these settings runs; raises as `outline`."""
     start, end = settings.denoising_start, settings.denoising_end
-    spacing = spacing_of(settings.schedule or kind.schedule)
+    spacing = spacing_of(kind.schedule_of(settings))
     if start is None:
         part = DIALS[settings.dial](settings.steps, settings.strength, spacing, kind.trained)
     else:

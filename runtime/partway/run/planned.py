@@ -20,8 +20,8 @@ class Loading(NamedTuple):
     """How a run loads networks.
 
     release   whether they are released between the stages of the run
-    batch     the largest batch that a network is given at once, None for any
-    segments  those that the UNet runs in, each loaded and released at every call; none where it runs whole
+    batch     the largest batch of a call where networks are released; None leaves it to the engine
+    segments  names of the UNet's segments, each loaded and released at every call; none where it runs whole
     """
 
     release: bool = False
@@ -41,7 +41,6 @@ class Planned:
     settings  with the tiles that were chosen, so that its record repeats it on any machine
     part      the part of the schedule that runs, and the shares of picture and noise in the start latents
     tilings   how pictures are cut for the UNet and the VAE
-    decode    whether it may end in pictures; without, it ends in latents
     """
 
     package: Package
@@ -51,7 +50,6 @@ class Planned:
     part: Part
     tilings: Tilings
     loading: Loading
-    decode: bool
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:

@@ -22,6 +22,7 @@ class Plan:
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
     denoising_start, denoising_end  the shares of the noise levels between which the run stays, None for no limit
+    padded         width and height in pixels that networks see, where the picture is smaller; None where it is not
     peak_bytes     the most memory that the process is predicted to take, None where that is not known
     memory         what is done to keep it low
     seconds        about how long the run takes once its networks are loaded, None where that was not measured
@@ -42,6 +43,7 @@ class Plan:
     reads_image: bool
     denoising_start: float | None = None
     denoising_end: float | None = None
+    padded: tuple[int, int] | None = None
     peak_bytes: int | None = None
     memory: str = ""
     seconds: float | None = None
@@ -109,6 +111,8 @@ class Plan:
             return f"{head}\nnothing runs: the picture is returned as it is"
         head += f"\nmemory: about {shown(self.peak_bytes)} at the peak; {self.memory}" if self.peak_bytes else ""
         head += f"\ntime: about {shown_time(self.seconds)}, once networks are loaded" if self.seconds else ""
+        if self.padded:
+            head += f"\nsize: padded to {self.padded[0]}x{self.padded[1]}, and cut back at the end"
         start = f"starts at sigma {self.start_sigma:.3f} (timestep {self.start_timestep:.1f})"
         share = f"noise is {100 * self.noise_share:.1f} % of the start"
         if not self.reads_image:

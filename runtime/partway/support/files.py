@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from secrets import token_hex
 from typing import BinaryIO
 
 from partway.errors import ImageError
@@ -64,4 +63,4 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def _temporary(path: Path) -> Path:
-    return path.parent / f".partway-{token_hex(8)}.part"
+    return path.parent / f".partway-{os.urandom(8).hex()}.part"

@@ -66,13 +66,14 @@ class Method(NamedTuple):
             known = ", ".join(name for name, method in SAMPLERS.items() if method.eta is not None)
             raise InputError(f"this sampler has no eta; leave it out, or use one of: {known}")
 
-    def bound(self, trained: Trained, eta: float | None = None) -> Sampler:
+    def bound(self, trained: Trained, eta: float | None = None, *, steps: int = 0) -> Sampler:
         """The step with ``eta`` (0 .. 1), by default the method's own; raises `InputError` if it has none.
 
-        Methods that evaluate a level between two others look up its timestep in ``trained``.
+        Methods that evaluate a level between two others look up its timestep in ``trained``. Those whose order falls
+        towards the end of a schedule take its number of ``steps``.
         """
         self.check_eta(eta)
-        chosen: dict[str, object] = {"eta": self.eta if eta is None else eta, "trained": trained}
+        chosen: dict[str, object] = {"eta": self.eta if eta is None else eta, "trained": trained, "steps": steps}
         taken = signature(self.step).parameters
         return partial(self.step, **{k: v for k, v in chosen.items() if k in taken and v is not None})
 

@@ -3,10 +3,9 @@
 from math import exp, expm1, log, sqrt
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
 
 from partway.diffusion.levels import NoiseLevel
-from partway.diffusion.samplers.steps import CLOSEST, euler_step, slope, step_ratio
+from partway.diffusion.samplers.steps import CLOSEST, euler_step, lowered, slope, step_ratio
 from partway.diffusion.sampling import Array, Denoiser, Evaluation, Noise, State
 
 # -- DPM-Solver++: extrapolates the estimate of x0
@@ -119,13 +118,24 @@ def lms(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise:
     return _integrated(state, Evaluation(now, state.x, denoise(state.x, now)), to, back=3)
 
 
-def deis(denoise: Denoiser, state: State, now: NoiseLevel, to: NoiseLevel, noise: Noise) -> State:
-    """DEIS of order 3 (Zhang & Chen 2022, arXiv 2204.13902): integrates the polynomial in log sigma through the slopes.
+def deis(
+    denoise: Denoiser,
+    state: State,
+    now: NoiseLevel,
+    to: NoiseLevel,
+    noise: Noise,
+    *,
+    order: int = 3,
+    final: str = "never",
+    steps: int = 0,
+) -> State:
+    """DEIS (Zhang & Chen 2022, arXiv 2204.13902): integrates the polynomial in log sigma through up to 3 slopes.
 
-    A last step to sigma 0, which has no logarithm, is Euler's.
+    A last step to sigma 0, which has no logarithm, is Euler's. ``final`` and ``steps`` as in `lowered`.
     """
     evaluation = Evaluation(now, state.x, denoise(state.x, now))
-    return _integrated(state, evaluation, to, back=2 if to.sigma > 0 else 0, in_log=True)
+    slopes = lowered(order, final, len(state.ahead), steps) if to.sigma > 0 else 1
+    return _integrated(state, evaluation, to, back=slopes - 1, in_log=True)
 
 
 # -- parts of the above
@@ -177,6 +187,8 @@ def _integrated(state: State, evaluation: Evaluation, to: NoiseLevel, *, back: i
     These are the slopes of this evaluation and of up to ``back`` earlier ones. Levels closer together than a tenth of
     the step count as that far apart, for the reason that `step_ratio` gives.
     """
+    from numpy.polynomial.legendre import leggauss  # start-up can do without it
+
     recent = [evaluation, *reversed(state.past)][: back + 1]
     if len(recent) == 1:  # Euler method
         return state.advanced(euler_step(evaluation, to.sigma), evaluation)

@@ -6,6 +6,7 @@ from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.sampling import Array, Evaluation
 
 CLOSEST = 0.1  # of a step; see `step_ratio`
+SHORT = 15  # steps; a run of fewer is short for `lowered`
 
 
 def slope(at: Evaluation) -> Array:
@@ -36,3 +37,15 @@ def step_ratio(before: NoiseLevel, now: NoiseLevel, to: NoiseLevel) -> float:
     less weight the shorter the step is, so that the picture stays continuous in strength.
     """
     return max(log(before.sigma / now.sigma) / log(now.sigma / to.sigma), CLOSEST)
+
+
+def lowered(order: int, final: str, ahead: int, steps: int) -> int:
+    """The order of a step with so many steps ahead of it, in a schedule of ``steps`` steps.
+
+    Where ``final`` has the word "short", diffusers' ``lower_order_final``, the last step of a short schedule has order
+    1 and the one before it 2 at most. With the word "euler" the last step of every schedule has order 1.
+    """
+    short = "short" in final and steps < SHORT
+    if ahead == 0 and (short or "euler" in final):
+        return 1
+    return min(order, 2) if ahead == 1 and short else order
