@@ -29,11 +29,12 @@ def models(tmp_path_factory):
     """``models(kind, type)``: the folder that holds both forms of a small model; each is made once."""
     root = tmp_path_factory.mktemp("models")
 
-    @cache
     def get(kind, dtype="float32"):
         folder = root / f"{kind}-{dtype}"
-        folder.mkdir()
-        return checkpoint_models.build(folder, kind, dtype)
+        if not folder.exists():
+            folder.mkdir()
+            checkpoint_models.build(folder, kind, dtype)
+        return folder
 
     return get
 
@@ -47,9 +48,11 @@ def theirs(models):
         root = models(kind, dtype)
         cls = getattr(diffusers, diffusers.DiffusionPipeline.load_config(root / "folder")["_class_name"])
         more = {} if kind.startswith(("sdxl", "ssd", "vega")) else {"safety_checker": None}
-        pipe = cls.from_single_file(
-            str(root / "model.safetensors"), config=str(root / "folder"), local_files_only=True, **more
-        )
+        if kind == "sd1-lcm":  # of whose files diffusers does not read the guidance scale's layer
+            pipe = cls.from_pretrained(root / "folder", **more)
+        else:
+            file, config = str(root / "model.safetensors"), str(root / "folder")
+            pipe = cls.from_single_file(file, config=config, local_files_only=True, **more)
         pipe.to(torch.float32)
         return pipe.components
 
@@ -82,9 +85,9 @@ def picture(width, height):
 
 
 def mask(width, height):
-    """White on the left half."""
+    """White inside, on the grid of latents."""
     values = np.zeros((height, width), np.uint8)
-    values[:, : width // 2] = 255
+    values[16:-16, 24:-24] = 255
     return Image.fromarray(values)
 
 
@@ -159,8 +162,8 @@ def test_inpainting(theirs, models, kind, engine):
     ).images[0]  # fmt: skip
     pipe = opened(models(kind) / "model.safetensors", engine)
     ours = pipe.inpaint(image, hole, PROMPT, steps=6, seed=7, sampler="euler", schedule="leading", **common).image
-    left = np.asarray(ours)[:, :44], np.asarray(wanted)[:, :44]  # what is kept is the picture itself in partway's
-    assert psnr(*left) >= 40
+    inside = np.asarray(hole) > 0  # outside it is the picture itself in partway's
+    assert psnr(np.asarray(ours)[inside], np.asarray(wanted)[inside]) >= 50
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -179,12 +182,14 @@ def test_instructions(theirs, models, engine):
 def test_a_distilled_guidance_scale(theirs, models, engine):
     image = picture(96, 64)
     pipe = theirs("sd1-lcm", "float32", "LatentConsistencyModelImg2ImgPipeline")
-    pipe.scheduler = diffusers.LCMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    pipe.scheduler = diffusers.LCMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", set_alpha_to_one=True
+    )
     generator = torch.Generator().manual_seed(7)
     settings = {"guidance_scale": 8.0, "strength": 0.5}
     wanted = pipe(PROMPT, image=image, num_inference_steps=4, generator=generator, **settings).images[0]
     ours = opened(models("sd1-lcm") / "model.safetensors", engine)
-    found = ours.img2img(image, PROMPT, steps=4, seed=7, sampler="lcm", schedule="lcm", dial="diffusers", **settings)
+    found = ours.img2img(image, PROMPT, steps=4, seed=7, dial="lcm", **settings)
     assert psnr(found.image, wanted) >= 50
 
 
@@ -206,6 +211,6 @@ def test_reuse_streaming_and_a_memory_limit(models):
     assert psnr(streamed, whole) >= 60
     limited = opened(path, "onnxruntime", memory_limit="300MB").img2img(image, PROMPT, **settings)
     assert limited.plan.peak_bytes <= 300e6
-    reused = opened(path, "onnxruntime").img2img(image, PROMPT, reuse=2, **settings)
+    reused = opened(path, "onnxruntime").img2img(image, PROMPT, reuse=0.5, **settings)
     assert reused.plan.calls["unet_shallow"] > 0
     assert psnr(reused.image, whole) >= 20
