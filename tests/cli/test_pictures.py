@@ -20,7 +20,7 @@ def test_img2img_gives_what_the_library_gives(capsys: Captured, model: Path, des
     )
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "room-partway-0001.png  52x40, seed 5"
-    assert "strength 0.45: 4 of 8 steps of plms (leading)" in out
+    assert "strength 0.45: 4 of 8 steps of plms (leading sigma_min)" in out
     pipe = partway.load(model)
     expected = pipe.img2img("room.png", "a cat", strength=0.45, steps=8, seed=5).image
     np.testing.assert_array_equal(pixels("room-partway-0001.png"), np.asarray(expected))

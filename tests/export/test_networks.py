@@ -45,7 +45,7 @@ def test_unet_equals_torch_as_openvino_has_it_for_guidance(package, name):
     expected = torchs_unet(made, inputs)
     engine = OpenVINO({"unet": made.folder / "unet" / FILES[made.to]}, EngineOptions(static=True))
     assert decibels(expected, engine.run("unet", inputs)["out_sample"]) > NEEDED[made.weights]
-    assert [compiled.alike.times for compiled in engine._compiled["unet"].values()] == [2]
+    assert [compiled.adapter.alike.times for compiled in engine._compiled["unet"].values()] == [2]
 
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "openvino-fp32"])

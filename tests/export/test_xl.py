@@ -190,7 +190,7 @@ def test_a_plan_counts_both_text_encoders(made):
         plan = pipe.plan(image=False, **settings)
         assert plan.calls["text_encoder"] == plan.calls["text_encoder_2"] == calls
         assert plan == partway.plan(made("sdxl onnx fp32"), image=False, **settings)
-        assert plan.in_tiles(3).calls["text_encoder_2"] == calls
+        assert plan.in_tiles(3, 3, 3).calls["text_encoder_2"] == calls
 
 
 def test_psnr_of_the_goldens_is_exact(made):

@@ -56,7 +56,6 @@ class _Compiled:
     """A network that can run. ``read`` has the files that it may go on using.
 
     names: of its results, in order; once compiled they may also be called like an operator
-
     alone: whether it computes in one thread
     """
 
