@@ -1,5 +1,7 @@
 """ONNX models written by hand are what the package onnx reads, and engines open them over files as they lie."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,8 @@ from partway.checkpoints.single_file import open_file
 from partway.engines import EngineOptions, open_engine
 from partway.errors import PackageError
 
-ENGINES = ["onnxruntime", "openvino"]
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is an extra")
+ENGINES = ["onnxruntime", pytest.param("openvino", marks=needs_openvino)]
 
 
 def doubled(header):
@@ -111,6 +114,7 @@ def test_a_file_that_changes_before_it_is_mapped_is_refused(tmp_path, layer, eng
         run(engine, network)
 
 
+@needs_openvino
 def test_a_network_that_is_compiled_once_is_cached(tmp_path, layer):
     network = doubled(layer())
     for _ in range(2):
