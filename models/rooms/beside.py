@@ -7,13 +7,11 @@ the room's own words, from the same noise.
 import argparse
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import partway
 from partway_rooms import HELD_OUT, room
 from partway_rooms.renderer import MEDIA, sample_look
-
 
 STRENGTHS = (0.2, 0.45, 0.8)
 GAP, FONT = 6, 20  # pixels

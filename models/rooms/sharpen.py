@@ -237,7 +237,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sharper", type=float, default=0.6, help="minutes of them for more detail")
     parser.add_argument("--tiny", type=float, default=1.5, help="minutes of them for the tiny decoder")
     parser.add_argument("--scale", type=float, default=0.2050216117667224, help="the latents' scaling factor")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--workers", type=int, default=10)
     parser.add_argument("--pool", type=int, default=24_000, help="pictures held")
     parser.add_argument("--first", type=int, default=160, help="pictures that it starts with")
