@@ -30,7 +30,7 @@ from .pool import Pool, check_pictures
 from .probe import Probe, load_probe
 from .sharpness import Balance, Critic, Steering, critic_loss, critic_losses, energy_losses, pixel_loss, probe_loss
 
-RATE, CRITIC_RATE, TINY_RATE = 5e-4, 4e-4, 2e-3
+RATE, JUDGED_RATE, CRITIC_RATE, TINY_RATE = 5e-4, 3e-4, 4e-4, 2e-3  # the second with a critic
 PLAIN, RAMP, DECAY = 0.2, 0.1, 0.3  # shares of the time: without a critic, until it has all its weight, slowing down
 COST, SHARE = 0.7, 0.86  # PSNR given for detail, in dB below the decoder that it starts from, and detail to be kept
 NOISE = 0.05  # on a quarter of the latents, as a share of their deviation: what a UNet makes is not exact
@@ -114,7 +114,7 @@ class Sharpening:
                 loss = critic_loss(self.critic, y.detach(), x, clean * setting.scale)
             self.critics.zero_grad(set_to_none=True)
             loss.backward()
-            turn(self.critics, CRITIC_RATE * rate / RATE)
+            turn(self.critics, CRITIC_RATE * min(rate / JUDGED_RATE, 1.0))
         if self.steps % 4 == 0:
             training.average(self.averaged.parameters(), self.decoder.parameters(), self.steps // 4, 0.98)
         self.steps += 1
@@ -154,7 +154,8 @@ def sharpen(found: Sharpening, seconds: float, log: training.Log, path: Path, ou
         done = found.used / seconds
         if done < PLAIN and found.steps % 50 == 0:
             found.plain.load_state_dict(found.averaged.state_dict())
-        found.step(done, RATE * min(1.0, max((1 - done) / DECAY, 0.02)))
+        rate = RATE if done < PLAIN else JUDGED_RATE
+        found.step(done, rate * min(1.0, max((1 - done) / DECAY, 0.02)))
         found.used = before + time.time() - started
         if found.steps % 10 == 0:
             found.setting.pool.grow()
@@ -179,7 +180,7 @@ def sharper(found: Sharpening, seconds: float, log: training.Log) -> LatentDecod
     found.optimiser = torch.optim.AdamW(found.decoder.parameters(), lr=RATE, betas=(0.7, 0.99), weight_decay=0)
     started = time.time()
     while (done := (time.time() - started) / max(seconds, 1e-6)) < 1:
-        found.step(1.0, 0.3 * RATE * (1 - done))
+        found.step(1.0, 0.5 * JUDGED_RATE * (1 - done))
     result = found.averaged
     found.steering, found.decoder, found.averaged = kept, decoder, averaged
     log(step=found.steps, sharper=found.setting.check(result))
