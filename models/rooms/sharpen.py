@@ -43,15 +43,19 @@ class Setting:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.backends.cudnn.benchmark = True
         encoder, self.first = load_autoencoder(args.run / "vae")
-        encoder = self.placed(encoder).requires_grad_(False)
+        self.encoder = self.placed(encoder).requires_grad_(False)
         self.probe: Probe = self.placed(load_probe()).requires_grad_(False)
         self.batch, self.scale, folder = args.batch, args.scale, args.run / f"drawn{args.side}"
         self.workers = drawing.start(folder, args.workers, args.side)
         self.checks = check_pictures(folder).to(self.device)
-        self.encode = torch.no_grad()(encoder)
         self.check_latents = torch.cat([self.encode(x) for x in self.checks.split(16)])
         self.pool = Pool(folder, self.encode, side=args.side, size=args.pool, device=self.device)
         self.pool.wait(args.first)
+
+    @torch.no_grad()
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """The means of the latents of pictures, unscaled."""
+        return self.encoder(pictures)
 
     def placed(self, network: Any) -> Any:
         """The network on the device."""
