@@ -144,7 +144,7 @@ class Steering:
     def __call__(self, psnr: float, shares: Sequence[float]) -> None:
         """Moves every weight a little, by what a check found."""
         wanted = [self.share - share for share in shares]
-        self.octaves = [_turned(w, by / 0.15, 0.02, 1.5) for w, by in zip(self.octaves, wanted, strict=True)]
+        self.octaves = [_turned(w, by / 0.15, 0.02, 3.0) for w, by in zip(self.octaves, wanted, strict=True)]
         self.critic = _turned(self.critic, (psnr - self.floor) / 0.15, 0.02, 1.0)
 
     def weights(self, ramp: float) -> dict[str, float]:
