@@ -1,14 +1,14 @@
 """A network as it is built: nodes in the order in which they run, and the weights that they refer to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway.building import onnx
-from partway.engines.weights import Weight
+from partway.engines.weights import Change, Weight
 
 _OPSET, _OPSET_OF_FLOAT8 = 17, 19
 
@@ -43,6 +43,7 @@ class Network:
 
     weights  what the nodes take from files, in float32 whatever it is stored in
     seams    where it may be cut, in order (`partway.building.parts`)
+    changes  what is computed in place of some of the weights
     """
 
     nodes: Sequence[Node]
@@ -51,12 +52,21 @@ class Network:
     inputs: Mapping[str, Value]
     outputs: Mapping[str, Value]
     seams: Sequence[Seam] = ()
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+    def changed(self, changes: Mapping[str, Change]) -> "Network":
+        """The network with those of the changes that are of its weights."""
+        return replace(self, changes={name: one for name, one in changes.items() if name in self.weights})
 
     def with_files(self) -> bytes:
         """The ONNX model with weights as external data, each in a file that is named without its folder."""
-        wide = {name: weight for name, weight in self.weights.items() if weight.dtype != "F32"}
+        weights = {
+            name: weight._replace(dtype="F32") if name in self.changes else weight
+            for name, weight in self.weights.items()
+        }  # what is computed is given to the engine under its name
+        wide = {name: weight for name, weight in weights.items() if weight.dtype != "F32"}
         casts = [onnx.node("Cast", [_stored(name)], [name], "", {"to": onnx.TYPES["F32"]}) for name in wide]
-        named = {_stored(name) if name in wide else name: weight for name, weight in self.weights.items()}
+        named = {_stored(name) if name in wide else name: weight for name, weight in weights.items()}
         return self._model(casts, [onnx.external(name, weight) for name, weight in named.items()], [])
 
     def with_inputs(self) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 import partway
 from partway.engines import ENGINES
 from partway.graphs import FILES, WEIGHTS
-from partway.model.hashes import model_hash
+from partway.loras import Lora
+from partway.model.hashes import model_hash, tensors_hash
 from partway.model.package import Package
 from partway.pictures.images import Picture
 from partway.pictures.metadata import file_hash, pixel_hash
@@ -39,11 +40,13 @@ def record(
     """
     plan, image, manifest = result.plan, result.images[index], package.manifest
     one_file = package.root.is_file()
+    loras = result.settings.adapters
     # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
     settings = asdict(result.settings) | {
         "seed": result.seeds[index],
         "sampler": plan.sampler,
         "schedule": plan.schedule,
+        "loras": [{**one.as_dict(), "file": Path(one.file).name} for one in loras],
     }
     return {
         "partway": partway.__version__,
@@ -59,6 +62,7 @@ def record(
             "unet_sha256": _unet_hash(manifest),
             **({"sha256": model_hash(package.root)} if one_file else {}),
         },
+        "loras": [_named(one) for one in loras],
         "load": {**load, **({"vae": Path(load["vae"]).name} if "vae" in load else {})},
         "plan": {
             "start_sigma": plan.start_sigma,
@@ -75,6 +79,12 @@ def record(
 def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
     """Return the SHA-256 of a source picture's file and of its upright pixels."""
     return {"file_sha256": file_hash(path), "pixels_sha256": pixel_hash(picture.original)}
+
+
+def _named(lora: Lora) -> dict[str, str]:
+    """An adapter's name, the hash of its file, and that of its tensors alone, by which others know it."""
+    path = Path(lora.file)
+    return {"name": lora.name, "tag": lora.tag, "sha256": model_hash(path), "tensors_sha256": tensors_hash(path)}
 
 
 def _unet_hash(manifest: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
 from partway.cli.records import record
 from partway.errors import ImageError, InputError
+from partway.model.hashes import model_hash
 from partway.model.hub import DEFAULT
 from partway.pictures import metadata
 
@@ -32,6 +33,7 @@ _TYPES: dict[str, Any] = {
     "prediction": str,
     "vae": str,
     "then": list,
+    "loras": list,
 }
 
 
@@ -67,7 +69,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
-    partway.Settings(**settings)  # before anything slow
+    warn_if_other_loras(made.get("loras"), partway.Settings(**settings))  # which are checked before anything slow
     return Request(
         model=str(model),
         load=load,
@@ -113,6 +115,16 @@ def record_of(
     )
 
 
+def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which adapters are other files than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for lora in settings.adapters:
+        path = Path(lora.file)
+        if lora.name in hashes and path.is_file() and model_hash(path) != hashes[lora.name]:
+            _warn(f"{lora.file} is not the LoRA that this was made with")
+
+
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
     """Say on stderr that a replay starts from another picture than the one in the record."""
     if recorded and recorded.get("pixels_sha256") != now["pixels_sha256"]:
@@ -134,7 +146,7 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
     for key, value in part.items():
         if key not in keys:
             raise ImageError(f"the replayed picture sets {key}, unknown to this version; update partway")
-        texts = not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        texts = key != "then" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {value!r}, which it cannot be")
     return part

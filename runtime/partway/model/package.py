@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from partway.adapters.reading import open_adapter
+from partway.adapters.suggestions import combined
 from partway.checkpoints.folder import is_folder
 from partway.checkpoints.opening import is_file, open_checkpoint
 from partway.checkpoints.record import Checkpoint
@@ -20,6 +22,7 @@ from partway.diffusion.levels import Trained
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
 from partway.graphs import BUILT, FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TOKENIZERS, VAES
+from partway.loras import chosen as chosen_loras
 from partway.model import scheduler_config, sizes
 from partway.settings import Settings
 
@@ -88,9 +91,10 @@ class Package:
     checkpoint: Checkpoint | None = None
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
-        """The settings of a run: those that the user chose, else those of the model, else those of `Settings`."""
-        combined: dict[str, Any] = {**self.defaults, **chosen}
-        return Settings(**combined)
+        """The settings of a run: those that the user chose, else of adapters, else of the model, else of `Settings`."""
+        settings: dict[str, Any] = {**self.defaults, **chosen}
+        loras = [one for one in chosen_loras(settings.get("loras")) if one.unet]
+        return Settings(**{**settings, **combined(open_adapter(one.file) for one in loras), **chosen})
 
     def unprompted(self, settings: Settings) -> bool:
         """Whether zeros replace the embeddings of the negative prompt."""
