@@ -36,7 +36,7 @@ def quantised(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
 
 def put(model: onnx.ModelProto, weights: Arrays) -> None:
     """Changes a decoder's weights, given by the names of its parameters; SystemExit where one has no place."""
-    parameters = {}
+    parameters: dict[str, str] = {}
     for node in model.graph.node:
         layer = node.name.rpartition("/")[0].strip("/").replace("/", ".")
         parameters |= {name: f"{layer}.{NORMS[node.op_type]}" for name in node.input if node.op_type in NORMS}
