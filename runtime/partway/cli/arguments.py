@@ -5,7 +5,8 @@ None of them has a default of its own: what is not given is not passed on, so th
 """
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +28,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+_TEXTS = ("--negative-prompt", "--then")  # flags that take any text
+_NUMBER = re.compile(r"-\d+|-\d*\.\d+")  # as argparse has it
 _FLAGS_ELSEWHERE = {_flag(other): _flag(own) for other, own in SETTING_ALIASES.items()}
 
 
@@ -41,12 +44,39 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=text[:1].upper() + text[1:], **options)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As argparse does it, but raise `InputError` for an unknown flag here, where the known ones are known."""
+        """As argparse does it, but raise `InputError` for an unknown flag here, where the known ones are known.
+
+        What follows a flag for text is its text, also where it begins with a dash.
+        """
+        if args is not None and self._subparsers is None:
+            args = list(self._joined(args))
+            self._check_dashes(args)
         found, others = super().parse_known_args(args, namespace)
         for flag in (other.partition("=")[0] for other in others if other.startswith("--")):
             near = meant(flag, self._option_string_actions, _FLAGS_ELSEWHERE)
             self.error(f"unknown flag {flag}" + (f", did you mean {near}?" if near else ""))
         return found, others
+
+    def _joined(self, args: Sequence[str]) -> Iterator[str]:
+        """The arguments, a flag for text and what follows it in one where argparse would take that for a flag."""
+        left = iter(args)
+        for one in left:
+            following = next(left, None) if one in _TEXTS and one in self._option_string_actions else None
+            if following is None:
+                yield one
+            elif following.startswith("-") and following not in self._option_string_actions:
+                yield f"{one}={following}"
+            else:
+                yield from (one, following)
+
+    def _check_dashes(self, args: Sequence[str]) -> None:
+        """Raise `InputError` for a word that begins with a dash and is no flag: it may be a prompt."""
+        for one in args:
+            if one == "--":
+                return
+            word = len(one) > 1 and one[0] == "-" != one[1] and " " not in one and not _NUMBER.fullmatch(one)
+            if word and one[:2] not in self._option_string_actions:
+                self.error(f"unknown flag {one}; text that begins with a dash comes last, after --, as in: -- {one}")
 
     def error(self, message: str) -> NoReturn:
         """Raise `InputError`, which the command line prints."""
@@ -99,7 +129,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     if instruction:
         add("image_guidance_scale", float, "G", "how much the picture counts")
     add("negative_prompt", str, "TEXT", "what the picture should not show")
-    add("seed", int, "N", "the same seed gives the same picture")
+    add("seed", int, "N", "the same seed gives the same picture; -1 draws one")
     add("variation_seed", int, "N", "another seed, to turn the start noise towards")
     add("variation_strength", float, "V", "0 to 1, how far")
     add("sampler", str, "NAME", "see: partway samplers; the model's own if not given")

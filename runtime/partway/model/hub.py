@@ -1,5 +1,6 @@
 """Where a model lies: built in, in a folder, or on the Hugging Face Hub, of which only what a run needs is fetched."""
 
+import os
 from pathlib import Path
 
 from partway.checkpoints.opening import is_file
@@ -39,14 +40,14 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
     if model is None:
         return _built_in(DEFAULT)
     path = Path(model)
-    if isinstance(model, str) and path.name == model and not _lies_here(path):
+    if isinstance(model, str) and path.name == model and (not _lies_here(path) or _only_called(path)):
         entry = _entry(model)
         if entry.built_in is not None:
             return _built_in(model)
         model = _package_of(entry)
         path = Path(model)
     if _lies_here(path) or isinstance(model, Path) or model.count("/") != 1 or model.startswith((".", "/")):
-        return path.expanduser()
+        return Path(os.path.expanduser(path))
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -57,6 +58,28 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
             f"{model} is neither a folder here nor a model that can be fetched from the Hub "
             f"({type(error).__name__}); check the name and the network, or give a folder"
         ) from error
+
+
+def fetched(model: str, revision: str | None = None) -> bool:
+    """Whether `locate` finds a model without fetching what was never here."""
+    path = Path(model)
+    if _lies_here(path) and not _only_called(path):
+        return True
+    entry = entries().get(model)
+    if entry is not None and (entry.built_in or entry.package is None):
+        return True  # or it is refused, which fetches nothing either
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        name = model if entry is None else str(entry.package)
+        return isinstance(try_to_load_from_cache(name, "model_index.json", revision=revision), str)
+    except ValueError:  # no name of a repository
+        return True
+
+
+def _only_called(path: Path) -> bool:
+    """Whether something here has the name of a catalogue's model and is none: a folder of photos, or a file."""
+    return str(path) in entries() and not (path / "model_index.json").exists()
 
 
 def _lies_here(path: Path) -> bool:
