@@ -64,7 +64,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
     settings = _known(made, "settings", SETTINGS) | supplied(options, SETTINGS)
-    load = _pictures(_known(made, "load", (*LOAD, "vae"))) | supplied(options, LOAD)
+    load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
     checked = partway.Settings(**settings)  # before anything slow
@@ -125,14 +125,6 @@ def _size(made: Mapping[str, Any]) -> tuple[int, int] | None:
     return made["width"], made["height"]
 
 
-def _pictures(load: dict[str, Any]) -> dict[str, Any]:
-    """Of a record's arguments of `partway.load` those that belong to the picture; the others are told of."""
-    others = [name for name in load if name in MACHINE]
-    if others:
-        say("warning", f"the replayed picture sets {', '.join(others)}, which is for this machine to say; left out")
-    return {name: value for name, value in load.items() if name not in MACHINE}
-
-
 def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = record.get(name, {})
     return part if isinstance(part, dict) else {}
@@ -142,6 +134,10 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
     """Return one part of a record, which can hold anything: ImageError unless names and types are ours."""
     part = dict(_part(record, name))
     for key, value in part.items():
+        if key in MACHINE:
+            raise ImageError(
+                f"the replayed picture sets {key}, which is not for a picture to say; partway wrote no such"
+            )
         if key not in keys:
             raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
         texts = not isinstance(value, list) or all(isinstance(one, str) for one in value)

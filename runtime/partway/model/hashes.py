@@ -21,7 +21,7 @@ def model_hash(package: Package) -> str:
     """The hash of a model's file, or of the names and hashes of all files of a folder that a run reads."""
     if package.root.is_file():
         return _hash(package.root)
-    hashes = _stated(package) or {f"{file.parent.name}/{file.name}": _hash(file) for file in _files(package)}
+    hashes = _stated(package) or {_name(package, file): _hash(file) for file in _files(package)}
     return sha256(repr(sorted(hashes.items())).encode()).hexdigest()
 
 
@@ -48,6 +48,11 @@ def _files(package: Package) -> set[Path]:
     parts = package.checkpoint.parts.values() if package.checkpoint else ()
     stored = {weight.source.path for part in parts for weight in part.weights.values()}
     return {root / "model_index.json", *stored, *(file for folder in folders for file in _within(folder))}
+
+
+def _name(package: Package, file: Path) -> str:
+    """A file's name with that of its folder, so that it is the same wherever the model lies."""
+    return file.name if file.parent == package.root else f"{file.parent.name}/{file.name}"
 
 
 def _within(folder: Path) -> Iterator[Path]:

@@ -83,7 +83,7 @@ def _only_called(path: Path) -> bool:
 
 
 def _lies_here(path: Path) -> bool:
-    return path.exists() or is_file(path) or str(path).startswith("~")
+    return os.path.exists(path) or is_file(path) or str(path).startswith("~")
 
 
 def _entry(name: str) -> Entry:

@@ -111,7 +111,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 def missing(name: str) -> ImageError:
     """The error of a picture that is not there, which may be an address; a `Path` of one has lost a slash."""
     if _ADDRESS.match(name):
-        return ImageError(f"{name} is an address; download the picture and give its file")
+        return ImageError(f"{name[:60]} is an address; download the picture and give its file")
     return ImageError(f"no such picture: {name}")
 
 

@@ -6,8 +6,9 @@ LONGEST = 1000  # characters
 def one_line(text: str) -> str:
     """Return a text as one line that a terminal only shows: no character of it does anything, and none is too many."""
     line = " ".join(text.split())
-    line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line[: LONGEST + 1])
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    if len(line) > LONGEST:  # what it is about comes first, and what to do last
+        line = f"{line[: LONGEST // 2]}...{line[-LONGEST // 2 :]}"
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
 
 
 def shortened(text: str, longest: int = 60) -> str:
