@@ -24,7 +24,7 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
-from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
+from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
 from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
@@ -55,6 +55,7 @@ __all__ = [
     "Options",
     "PackageError",
     "PartwayError",
+    "PartwayWarning",
     "Pipeline",
     "Plan",
     "Result",

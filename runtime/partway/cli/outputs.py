@@ -11,6 +11,8 @@ from partway.errors import ImageError
 from partway.pictures import metadata
 from partway.support.files import check_writable, unused, write_atomically
 
+_STEM = 50  # characters of the input's name in the output's, which must not be too long for a file
+
 
 class Outputs:
     """Names for ``count`` pictures: one that the user gave, or free ones in the current folder.
@@ -22,7 +24,7 @@ class Outputs:
     """
 
     def __init__(self, output: str | None, *, stem: str, count: int = 1, source: Path | None = None) -> None:
-        self._stem = f"{stem}-partway" if stem else "partway"
+        self._stem = f"{stem[:_STEM]}-partway" if stem else "partway"
         self._given: list[Path] = []
         if output is not None:
             path = Path(output)

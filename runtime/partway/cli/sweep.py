@@ -7,8 +7,8 @@ import partway
 from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs, check, save
 from partway.cli.progress import did, finish
-from partway.cli.records import source_hashes
-from partway.cli.request import Request, load, record_of, request
+from partway.cli.records import record, source_hashes
+from partway.cli.request import Request, load, request
 from partway.errors import InputError
 from partway.pictures import images
 from partway.pictures.sheet import contact_sheet
@@ -99,5 +99,5 @@ def _save_each(
 ) -> None:
     for strength, result in zip(strengths, results, strict=True):
         path = _beside(sheet, strength)
-        save(result.image, path, record_of(wanted, pipe, result, "img2img", source))
+        save(result.image, path, record(result, wanted, pipe.package, task="img2img", source=source))
         print(path)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import partway
 from partway.cli.outputs import Outputs
 from partway.cli.progress import did, finish, timing
-from partway.cli.records import source_hashes
-from partway.cli.request import Request, load, record_of, request, warn_if_other_source
+from partway.cli.records import described, record, source_hashes
+from partway.cli.request import Request, load, request, warn_if_other_model, warn_if_other_source
+from partway.diffusion.noise import check_seed
 from partway.errors import InputError
 from partway.pictures.images import Picture, read
 from partway.pictures.metadata import NO_STRENGTH
@@ -40,9 +41,12 @@ def run_from_picture(options: argparse.Namespace, name: str, prepare: Prepare) -
 
 def run_each(options: argparse.Namespace, task: Task, start: Start, outputs: Outputs) -> int:
     """Make, save and tell of one picture for each of --count seeds, each before the next; return the exit code."""
+    if task.wanted.made_with:
+        warn_if_other_model(task.wanted.made_with, described(task.pipe.package))
     for label, settings in _each(task.wanted, options.count):
         result = finish(start(task.wanted.prompt, **settings), label=label, quiet=options.quiet)
-        path = outputs.save(result.image, record_of(task.wanted, task.pipe, result, task.name, task.source))
+        made = record(result, task.wanted, task.pipe.package, task=task.name, source=task.source)
+        path = outputs.save(result.image, made)
         print(f"{path}  {result.image.width}x{result.image.height}, seed {result.seeds[0]}")
         if not options.quiet:
             _tell(result, strength=task.name not in NO_STRENGTH)
@@ -54,6 +58,7 @@ def _each(wanted: Request, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
     if count < 1:
         raise InputError(f"count must be at least 1, not {count}")
     seed = wanted.settings.get("seed", partway.Settings.seed)
+    check_seed(seed + count - 1)  # before the first is made
     for number in range(count):
         label = f"{number + 1}/{count}" if count > 1 else ""
         yield label, wanted.settings | {"seed": seed + number}

@@ -43,9 +43,30 @@ def locate(model: str | Path | None, *, revision: str | None = None) -> Path:
     return path if address is None else _fetch(address.pinned(revision))
 
 
+def fetched(model: str, revision: str | None = None) -> bool:
+    """Whether `locate` finds a model without fetching what was never here."""
+    path = Path(os.path.expanduser(model))
+    if (_lies_here(path) and not _only_called(path)) or model.startswith("~"):
+        return True
+    entry = entries().get(model)
+    if entry is not None and (entry.built_in or entry.package is None):
+        return True  # or it is refused, which fetches nothing either
+    try:
+        address = parse(model if entry is None else str(entry.package))
+    except PackageError:
+        return True
+    if address is None:
+        return True
+    from huggingface_hub import try_to_load_from_cache
+
+    name = address.inside if address.is_file else _within(address.inside, INDEX)
+    found = try_to_load_from_cache(address.repository, name, revision=revision or address.revision)
+    return isinstance(found, str)
+
+
 def _lies_here(path: Path) -> bool:
     """Whether a path is there, or is that of a file in a folder that is there."""
-    return path.exists() or (is_file(path) and (path.is_absolute() or path.parent.is_dir()))
+    return os.path.exists(path) or (is_file(path) and (path.is_absolute() or path.parent.is_dir()))
 
 
 def _only_called(path: Path) -> bool:

@@ -4,6 +4,7 @@ Files are written by `partway.pictures.metadata`.
 """
 
 import os
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from partway.errors import MAX_SIDE, ImageError, InputError, number
 Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
 
+_ADDRESS = re.compile(r"(https?|ftps?|s3|gs|file):/|data:\w*", re.IGNORECASE)
 _WIDE_MODES = ("I", "F")  # and every "I;16*": more than 8 bits a value, which Pillow clips on conversion
 
 
@@ -106,6 +108,13 @@ def eight_bit(image: Image.Image) -> Image.Image:
     return _with(to_pil(_to_pixels(colours))[0], alpha, _rgb_profile(image))
 
 
+def missing(name: str) -> ImageError:
+    """The error of a picture that is not there, which may be an address; a `Path` of one has lost a slash."""
+    if _ADDRESS.match(name):
+        return ImageError(f"{name[:60]} is an address; download the picture and give its file")
+    return ImageError(f"no such picture: {name}")
+
+
 def _from_file(name: str) -> Picture:
     try:
         with warnings.catch_warnings():
@@ -114,7 +123,7 @@ def _from_file(name: str) -> Picture:
             with Image.open(name) as image:
                 return _from_pil(image, name)
     except FileNotFoundError:
-        raise ImageError(f"no such picture: {name}") from None
+        raise missing(name) from None
     except IsADirectoryError:
         raise ImageError(f"{name} is a folder, not a picture") from None
     except UnidentifiedImageError:
@@ -123,6 +132,8 @@ def _from_file(name: str) -> Picture:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ImageError(f"{name} has more than {limit} million pixels; make it smaller first") from None
     except (OSError, SyntaxError, ValueError, EOFError) as problem:
+        if _ADDRESS.match(name):  # too long for a name
+            raise missing(name) from None
         raise ImageError(f"cannot read {name}: {problem}") from None
 
 

@@ -50,10 +50,14 @@ def unused(folder: Path, stem: str, suffix: str) -> Path:
     return path
 
 
-def cache_folder() -> Path:
-    """Return partway's folder for what can be made again: $PARTWAY_CACHE, or partway in $XDG_CACHE_HOME or ~/.cache."""
+def cache_folder() -> Path | None:
+    """Return partway's folder for what can be made again: $PARTWAY_CACHE, or partway in $XDG_CACHE_HOME or ~/.cache.
+
+    None where the user has no home; what is there may not be readable.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("PARTWAY_CACHE") or Path(base) / "partway").expanduser()
+    folder = os.path.expanduser(os.environ.get("PARTWAY_CACHE") or os.path.join(base, "partway"))
+    return None if folder.startswith("~") else Path(folder)
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,34 @@
+"""What the command line says on stderr beside progress: a line each, whatever it is about."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from partway.errors import PartwayWarning
+from partway.support.lines import one_line
+
+
+def say(kind: str, text: str) -> None:
+    """Print an "error" or a "warning"."""
+    print(f"partway: {kind}: {one_line(text)}", file=sys.stderr)
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Print partway's own warnings meanwhile, each once; those of others go where they went."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PartwayWarning)
+        others: Callable[..., Any] = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, PartwayWarning):
+                others(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                say("warning", str(message))
+
+        warnings.showwarning = show
+        yield
