@@ -180,7 +180,7 @@ class Pipeline:
         planned = self.planner.planned(self.package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
         planned.warn()
         ration = Ration(chosen.deadline)
-        return Run(planned.plan, planned.settings, self._work(prompt, planned, ration), ration)
+        return Run(planned.plan, planned.settings, self._work(prompt, planned, ration), ration, size=start.size)
 
     def _work(self, prompt: str, planned: Planned, ration: Ration) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenizers.models import BPE
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+_MOST = 10_000_000  # tokens
 LENGTH = 77  # positions of CLIP's text encoders, where the folder does not say
 
 
@@ -103,7 +104,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         added = _read_json(folder / "added_tokens.json")
         added |= {token.content: number for number, token in vocabulary.get_added_tokens_decoder().items()}
     pairs, size = vocabulary.model, vocabulary.get_vocab_size(with_added_tokens=False)
-    added = {token: _number(number, size + len(added), folder) for token, number in added.items() if token}
+    added = {token: _number(number, _MOST, folder) for token, number in added.items() if token}
     listed = settings.get("additional_special_tokens") or []
     if not isinstance(listed, list):
         raise PackageError(f"additional_special_tokens in {folder} is no list; fetch the tokenizer again")
@@ -113,6 +114,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             known = pairs.token_to_id(token)
             next_id = size + sum(pairs.token_to_id(other) is None for other in added)
             added[token] = next_id if known is None else known
+    for token in (begin, end, padding):  # which stand in every prompt
+        _number(added[token], size + len(added), folder)
 
     length = settings.get("model_max_length")
     if not isinstance(length, int) or not 2 < length < 1e20:  # transformers writes 1e30 for "not set"

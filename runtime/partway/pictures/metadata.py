@@ -22,7 +22,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from partway.diffusion.names import A1111_SAMPLERS, A1111_SCHEDULES
 from partway.errors import ImageError, choose
-from partway.pictures.images import eight_bit, missing
+from partway.pictures import png
+from partway.pictures.images import eight_bit, is_wide, missing, sixteen_bit
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The formats in which results can be written, by file suffix."""
@@ -86,7 +87,7 @@ def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, 
         chunks.add_text("partway", packed)
         image.save(file, format_, pnginfo=chunks, icc_profile=profile)
     else:
-        image.save(file, format_, quality=95, icc_profile=profile, exif=_exif(text, packed))
+        image.save(file, format_, quality=95, icc_profile=profile, exif=_exif(text, packed, format_))
 
 
 def read_parameters(source: str | os.PathLike[str]) -> dict[str, Any]:
@@ -111,7 +112,8 @@ def _packed(source: str | os.PathLike[str]) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities that Pillow copes with
-            with Image.open(source) as image:
+            file = png.readable(os.fspath(source))[0] if isinstance(source, str | os.PathLike) else source
+            with Image.open(file) as image:
                 image.load()  # a PNG's text may follow its pixels
                 return image.info.get("partway") or image.getexif().get_ifd(_EXIF_IFD).get(_MAKER_NOTE)
     except FileNotFoundError:
@@ -141,19 +143,23 @@ def pixel_hash(image: Image.Image) -> str:
     return hashlib.sha256(head + image.tobytes()).hexdigest()
 
 
-def _exif(text: str | None, packed: str) -> bytes:
+def _exif(text: str | None, packed: str, format_: str) -> bytes:
     exif = Image.Exif()
     exif[_EXIF_IFD] = {_MAKER_NOTE: packed.encode("ascii")}
     if text is not None:
         exif[_EXIF_IFD][_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
     data = exif.tobytes()
-    return data if len(data) < _EXIF_LIMIT else b""  # better a picture without its settings than none
+    return (
+        data if len(data) < _EXIF_LIMIT or format_ != "JPEG" else b""
+    )  # better a picture without its settings than none
 
 
 def _storable(image: Image.Image, format_: str) -> Image.Image:
     """Return the picture in a mode that the format can hold; JPEG has no alpha, so that is laid on white."""
     if image.mode in _MODES[format_] and not (format_ == "JPEG" and image.has_transparency_data):
         return image
+    if format_ == "PNG" and is_wide(image):
+        return sixteen_bit(image)
     plain = eight_bit(image)
     if format_ == "JPEG" and plain.mode == "RGBA":
         white = Image.new("RGBA", plain.size, "white")
