@@ -93,7 +93,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     if stored is None:  # before transformers 4.34 special tokens were kept in a file of their own
         settings |= _read_json(folder / "special_tokens_map.json")
     begin, end, unknown, padding = (
-        _content(settings.get(f"{name}_token") or default)
+        _content(settings.get(f"{name}_token") or default) or default
         for name, default in (("bos", BEGIN), ("eos", END), ("unk", END), ("pad", END))
     )
     vocabulary = _read_vocabulary(folder, unknown)
