@@ -76,6 +76,12 @@ def test_paths_are_never_looked_up_on_the_hub(name):
         load(name)
 
 
+@pytest.mark.parametrize("name", ["dream.safetensors", "models/dream.safetensors", "/models/sd/dream.safetensors"])
+def test_a_file_that_is_missing_is_a_file(name):
+    with pytest.raises(PackageError, match="cannot be read: No such file"):
+        load(name)
+
+
 @pytest.mark.parametrize(
     ("name", "address"),
     [

@@ -65,8 +65,9 @@ def fetched(model: str, revision: str | None = None) -> bool:
 
 
 def _lies_here(path: Path) -> bool:
-    """Whether a path is there, or is that of a file in a folder that is there."""
-    return os.path.exists(path) or (is_file(path) and (path.is_absolute() or path.parent.is_dir()))
+    """Whether a path is there, or is that of a file that is missing; in a repository of the Hub files lie deeper."""
+    here = path.is_absolute() or len(path.parts) < 3 or path.parent.is_dir()
+    return os.path.exists(path) or (here and is_file(path))
 
 
 def _only_called(path: Path) -> bool:

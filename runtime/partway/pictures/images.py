@@ -124,7 +124,7 @@ def missing(name: str) -> ImageError:
 
 def sixteen_bit(image: Image.Image) -> Image.Image:
     """Return a wide grey picture with 16 bits a value, which PNG can hold."""
-    return image if image.mode == "I;16" else wide(_unit_grey(image))
+    return image if image.mode == "I;16" else _with(wide(_unit_grey(image)), None, image.info.get("icc_profile"))
 
 
 def _from_file(name: str) -> Picture:
