@@ -1,6 +1,7 @@
 """Random runs on the toy model: any settings, any start. Each is made from the seed of the campaign and its number."""
 
 import random
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -181,10 +182,10 @@ def attempt(pipes: dict[str, partway.Pipeline], run: Run) -> str:
     plan = result.plan
     assert len(steps) == plan.steps_run, f"{len(steps)} steps, {plan.steps_run} planned"
     assert all(np.isfinite(step.denoised).all() for step in steps), "not finite"
-    assert {name: count for name, count in plan.calls.items() if count} == dict(engine.calls), f"{engine.calls}"
+    assert {name: count for name, count in plan.calls.items() if count} == dict(engine.calls), f"calls {engine.calls}"
     pictures = len(result.seeds)
     made = {name: count * pictures for name, count in plan.rows.items() if count}
-    assert made == {name: engine.rows[name] for name in plan.rows if engine.rows[name]}, f"{engine.rows}"
+    assert made == {name: engine.rows[name] for name in plan.rows if engine.rows[name]}, f"rows {engine.rows}"
     if "denoising_end" in run.settings:
         assert result.latents is not None and np.isfinite(result.latents.values).all()
         return "handed over"
@@ -226,6 +227,6 @@ def campaign(folder, seed: int, first: int, count: int) -> Report:
             report.outcome(outcome, case, time.perf_counter() - begun)
         except (Exception, PartwayError) as error:
             report.raised(error, case) if not isinstance(error, AssertionError) else report.fault(
-                str(error)[:40], case, str(error)[:300]
+                re.sub(r"\d+", "N", str(error))[:30], case, str(error)[:300]
             )
     return report

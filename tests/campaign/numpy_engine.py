@@ -41,7 +41,7 @@ class Numpy:
         graph, signature, constants = self._read(network)
         values = constants | cast(network, inputs, signature)
         self.calls[network] += 1
-        self.rows[network] += len(next(iter(inputs.values())))
+        self.rows[network] += max(map(len, inputs.values()))
         for node in graph.node:
             values[node.output[0]] = OPERATORS[node.op_type](node, *(values[name] for name in node.input))
         return {output.name: values[output.name] for output in graph.output}
