@@ -66,5 +66,19 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
     return {name: (about.st_size, about.st_mtime_ns) for name, about in found.items()}
 
 
+def impostor(path: Path) -> str | None:
+    """What a file is that is not what its name says, and what to do: what Git LFS or a web page left in its place."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return None
+    if start.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer and not the file itself; fetch it with: git lfs pull"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "is a web page; download it again"
+    return None
+
+
 def _temporary(path: Path) -> Path:
     return path.parent / f".partway-{os.urandom(8).hex()}.part"
