@@ -175,7 +175,7 @@ def attempt(pipes: dict[str, partway.Pipeline], run: Run) -> str:
         under_way = pipe.stream("a room", image, instruct=instruct, **run.size, **run.settings)
     except InputError as error:
         assert "\n" not in str(error)
-        return f"refused: {str(error)[:30]}"
+        return f"refused: {without_numbers(error)[:24]}"
     assert under_way.plan == planned, "the plan is another than the run's"
     steps = list(under_way)
     result = under_way.result()
@@ -191,6 +191,10 @@ def attempt(pipes: dict[str, partway.Pipeline], run: Run) -> str:
         return "handed over"
     _check_pictures(pipe, run, result)
     return "ran" if plan.levels else "kept"
+
+
+def without_numbers(error: Exception) -> str:
+    return re.sub(r"[\d.e-]+", "N", str(error))
 
 
 def _check_pictures(pipe: partway.Pipeline, run: Run, result: partway.Result) -> None:
@@ -227,6 +231,6 @@ def campaign(folder, seed: int, first: int, count: int) -> Report:
             report.outcome(outcome, case, time.perf_counter() - begun)
         except (Exception, PartwayError) as error:
             report.raised(error, case) if not isinstance(error, AssertionError) else report.fault(
-                re.sub(r"\d+", "N", str(error))[:30], case, str(error)[:300]
+                without_numbers(error)[:30], case, str(error)[:300]
             )
     return report

@@ -100,14 +100,18 @@ def models(folder: Path) -> dict[str, Path]:
     plain = toy.build(folder / "plain", shallow=True, tiny=True)
     combined = shutil.copytree(plain, folder / "combined")
     words, merges = pairs()
-    words = {word: words[word] for word in (*list(words)[:600], "<|startoftext|>", "<|endoftext|>")}
-    words = {word: number for number, word in enumerate(words)}
-    model = {"type": "BPE", "vocab": words, "merges": [" ".join(pair) for pair in merges[:88]]}
+    known = (*list(words)[:572], "<|startoftext|>", "<|endoftext|>")  # as many as the toy's text encoder
+    words = {word: number for number, word in enumerate(known)}
+    model = {"type": "BPE", "vocab": words, "merges": [" ".join(pair) for pair in merges[:60]]}
     model |= {"unk_token": "<|endoftext|>", "end_of_word_suffix": "</w>"}
     added = [{"id": words["<|endoftext|>"], "content": "<|endoftext|>", "special": True, **FALSE}]
     (combined / "tokenizer/tokenizer.json").write_text(
         json.dumps({"version": "1.0", "added_tokens": added, "model": model})
     )
+    files = {"unet/model.onnx": {"sha256": "a" * 64, "bytes": 1}}
+    manifest = {"partway": 1, "source": "a/toy", "revision": None, "weights": "fp32", "files": files}
+    manifest |= {"goldens": {}, "verification": {}, "calibration": {"pictures": ["a"], "samples": 3, "calls": 4}}
+    (combined / "partway.json").write_text(json.dumps(manifest))
     return {"plain": plain, "combined": combined}
 
 

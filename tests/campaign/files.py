@@ -49,6 +49,8 @@ class Desk:
         self.header = json.loads(corpus.checkpoint(folder / "sound.safetensors"))
         self.records = dict(self._records())
         self.kept = shutil.copytree(self.models["combined"], folder / "kept")
+        self.heard = folder / "models/heard.txt"
+        self.heard.touch()
 
     def _records(self) -> Iterator[tuple[str, dict]]:
         for command, more in TASKS.items():
@@ -193,6 +195,7 @@ KINDS: tuple[Callable[[Desk, random.Random], Case], ...] = (
 def attempt(desk: Desk, case: Case) -> str:
     """Run one command and check all that is promised: an outcome in a word. Raises `AssertionError`."""
     before = {name: name.stat().st_mtime_ns for name in desk.folder.iterdir()}
+    unheard = desk.heard.stat().st_size
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(out),
@@ -204,6 +207,7 @@ def attempt(desk: Desk, case: Case) -> str:
             code = main(list(case.arguments))
         except SystemExit as left:
             code = left.code
+    assert desk.heard.stat().st_size == unheard, f"a library said {desk.heard.read_bytes()[unheard:][:200]}"
     assert not heard, f"a warning: {heard[0].category.__name__}: {str(heard[0].message)[:200]}"
     lines = err.getvalue().splitlines()
     kinds = [line.split(": ")[1] if line.startswith("partway: ") else line for line in lines]
@@ -219,6 +223,19 @@ def attempt(desk: Desk, case: Case) -> str:
             image.load()
         path.unlink()
     return "made" if wanted else "told" if code == 0 else f"refused {code}"
+
+
+@contextlib.contextmanager
+def libraries_heard(file: Path) -> Iterator[None]:
+    """Have what libraries write to the process's standard error in a file."""
+    own = os.dup(2)
+    with file.open("wb") as opened:
+        os.dup2(opened.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def peak() -> int:
@@ -260,8 +277,9 @@ def campaign(folder: Path, seed: int, first: int, count: int) -> Report:
         with contextlib.redirect_stdout(io.StringIO()):
             desk = Desk(folder)
         report = Report("files")
-        for number in range(first, first + count):
-            one(desk, report, random.Random(f"{seed}:{number} file"), f"{seed}:{number}")
+        with libraries_heard(desk.heard):
+            for number in range(first, first + count):
+                one(desk, report, random.Random(f"{seed}:{number} file"), f"{seed}:{number}")
         return report
     finally:
         del ENGINES[numpy_engine.NAME]

@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from partway.engines import EngineOptions, Port, Signature, cast
 from partway.engines.table import Row
+from partway.errors import NetworkError
 
 NAME = "numpy"
 ROW = Row("campaign.numpy_engine.Numpy", library="numpy", distribution="numpy", formats=("onnx",))
@@ -42,8 +43,11 @@ class Numpy:
         values = constants | cast(network, inputs, signature)
         self.calls[network] += 1
         self.rows[network] += max(map(len, inputs.values()))
-        for node in graph.node:
-            values[node.output[0]] = OPERATORS[node.op_type](node, *(values[name] for name in node.input))
+        try:
+            for node in graph.node:
+                values[node.output[0]] = OPERATORS[node.op_type](node, *(values[name] for name in node.input))
+        except (IndexError, ValueError, KeyError) as error:  # as what an engine's library refuses
+            raise NetworkError(f"{network} failed in numpy: {error}") from error
         return {output.name: values[output.name] for output in graph.output}
 
     def release(self, network):
