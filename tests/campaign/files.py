@@ -26,6 +26,10 @@ COMMON = ("--engine", numpy_engine.NAME, "-q", "-o")
 OUTPUTS = ("out.png", "out.png", "out.jpg", "out.webp")
 
 
+class Late(BaseException):
+    """No decoder catches it."""
+
+
 class Case(NamedTuple):
     """One broken file and the command that is given it."""
 
@@ -38,7 +42,7 @@ class Desk:
     """The folder that everything happens in, with sound files, and how each kind of broken one is made."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.heard = folder, folder / "models/heard.txt"
         self.pictures = corpus.pictures()
         self.names = sorted(self.pictures)
         self.sound = folder / "room.png"
@@ -49,8 +53,6 @@ class Desk:
         self.header = json.loads(corpus.checkpoint(folder / "sound.safetensors"))
         self.records = dict(self._records())
         self.kept = shutil.copytree(self.models["combined"], folder / "kept")
-        self.heard = folder / "models/heard.txt"
-        self.heard.touch()
 
     def _records(self) -> Iterator[tuple[str, dict]]:
         for command, more in TASKS.items():
@@ -253,10 +255,10 @@ def forget_peak() -> None:
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Raise `TimeoutError` in what takes longer than it may, where the system can."""
+    """Raise `Late` in what takes longer than it may, where the system can."""
 
     def ring(*_):
-        raise TimeoutError(f"more than {SECONDS} s")
+        raise Late(f"more than {SECONDS} s")
 
     if not hasattr(signal, "setitimer"):
         yield
@@ -274,10 +276,12 @@ def campaign(folder: Path, seed: int, first: int, count: int) -> Report:
     """Break so many files, from the one of this number on; the current folder has to be ``folder``."""
     ENGINES[numpy_engine.NAME] = numpy_engine.ROW
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            desk = Desk(folder)
-        report = Report("files")
-        with libraries_heard(desk.heard):
+        (folder / "models").mkdir()
+        with libraries_heard(folder / "models/heard.txt"):
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of formats that Pillow will not write for ever
+                desk = Desk(folder)
+            report = Report("files")
             for number in range(first, first + count):
                 one(desk, report, random.Random(f"{seed}:{number} file"), f"{seed}:{number}")
         return report

@@ -1,5 +1,6 @@
 """What the command line says on stderr beside progress: a line each, whatever it is about."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +14,23 @@ from partway.support.lines import one_line
 def say(kind: str, text: str) -> None:
     """Print an "error" or a "warning"."""
     print(f"partway: {kind}: {one_line(text)}", file=sys.stderr)
+
+
+@contextmanager
+def libraries_unheard() -> Iterator[None]:
+    """Drop what libraries in C write to standard error meanwhile, as libtiff does of a damaged picture."""
+    try:
+        own, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is no standard error
+        yield
+        return
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
+        os.close(nothing)
 
 
 @contextmanager

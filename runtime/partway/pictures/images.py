@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from partway.errors import MAX_SIDE, ImageError, InputError, number
+from partway.errors import MAX_SIDE, ImageError, InputError, PartwayError, number
 
 Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
@@ -131,7 +131,9 @@ def _from_file(name: str) -> Picture:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ImageError(f"{name} has more than {limit} million pixels; make it smaller first") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as problem:
+    except (PartwayError, MemoryError):
+        raise
+    except Exception as problem:  # of readers, which raise anything too
         if _ADDRESS.match(name):  # too long for a name
             raise missing(name) from None
         raise ImageError(f"cannot read {name}: {problem}") from None
