@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import partway
 from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
-from partway.cli.messages import say
+from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.model import hub
 from partway.pictures import metadata
@@ -100,7 +100,8 @@ def warn_if_other_model(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> 
 
 def _made(file: str, task: str) -> dict[str, Any]:
     """The record in a picture, which has to be of this task."""
-    made = metadata.read_parameters(file)
+    with libraries_unheard():
+        made = metadata.read_parameters(file)
     if made.get("task") != task:
         raise ImageError(f"{file} was made by partway {made.get('task')}; replay it with that")
     return made

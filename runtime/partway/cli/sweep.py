@@ -5,6 +5,7 @@ from pathlib import Path
 
 import partway
 from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add_settings
+from partway.cli.messages import libraries_unheard
 from partway.cli.outputs import Outputs, check, inputs_of, save
 from partway.cli.progress import did, finish
 from partway.cli.records import record, source_hashes
@@ -47,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if options.save_each and options.output is not None:
         for strength in strengths:
             check(_beside(Path(options.output), strength), inputs_of(options))
-    picture = images.read(options.input)
+    with libraries_unheard():
+        picture = images.read(options.input)
     source = source_hashes(options.input, picture)
     pipe = load(wanted)
     results = []

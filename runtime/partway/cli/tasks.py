@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import partway
+from partway.cli.messages import libraries_unheard
 from partway.cli.outputs import Outputs, inputs_of
 from partway.cli.progress import did, finish, timing
 from partway.cli.records import described, record, source_hashes
@@ -33,7 +34,8 @@ def run_from_picture(options: argparse.Namespace, name: str, prepare: Prepare) -
     """Run a task that starts from INPUT, once for each of --count seeds; return the exit code."""
     wanted = request(options, name)
     outputs = Outputs(options.output, stem=options.input.stem, count=options.count, inputs=inputs_of(options))
-    picture = read(options.input)
+    with libraries_unheard():
+        picture = read(options.input)
     source = source_hashes(options.input, picture)
     warn_if_other_source(wanted.source, source)
     pipe = load(wanted)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from partway.errors import MAX_SIDE, ImageError, InputError, number
+from partway.errors import MAX_SIDE, ImageError, InputError, PartwayError, number
 from partway.pictures import png
 from partway.support.warning import warn
 
@@ -138,8 +138,6 @@ def _from_file(name: str) -> Picture:
                     image.info["icc_profile"] = profile
                 halved = any(_HALVED.search(str(tile)) for tile in getattr(image, "tile", ()))
                 picture = _from_pil(image, name)
-    except ImageError:
-        raise
     except FileNotFoundError:
         raise missing(name) from None
     except IsADirectoryError:
@@ -149,7 +147,7 @@ def _from_file(name: str) -> Picture:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ImageError(f"{name} has more than {limit} million pixels; make it smaller first") from None
-    except MemoryError:
+    except (PartwayError, MemoryError):
         raise
     except Exception as problem:  # decoders raise anything: OSError, SyntaxError, struct.error, ...
         if _ADDRESS.match(name):  # too long for a name

@@ -32,8 +32,8 @@ def read(mask: images.Source) -> Meaning:
     Raises as `partway.pictures.images.read` does.
     """
     picture = images.read(_plain(mask))
-    if picture.alpha is not None and picture.alpha.getextrema()[0] < _OPAQUE:
-        alpha = np.asarray(picture.alpha)
+    alpha = np.full(1, 255) if picture.alpha is None else np.asarray(picture.alpha)
+    if alpha.min() < _OPAQUE:
         weights = np.where(alpha < _OPAQUE, 1 - alpha / np.float32(255), np.float32(0))
         return Meaning(weights, "the mask has transparency: what is transparent changes, and its colours do not count")
     grey: Array = (picture.pixels.mean(axis=1)[0] / 2 + 0.5).clip(0, 1)
