@@ -34,7 +34,7 @@ def read(root: Path, index: Config, networks: Mapping[str, Path]) -> Configs:
     scheduler = read_json(root / "scheduler/scheduler_config.json")
     unet = _stored(root, "unet") or _unet(networks["unet"], scheduler)
     vae = next(filter(None, (_stored(root, name) for name in ("vae_decoder", "vae", "vae_encoder"))), None)
-    if "time_ids" in inputs(networks["unet"]) and "addition_embed_type" not in unet:
+    if "addition_embed_type" not in unet and "time_ids" in inputs(networks["unet"]):
         unet = {**unet, "addition_embed_type": "text_time"}
     return Configs(index, unet, vae or _vae(networks["vae_decoder"], unet), scheduler)
 
