@@ -168,9 +168,7 @@ def _number(value: Any, limit: int, folder: Path) -> int:
     if isinstance(value, str) and value.isdecimal():
         value = int(value[:12])
     if not is_integer(value, 0, limit - 1):
-        raise PackageError(
-            f"the tokenizer in {folder} numbers a token {value!r}, which it does not have; fetch its files again"
-        )
+        raise PackageError(f"the tokenizer in {folder} numbers a token {value!r}, which is none; fetch its files again")
     return int(value)
 
 
