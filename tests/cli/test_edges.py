@@ -176,3 +176,24 @@ def test_a_prompt_that_fits_is_not_told_of(toy_folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert partway.load(toy_folder).txt2img("a cat", steps=1).plan.unread == {}
+
+
+def test_a_reader_may_raise_anything(capsys: Captured, model: Path) -> None:
+    Image.open("room.png").convert("RGBA").save("a.dds")
+    data = bytearray(Path("a.dds").read_bytes())
+    data[80:84] = bytes(4)  # what its pixels are
+    Path("a.dds").write_bytes(data)
+    assert "a.dds" in refused(capsys, "img2img", "a.dds", "x", "-m", model)
+
+
+@pytest.mark.parametrize("command", [("img2img", "a.tif"), ("img2img", "room.png", "--from-png", "a.tif")])
+def test_what_a_library_in_c_says_of_a_damaged_picture_is_not_heard(
+    capfd: Captured, model: Path, command: tuple[str, ...]
+) -> None:
+    Image.open("room.png").save("a.tif", compression="tiff_adobe_deflate")
+    with Image.open("a.tif") as image:
+        strip = image.tag_v2[273][0]
+    data = bytearray(Path("a.tif").read_bytes())
+    data[strip : strip + 40] = b"\xff" * 40
+    Path("a.tif").write_bytes(data)
+    assert "a.tif" in refused(capfd, *command, "x", "-m", model)
