@@ -105,8 +105,9 @@ def test_or_it_is_said_how(capsys: Captured, model: Path, command: str) -> None:
 
 
 def test_a_flag_is_not_taken_for_a_text(capsys: Captured, model: Path) -> None:
-    said = refused(capsys, "img2img", "room.png", "x", "-m", model, "--negative-prompt", "--steps", "3")
-    assert "--negative-prompt: expected one argument" in said
+    for flags in (("--negative-prompt", "--steps", "3"), ("--negative-prompt",), ("--steps",), ("--steps", "-x")):
+        said = refused(capsys, "img2img", "room.png", "x", "-m", model, *flags)
+        assert f"{flags[0]}: expected one argument" in said
 
 
 @pytest.mark.parametrize("letter", ["a", "a ", "猫", "\N{GRINNING FACE}", "1", "!", "\u0301", "</w>"])
