@@ -105,8 +105,9 @@ def test_or_it_is_said_how(capsys: Captured, model: Path, command: str) -> None:
 
 
 def test_a_flag_is_not_taken_for_a_text(capsys: Captured, model: Path) -> None:
-    said = refused(capsys, "img2img", "room.png", "x", "-m", model, "--negative-prompt", "--steps", "3")
-    assert "--negative-prompt: expected one argument" in said
+    for flags in (("--negative-prompt", "--steps", "3"), ("--negative-prompt",), ("--steps",), ("--steps", "-x")):
+        said = refused(capsys, "img2img", "room.png", "x", "-m", model, *flags)
+        assert f"{flags[0]}: expected one argument" in said
 
 
 @pytest.mark.parametrize("letter", ["a", "a ", "猫", "\N{GRINNING FACE}", "1", "!", "\u0301", "</w>"])
@@ -176,3 +177,24 @@ def test_a_prompt_that_fits_is_not_told_of(toy_folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert partway.load(toy_folder).txt2img("a cat", steps=1).plan.unread == {}
+
+
+def test_a_reader_may_raise_anything(capsys: Captured, model: Path) -> None:
+    Image.open("room.png").convert("RGBA").save("a.dds")
+    data = bytearray(Path("a.dds").read_bytes())
+    data[80:84] = bytes(4)  # what its pixels are
+    Path("a.dds").write_bytes(data)
+    assert "a.dds" in refused(capsys, "img2img", "a.dds", "x", "-m", model)
+
+
+@pytest.mark.parametrize("command", [("img2img", "a.tif"), ("img2img", "room.png", "--from-png", "a.tif")])
+def test_what_a_library_in_c_says_of_a_damaged_picture_is_not_heard(
+    capfd: Captured, model: Path, command: tuple[str, ...]
+) -> None:
+    Image.open("room.png").save("a.tif", compression="tiff_adobe_deflate")
+    with Image.open("a.tif") as image:
+        strip = image.tag_v2[273][0]
+    data = bytearray(Path("a.tif").read_bytes())
+    data[strip : strip + 40] = b"\xff" * 40
+    Path("a.tif").write_bytes(data)
+    assert "a.tif" in refused(capfd, *command, "x", "-m", model)

@@ -72,18 +72,20 @@ class Parser(argparse.ArgumentParser):
                 others.append(one)
                 continue
             flags.append(one)
-            if left and self._takes(one, left[0]):
+            action = self._action(one)
+            if action is not None and action.nargs != 0:
+                if not left or not self._suits(action, left[0]):
+                    self.error(f"argument {one}: expected one argument")
                 value = left.popleft()
                 flags[-1:] = [f"{one}={value}"] if one.startswith("--") else [one, value]
         return [*flags, *(["--"] if others else []), *others]
 
-    def _takes(self, flag: str, following: str) -> bool:
-        """Whether what follows a flag is its value."""
-        action = self._action(flag)
-        if action is None or action.nargs == 0 or following in self._option_string_actions:
+    def _suits(self, action: argparse.Action, value: str) -> bool:
+        """Whether what follows a flag can be its value: no other flag, unless it takes any text."""
+        if value in self._option_string_actions or value == "--":
             return False
-        word = following[:1] == "-" != following and not _NUMBER.fullmatch(following)
-        return not word or " " in following or not _TEXTS.isdisjoint(action.option_strings)
+        word = value[:1] == "-" != value and not _NUMBER.fullmatch(value)
+        return not word or " " in value or not _TEXTS.isdisjoint(action.option_strings)
 
     def _action(self, flag: str) -> argparse.Action | None:
         """What a flag without its value does; None where it has that in it, or is unknown.
