@@ -79,7 +79,8 @@ def shared_steps(store: Store) -> Iterator[None]:
     def trace_once(name: str, network: Any, folder: Path, to: str) -> Path:
         config = network.module.config
         config = config if isinstance(config, dict) else config.to_dict()
-        told = sorted((key, value) for key, value in config.items() if not key.startswith("_"))  # where it came from
+        # Not where it came from, nor what is done to its latents outside the graph.
+        told = sorted((key, value) for key, value in config.items() if key[0] != "_" and key != "scaling_factor")
         weights = (part for key, value in network.module.state_dict().items() for part in (key.encode(), value.numpy()))
         key = _digest(repr((name, to, network.config.inputs, told)).encode(), *weights)
         made = store.get(f"traced/{key}", lambda room: trace(name, network, room, to))
@@ -123,7 +124,10 @@ def _digest(*parts: Any) -> str:
 
 def _import_libraries() -> None:
     """Import what exports import, and have no garbage collection look through it: each takes half a second."""
-    for name in ("nncf", "optimum.exporters.onnx.model_configs", "optimum.exporters.openvino.model_configs"):
-        importlib.import_module(name)
+    from partway_export.quiet import quiet
+
+    with quiet():
+        for name in ("nncf", "optimum.exporters.onnx.model_configs", "optimum.exporters.openvino.model_configs"):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()

@@ -1,4 +1,7 @@
-"""The parts that need no network: choosing files of a repository, licences, decibels, rounding of weights."""
+"""The parts that need no network: choosing files of a repository, licences, decibels, rounding of weights, quiet."""
+
+import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from partway.errors import PackageError
 from partway_export import fetch, onnx_file
 from partway_export.compress import compress_onnx, quantise
+from partway_export.quiet import quiet
 from partway_export.verify import psnr
 
 LISTING = """
@@ -173,3 +177,11 @@ def test_files_beyond_protobufs_limit_get_external_data(tmp_path, monkeypatch):
     (y,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
     np.testing.assert_array_equal(y, weight)
     assert onnx_file.read(path).graph.initializer[0].raw_data == weight.tobytes()
+
+
+def test_libraries_that_are_called_quietly_find_no_telemetry(monkeypatch):
+    """OpenVINO's converter and NNCF import it when they are imported, which is in the first such block."""
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+    with quiet(), pytest.raises(ImportError):
+        importlib.import_module("openvino_telemetry")
+    assert "openvino_telemetry" not in sys.modules

@@ -239,7 +239,7 @@ def library() -> Any:
     Who wants it imports openvino before. Raises `EngineError` if the library is not installed.
     """
     try:
-        with _missing("openvino_telemetry"):  # which OpenVINO can do without
+        with missing("openvino_telemetry"):  # which OpenVINO can do without
             import openvino
     except ImportError as error:
         raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
@@ -247,7 +247,7 @@ def library() -> Any:
 
 
 @contextmanager
-def _missing(module: str) -> Iterator[None]:
+def missing(module: str) -> Iterator[None]:
     """Let a module look as if it were not installed meanwhile, unless it is in use already."""
     modules: dict[str, Any] = sys.modules
     if module in modules:
