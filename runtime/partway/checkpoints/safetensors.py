@@ -110,7 +110,7 @@ def _misnamed(path: Path, length: int, size: int) -> str:
             "or convert it where nothing can be harmed"
         )
     if start.startswith(b"GGUF"):
-        return "is a GGUF file; name it .gguf"
+        return "is a GGUF file, which has to be a model of its own"
     if start.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer and not the file itself; fetch it with: git lfs pull"
     if start.lstrip()[:1] == b"<":

@@ -11,6 +11,7 @@ from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
 from partway.cli.records import record
 from partway.errors import ImageError, InputError
+from partway.model.hashes import model_hash
 from partway.model.hub import DEFAULT
 from partway.pictures import metadata
 
@@ -36,7 +37,7 @@ _TYPES: dict[str, Any] = {
 
 
 class Request(NamedTuple):
-    """What to run: a model, how to load it, a prompt, settings, an edit; a replayed record adds size and source."""
+    """What to run: a model, how to load it, a prompt, settings, an edit; a replayed record adds size, source, model."""
 
     model: str
     load: dict[str, Any]
@@ -45,6 +46,7 @@ class Request(NamedTuple):
     edit: dict[str, Any]
     size: tuple[int, int] | None
     source: Mapping[str, Any]
+    made_with: Mapping[str, Any]
 
 
 def request(options: argparse.Namespace, task: str) -> Request:
@@ -76,12 +78,16 @@ def request(options: argparse.Namespace, task: str) -> Request:
         edit=_known(made, "edit", _EDIT) | supplied(options, _EDIT),
         size=(made["width"], made["height"]) if "width" in made and "height" in made else None,
         source=_part(made, "source"),
+        made_with=_part(made, "model"),
     )
 
 
 def load(wanted: Request) -> partway.Pipeline:
-    """Load the model; say on stderr which end of a prompt it does not read."""
+    """Load the model; say on stderr that it is another one than was recorded, and which end of a prompt it leaves."""
     pipe = partway.load(wanted.model, **wanted.load)
+    known, root = wanted.made_with.get("sha256"), pipe.package.root
+    if known and (not root.is_file() or model_hash(root) != known):
+        _warn("the model is not the file that this was made with")
     settings = pipe.package.settings(wanted.settings)
     texts = {"prompt": wanted.prompt} | {f"prompt {text[:20]!r}": text for text in wanted.edit.get("then", [])}
     texts |= {"negative prompt": settings.negative_prompt} if settings.guided else {}
