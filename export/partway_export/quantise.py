@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from partway_export.calibrate import Arrays
-from partway_export.compress import compress_onnx, compress_openvino, replace_openvino
+from partway_export.halve import halve_onnx, halve_openvino, replace_openvino
 from partway_export.layers import in_float
 from partway_export.onnx_file import read, write
 
@@ -54,7 +54,7 @@ def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
     model = read(new)
     for file in path.parent.glob("new.onnx*"):
         file.unlink()
-    compress_onnx(model, "fp16")
+    halve_onnx(model)
     write(model, path)
 
 
@@ -79,4 +79,4 @@ def quantise_openvino(path: Path, samples: Sequence[Arrays]) -> None:
     openvino.save_model(quantised, new, compress_to_fp16=False)
     del model, quantised
     replace_openvino(path, new)
-    compress_openvino(path, "fp16")
+    halve_openvino(path)
