@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
-from partway.graphs import FILES
+from partway.graphs import FILES, NETWORKS
 from partway.model.package import open_package
 
 from . import training
@@ -68,7 +68,7 @@ def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
     vae, unet, text_encoder = make_vae(), make_unet(), make_text_encoder(len(tokenizer))
     opened = open_package(package)
     restored: set[int] = set()
-    for name in opened.networks:
+    for name in (one for one in NETWORKS if one in opened.networks):
         weights = by_parameter(opened.path(f"{name}/{FILES['onnx']}"))
         module = {"unet": unet, "text_encoder": text_encoder}.get(name, vae)
         with torch.no_grad():
