@@ -25,10 +25,8 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
-from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import open_package
+from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
+from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
@@ -58,6 +56,7 @@ __all__ = [
     "Options",
     "PackageError",
     "PartwayError",
+    "PartwayWarning",
     "Pipeline",
     "Plan",
     "Result",
@@ -108,8 +107,7 @@ def load(
         "memory_limit": memory_limit,
     }  # fmt: skip
     presets.options(preset, given)  # refused before anything is fetched
-    where = locate(model, revision=revision)
-    package = presets.under(preset, suited(open_package(where, vae=vae, prediction=prediction), model))
+    package = presets.under(preset, open_model(model, revision=revision, vae=vae, prediction=prediction))
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     planner = Planner(engine_named(engine, package.networks, options.device), options, known)
@@ -141,7 +139,7 @@ def plan(
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
         return outline(Kind(trained()), Settings(**settings), start)[0]
-    own = presets.under(preset, suited(open_package(locate(model), **told), model))
+    own = presets.under(preset, open_model(model, **told))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
     engine, chosen = presets.options(preset, given, tuned.nearest(known, own.size))
@@ -166,7 +164,7 @@ def match(
     Model and settings as in `plan`; raises as `load` does.
     """
     told = _told(prediction, settings)
-    own = None if model is None else suited(open_package(locate(model), **told), model)
+    own = None if model is None else open_model(model, **told)
     wanted: Options = {**settings, "dial": dial, "strength": strength}
     chosen = own.settings(wanted) if own else Settings(**wanted)
     kind = Kind.of(own) if own else Kind(trained())

@@ -145,4 +145,4 @@ def test_a_replay_with_another_file_says_so(capsys: Captured, model: Path, tmp_p
     for file, warned in ((model, False), (other, True)):
         code, _, err = run(capsys, "img2img", "room.png", "--from-png", "out.png", "--model", file, "-o", "again.png")
         assert code == 0
-        assert ("is not the file that this was made with" in err) is warned
+        assert ("is not the one that this was made with" in err) is warned

@@ -12,7 +12,6 @@ from partway.engines.weights import Weight
 from partway.errors import PackageError
 
 _NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
-_STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
 _ALWAYS = {
     "act_fn": "silu", "norm_eps": 1e-5, "resnet_time_scale_shift": "default", "time_embedding_type": "positional",
     "conv_in_kernel": 3, "conv_out_kernel": 3, "mid_block_scale_factor": 1, "downsample_padding": 1,
@@ -21,6 +20,9 @@ _ALWAYS = {
     "only_cross_attention": False, "resnet_skip_time_act": False, "resnet_out_scale_factor": 1.0,
 }  # fmt: skip
 """What a UNet's configuration says in all models that are built here, and by default."""
+
+STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
+"""What files of weights are called, without the suffix."""
 
 _DERIVED = ("in_channels", "block_out_channels", "cross_attention_dim", "time_cond_proj_dim")
 _AGAIN = "download the model again"
@@ -34,7 +36,8 @@ def is_folder(root: Path) -> bool:
 def open_folder(root: Path) -> Checkpoint:
     """Read a folder's descriptions and headers; raises `PackageError` naming what is missing or does not fit."""
     index = read_json(root / "model_index.json")
-    present = [name for name in _NETWORKS if (index.get(name) or [None])[0] is not None]
+    rows = {name: index.get(name) for name in _NETWORKS}
+    present = [name for name, row in rows.items() if isinstance(row, list) and row and row[0] is not None]
     parts, idle = {}, []
     for name in present:
         weights, left = folder_weights(root / name)
@@ -80,7 +83,7 @@ def folder_weights(folder: Path) -> tuple[Weights, list[str]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    for stem in _STEMS:
+    for stem in STEMS:
         whole, (name, _, variant) = folder / f"{stem}.safetensors", stem.partition(".")
         if whole.is_file():
             return [whole]
