@@ -54,11 +54,8 @@ def tiny_model(store):
 
 @pytest.fixture(scope="session")
 def exported(store):
-    """``exported(kind, to, weights, **options)``: such a model's package; exports share what they do alike."""
-    from exports import shared_steps
-
-    with shared_steps(store):
-        yield store.exported
+    """``exported(kind, to, weights, **options)``: such a model's package."""
+    return store.exported
 
 
 @pytest.fixture(scope="session")

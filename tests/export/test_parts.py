@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from partway.errors import PackageError
 from partway_export import fetch, onnx_file
-from partway_export.compress import compress_onnx, quantise
 from partway_export.quiet import quiet
+from partway_export.storing import KERNEL, OTHER, PRODUCT, Packed, Quantised, form, quantise
 from partway_export.verify import psnr
 
 LISTING = """
@@ -157,10 +157,19 @@ def matmul_model(weight):
 
 def test_weight_beyond_fp16_stays_fp32():
     weight = np.ones((64, 64), np.float32)
+    assert form(weight, PRODUCT, "fp16").dtype == np.float16
     weight[3, 4] = 1e6
-    model = matmul_model(weight)
-    compress_onnx(model, "fp16")
-    assert [tensor.name for tensor in model.graph.initializer] == ["w"]
+    assert form(weight, PRODUCT, "fp16") is weight
+
+
+def test_what_weights_are_stored_as_goes_by_their_use():
+    weight = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    assert isinstance(form(weight, PRODUCT, "int4"), Packed)
+    assert isinstance(form(weight[:, :48], PRODUCT, "int4"), Quantised)  # its rows do not divide into groups
+    assert isinstance(form(weight.reshape(64, 64, 1, 1), KERNEL, "int4"), Quantised)
+    assert isinstance(form(weight, PRODUCT, "int8"), Quantised)
+    assert form(weight, OTHER, "int8").dtype == np.float16
+    assert form(weight[:8], PRODUCT, "int8").dtype == np.float32  # nothing to gain
 
 
 def test_files_beyond_protobufs_limit_get_external_data(tmp_path, monkeypatch):

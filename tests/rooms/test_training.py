@@ -27,7 +27,6 @@ from models.rooms.evaluate import overlap  # noqa: E402
 from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 from partway.model.doctor import psnr  # noqa: E402
-from partway_export.tiny_vae import load_tiny  # noqa: E402
 from partway_rooms import FOLDER, HELD_OUT  # noqa: E402
 
 ROOMS = 64
@@ -173,7 +172,7 @@ def test_the_tiny_autoencoder_learns_scaled_latents_and_is_what_export_takes(run
     monkeypatch.setattr(train_tiny_vae, "round_trip_psnr", lambda round_trip, count: {})
     small = ("--batch", "2", "--shards", "1", "--report", "1")
     resumed_equals_whole(train_tiny_vae, run, monkeypatch, "tiny_vae.pt", lambda s: s["averaged"], *small)
-    vae = load_tiny(str(run / "tiny_vae"), 4)
+    vae = diffusers.AutoencoderTiny.from_pretrained(run / "tiny_vae")
     kept = training.load(run / "tiny_vae.pt")["averaged"]
     assert all(torch.equal(a, b) for a, b in zip(vae.parameters(), kept, strict=True))
     first = json.loads((run / "tiny_vae.jsonl").read_text().splitlines()[0])

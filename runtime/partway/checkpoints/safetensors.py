@@ -111,7 +111,7 @@ def _misnamed(path: Path, length: int, size: int) -> str:
             "or convert it where nothing can be harmed"
         )
     if start.startswith(b"GGUF"):
-        return "is a GGUF file; name it .gguf"
+        return "is a GGUF file, which has to be a model of its own"
     if other := impostor(path):
         return other
     if size >= 8 and LONGEST < length <= size - 8:

@@ -178,7 +178,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         "vae",
         str,
         "NAME",
-        "own; tiny, an autoencoder that the package has beside it; or a file with another VAE",
+        "own; tiny, an autoencoder that the model has beside it; or a file with another of either",
     )
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
@@ -207,12 +207,17 @@ def _pair(text: str) -> list[int]:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model and the arguments of `partway.load`."""
     group = parser.add_argument_group("what to run it on")
-    text = "a folder, a .safetensors file, a Hub id, or one of: partway models (default: rooms)"
+    text = "a folder, a .safetensors or .gguf file, a Hub id, or one of: partway models (default: rooms)"
     group.add_argument("--model", "-m", metavar="MODEL", help=text)
-    text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
-    group.add_argument("--prediction", metavar="NAME", default=argparse.SUPPRESS, help=text)
+    add_prediction(group)
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_options(group)
+
+
+def add_prediction(group: Any) -> None:
+    """Add --prediction to a parser or group."""
+    text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
+    group.add_argument("--prediction", metavar="NAME", default=argparse.SUPPRESS, help=text)
 
 
 def add_options(group: Any) -> None:

@@ -4,11 +4,13 @@ import argparse
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import partway
 from partway.budget import presets
-from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_settings, supplied
+from partway.checkpoints.opening import is_file
+from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_prediction, add_settings, supplied
 from partway.errors import InputError
 
 
@@ -28,23 +30,25 @@ def add(commands: Commands) -> None:
         text = "pixels, to tell memory and time for (default: what the model was trained for)"
         parser.add_argument(f"--{name}", type=int, metavar="N", help=text)
     add_settings(parser)
-    add_options(parser.add_argument_group("what to tell memory and time for, with a model"))
+    group = parser.add_argument_group("what to tell memory and time for, with a model")
+    add_prediction(group)
+    add_options(group)
     parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan as a table, as JSON, or one row for each dial."""
     settings = supplied(options, SETTINGS)
-    partway.Settings(**settings)  # before a model is opened
+    partway.Settings(**{name: value for name, value in settings.items() if not _a_file(name, value)})  # before a model
     loaded = supplied(options, LOAD)
-    preset = loaded.pop("preset", None)
+    preset, told = loaded.pop("preset", None), {"prediction": loaded.pop("prediction", None)}
     on = presets.options(preset, loaded)[1]  # checked before a model is opened
     if on.limit is not None and options.model is None:
         raise InputError("memory is told for a model; give --model")
-    where = {"width": options.width, "height": options.height, "preset": preset, "options": loaded}
+    where = {"width": options.width, "height": options.height, "preset": preset, "options": loaded, **told}
     make = partial(partway.plan, options.model, image=not options.txt2img, **where)
     if options.match is not None:
-        print(_match(options.match, options.model, settings))
+        print(_match(options.match, options.model, settings | told))
     elif options.compare:
         print(_comparison(lambda dial: make(**(settings | {"dial": dial}))))
     elif options.json:
@@ -55,6 +59,10 @@ def run(options: argparse.Namespace) -> int:
         if options.model is not None and made.levels and made.seconds is None and not on.frugal:
             print(f"time: partway tune {options.model} tells the seconds")
     return 0
+
+
+def _a_file(name: str, value: Any) -> bool:
+    return name == "vae" and is_file(Path(value))
 
 
 def _match(wanted: str, model: str | None, settings: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from partway.checkpoints.folder import is_folder
 from partway.checkpoints.opening import is_file, open_checkpoint
-from partway.checkpoints.record import Checkpoint
+from partway.checkpoints.record import TINY, Checkpoint
 from partway.diffusion.levels import Trained
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
@@ -117,12 +117,19 @@ class Package:
         return (1, self.latent_channels, h, w)
 
 
-def open_package(path: str | Path, *, vae: str | Path | None = None, prediction: str | None = None) -> Package:
+def open_package(
+    path: str | Path,
+    *,
+    vae: str | Path | None = None,
+    tiny_vae: str | Path | None = None,
+    prediction: str | None = None,
+) -> Package:
     """Read a model's description; it locates networks and loads none.
 
     The path is that of an exported folder, of one that diffusers saved, or of a model's .safetensors file. Of the
-    latter two ``vae`` is a file whose VAE takes the place of their own, and ``prediction`` what a file predicts that
-    does not say so. Raises `PackageError` naming the missing or unusable file and what to do.
+    latter two ``vae`` is a file whose VAE takes the place of their own, or whose tiny autoencoder runs take by default
+    (``tiny_vae`` may also be a folder), and ``prediction`` what a file predicts that does not say so. Raises
+    `PackageError` naming the missing or unusable file and what to do.
     """
     path = Path(path)
     if prediction is not None:
@@ -130,12 +137,12 @@ def open_package(path: str | Path, *, vae: str | Path | None = None, prediction:
     if files.is_part(path):
         raise PackageError(f"{path} {files.whereabouts(path)}")
     stored = is_file(path) or (is_folder(path) and not _exported(path))
-    if not stored and (vae is not None or prediction is not None):
+    if not stored and (vae, tiny_vae, prediction) != (None, None, None):
         raise InputError(f"{path} is exported, with a VAE and a prediction of its own; leave vae and prediction out")
     try:
         if stored:
-            other = None if vae is None else Path(vae)
-            return _unexported(open_checkpoint(path, vae=other, prediction=prediction))
+            own, tiny = (None if one is None else Path(one) for one in (vae, tiny_vae))
+            return _unexported(open_checkpoint(path, vae=own, tiny_vae=tiny, prediction=prediction))
         return _read(path)
     except (TypeError, ValueError, OverflowError, LookupError, AttributeError, RecursionError) as error:
         raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
@@ -150,7 +157,8 @@ def _unexported(checkpoint: Checkpoint) -> Package:
     package = _described(checkpoint.path, read)
     built = networks(checkpoint)
     size = package.vae_scale_factor  # the UNet is built to take latents of any size
-    return replace(package, format=BUILT, networks=built, multiple=size, checkpoint=checkpoint)
+    defaults = {"vae": "tiny"} if TINY in parts else {}  # who gives one wants it
+    return replace(package, format=BUILT, networks=built, multiple=size, defaults=defaults, checkpoint=checkpoint)
 
 
 def _exported(root: Path) -> bool:
