@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import partway
 from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
-from partway.cli.records import record
 from partway.errors import ImageError, InputError
 from partway.model.hub import DEFAULT
 from partway.pictures import metadata
+from partway.records import record
 
 # Arguments of `partway.load` that belong to the machine, not to the picture.
 _MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")

@@ -7,11 +7,11 @@ import partway
 from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add_settings
 from partway.cli.outputs import Outputs, check, save
 from partway.cli.progress import did, finish
-from partway.cli.records import source_hashes
 from partway.cli.request import Request, load, record_of, request
 from partway.errors import InputError
 from partway.pictures import images
 from partway.pictures.sheet import contact_sheet
+from partway.records import source_hashes
 
 
 def add(commands: Commands) -> None:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import partway
 from partway.cli.outputs import Outputs
 from partway.cli.progress import did, finish, timing
-from partway.cli.records import source_hashes
 from partway.cli.request import Request, load, record_of, request, warn_if_other_source
 from partway.errors import InputError
 from partway.pictures.images import Picture, read
 from partway.pictures.metadata import NO_STRENGTH
+from partway.records import source_hashes
 
 Start = Callable[..., partway.Run]  # (prompt, **settings), which begins a run
 Prepare = Callable[[partway.Pipeline, Picture, dict[str, Any]], Start]  # of pipeline, picture and the task's own flags
