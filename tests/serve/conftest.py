@@ -1,6 +1,7 @@
 """A server of the toy model for tests, on a free port of this machine alone."""
 
 import threading
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from http_client import Client, png
+from partway.serve.jobs import Job
 from partway.serve.limits import Limits
 from partway.serve.start import Options, started
 
@@ -39,6 +41,18 @@ def server(toy_folder):
 @pytest.fixture
 def client(server):
     return Client(server.address)
+
+
+@pytest.fixture
+def slow_steps(monkeypatch):
+    """Steps take 20 ms: those of the toy model are over before anybody has looked."""
+    tell = Job.tell
+
+    def slow(job, **fields):
+        tell(job, **fields)
+        time.sleep(0.02 * ("step" in fields))
+
+    monkeypatch.setattr(Job, "tell", slow)
 
 
 @pytest.fixture(scope="session")

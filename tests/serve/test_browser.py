@@ -121,7 +121,7 @@ def page(request, own, tmp_path):
 
 @pytest.fixture
 def room():
-    across, down = np.meshgrid(np.linspace(0, 255, 96), np.linspace(0, 255, 64))
+    across, down = np.meshgrid(np.linspace(0, 255, 64), np.linspace(0, 255, 48))
     return png(Image.fromarray(np.stack([across, down, 255 - across], 2).astype(np.uint8)))
 
 
@@ -143,7 +143,7 @@ def test_from_a_picture_to_a_result(page, room):
     page.run()
     assert page["after"].is_displayed() and page["compare"].is_displayed()
     assert page["caption"].text.startswith("strength 0.45")
-    assert page.shown().shape == page.shown("before").shape == (64, 96, 3)
+    assert page.shown().shape == page.shown("before").shape == (48, 64, 3)
     page.set("compare", "80")
     assert "80" in page["after"].value_of_css_property("clip-path")
     assert page["compare"].get_attribute("aria-valuetext") == "80 % before, 20 % after"
@@ -174,7 +174,7 @@ def test_the_dial_is_the_biggest_thing_to_turn_and_turns(page, room):
     assert page["number"].text == "0.99"
 
 
-def test_previews_and_stopping_keep_a_picture(page, room):
+def test_previews_and_stopping_keep_a_picture(page, room, slow_steps):
     page.drop(room)
     page.set("strength", "1")
     page.set("steps", "1000")
@@ -185,7 +185,7 @@ def test_previews_and_stopping_keep_a_picture(page, room):
     page.shot("running")
     page["prompt"].send_keys("\ue00c")  # Escape
     page.until(lambda: page["status"].text.startswith("Done"))
-    assert page.shown().shape == (64, 96, 3) and page["run"].is_enabled()
+    assert page.shown().shape == (48, 64, 3) and page["run"].is_enabled()
     assert page["after"].get_attribute("src").startswith("blob:")
 
 
@@ -204,13 +204,13 @@ def test_a_mask_is_painted_by_pointer_and_by_keyboard(page, room):
         ".getImageData(0, 0, canvas.width, canvas.height).data;"
         "return data.filter((one, at) => at % 4 == 3 && one).length"
     )
-    assert 0 < painted < 64 * 96 / 2
+    assert 0 < painted < 64 * 48 / 2
     assert "% across" in page["status"].text
     page.set("strength", "1")
     page.run()
     before, after = page.shown("before"), page.shown()
     changed = (before != after).any(axis=2)
-    assert 0 < changed.sum() <= 64 * 96 / 2 and not changed[0].any()
+    assert 0 < changed.sum() <= 64 * 48 / 2 and not changed[0].any()
     page.press("masking")
     page.press("invert")
     page.press("undo")

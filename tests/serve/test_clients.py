@@ -205,5 +205,6 @@ class TestBackendClient:
 def test_every_check_of_the_security_profile_passes(serve, toy_folder, options):
     with serve(toy_folder, **options) as server:
         target = check_server(Transport(), server.address, [])  # no other address of this machine
-        assert target.results
-        assert [(one.id, one.status, one.title) for one in target.results if one.status != "pass"] == []
+        found = {one.id: (one.status, one.title) for one in target.results}
+    assert found.pop("NET-1")[0] == "unknown"  # for that it would have to try those
+    assert len(found) >= 4 and {status for status, _ in found.values()} == {"pass"}, found

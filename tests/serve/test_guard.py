@@ -31,6 +31,16 @@ def test_other_names_are_refused(client, host):
     assert answer.status in (400, 403) and "object" not in answer.json
 
 
+def test_addresses_in_numbers_stand_for_themselves_where_all_are_listened_on():
+    everywhere = Guard(addresses=True)
+    for host in ("10.0.0.5:84", "[fe80::2]"):
+        everywhere.check(Call("GET", "/", {"host": host}, ""), needs_token=False)
+        with pytest.raises(Refusal):
+            Guard().check(Call("GET", "/", {"host": host}, ""), needs_token=False)
+    with pytest.raises(Refusal):
+        everywhere.check(Call("GET", "/", {"host": "10.0.0.5.evil.example"}, ""), needs_token=False)
+
+
 @pytest.mark.parametrize("host", ["localhost", "evil.example"])
 def test_two_hosts_are_not_one(server, client, host):
     connection = http.client.HTTPConnection(client.host, client.port, timeout=10)
@@ -143,6 +153,12 @@ def test_what_is_too_large_is_not_read(client):
     connection.close()
     parts = [(f"f{number}", b"x") for number in range(100)]
     assert client.form("/v1/images/edits", {"prompt": "a"}, parts).status == 400
+
+
+def test_too_much_at_once_is_sent_away(client, monkeypatch):
+    monkeypatch.setattr("partway.serve.app.AT_ONCE", 10)
+    answer = client.post("/v1/images/generations", {"prompt": "a long enough one"})
+    assert answer.status == 503 and answer.headers["Retry-After"] == "5"
 
 
 def test_logs_hold_no_bodies_and_no_tokens(client, caplog):

@@ -4,6 +4,7 @@ import argparse
 import logging
 import signal
 import sys
+import warnings
 from typing import Any
 
 from partway.cli.arguments import LOAD, Commands, add_options, supplied
@@ -46,6 +47,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Listen, say where, and answer until interrupted."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # oddities of clients' files, which Pillow copes with
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", stream=sys.stderr)
     server = started(

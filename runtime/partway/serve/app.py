@@ -5,8 +5,10 @@ that its clients read errors in.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from partway.serve import bodies
 from partway.serve.guard import HEADERS, Guard
 from partway.serve.http import JSON, Call, Reply, packed
+from partway.serve.limits import AT_ONCE
 from partway.serve.refusals import Refusal, refusal
 from partway.serve.waiting import Gone
 
@@ -44,6 +47,7 @@ class App:
 
     def __init__(self, wings: Iterable[Wing], guard: Guard) -> None:
         self._wings, self._guard = tuple(wings), guard
+        self._held, self._lock = 0, threading.Lock()  # bytes of bodies
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -72,7 +76,28 @@ class App:
         if call.method == "OPTIONS":
             return Reply(204)
         handler = self._handler(call, wing)
-        return handler(_with_body(environ, call))
+        if call.method in ("GET", "HEAD"):
+            return handler(replace(call, fields=bodies.query(environ.get("QUERY_STRING", ""))))
+        length, limit = int(environ.get("CONTENT_LENGTH") or 0), bodies.size_limit(call.path)
+        if length > limit:
+            raise Refusal(413, f"the request has {length} bytes, and at most {limit} are read here")
+        with self._holding(length):
+            fields, files = bodies.read(environ["wsgi.input"].read(length), call.headers["content-type"])
+            return handler(replace(call, fields=fields, files=files))
+
+    @contextmanager
+    def _holding(self, length: int) -> Iterator[None]:
+        """Meanwhile so many bytes are in memory; raises `Refusal` where that would be too many with all others'."""
+        with self._lock:
+            if self._held + length > AT_ONCE:
+                text = "too much is being sent at once; try again in a few seconds"
+                raise Refusal(503, text, kind="server_error", code="busy", retry_after=5)
+            self._held += length
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= length
 
     def _handler(self, call: Call, wing: Wing) -> Handler:
         method = "GET" if call.method == "HEAD" else call.method
@@ -98,18 +123,6 @@ def _call(environ: Mapping[str, Any]) -> Call:
         address=environ.get("REMOTE_ADDR", ""),
         gone=environ.get("waitress.client_disconnected", lambda: False),
     )
-
-
-def _with_body(environ: Mapping[str, Any], call: Call) -> Call:
-    """The call with what it says; nothing is read of a body that is too large."""
-    if call.method in ("GET", "HEAD"):
-        said = bodies.query(environ.get("QUERY_STRING", ""))
-        return replace(call, fields=said)
-    length, limit = int(environ.get("CONTENT_LENGTH") or 0), bodies.size_limit(call.path)
-    if length > limit:
-        raise Refusal(413, f"the request has {length} bytes, and at most {limit} are read here")
-    fields, files = bodies.read(environ["wsgi.input"].read(length), call.headers["content-type"])
-    return replace(call, fields=fields, files=files)
 
 
 def _refused(problem: Refusal, wing: Wing) -> Reply:

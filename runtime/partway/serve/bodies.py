@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +53,7 @@ _WITH_PICTURES = re.compile(r"/(edits|variations|generations|img2img|txt2img|png
 
 def _json(data: bytes) -> Fields:
     try:
-        found = json.loads(data, parse_constant=_no_number)
+        found = json.loads(data, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         raise invalid("the body is not JSON; send JSON, or a form as multipart/form-data") from None
     if found == "" or found is None:
@@ -64,6 +65,12 @@ def _json(data: bytes) -> Fields:
 
 def _no_number(name: str) -> float:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """A number of JSON; ValueError for one beyond what Python's floats hold."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _form(data: bytes, boundary: str) -> tuple[Fields, Files]:

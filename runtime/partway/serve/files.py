@@ -7,13 +7,13 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 import partway
 from partway.pictures import metadata
-from partway.serve.jobs import Made
+from partway.run.latents import Latents
 
 TYPES = {".png": "image/png", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 """Content types by the format's suffix."""
@@ -37,12 +37,11 @@ def preview(step: partway.Step, size: tuple[int, int], suffix: str = ".png") -> 
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A file that a link leads to, and the run that it is from."""
+    """A file that a link leads to, and what its run hands on, where that is kept too."""
 
     data: bytes
     kind: str
-    made: Made
-    model: str
+    latents: Latents | None
     until: float
 
 
@@ -51,19 +50,19 @@ class Store:
 
     seconds  for which a file is kept
     most     bytes of all together; the oldest go first
-    count    files in all, for each also holds what its run hands on
+    chained  of how many, the newest, the latents are kept
     """
 
-    def __init__(self, *, seconds: float = 3600, most: int = 128 * 2**20, count: int = 32) -> None:
-        self._seconds, self._most, self._count = seconds, most, count
+    def __init__(self, *, seconds: float = 3600, most: int = 64 * 2**20, chained: int = 8) -> None:
+        self._seconds, self._most, self._chained = seconds, most, chained
         self._files: OrderedDict[str, Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, data: bytes, suffix: str, made: Made, model: str) -> str:
+    def add(self, data: bytes, suffix: str, latents: Latents | None = None) -> str:
         """Keep a file, and return its name."""
         name = secrets.token_urlsafe(16) + suffix
         with self._lock:
-            self._files[name] = Kept(data, TYPES[suffix], made, model, time.monotonic() + self._seconds)
+            self._files[name] = Kept(data, TYPES[suffix], latents, time.monotonic() + self._seconds)
             self._sweep()
         return name
 
@@ -77,7 +76,8 @@ class Store:
         now = time.monotonic()
         for name in [name for name, file in self._files.items() if file.until < now]:
             del self._files[name]
-        while self._files and (
-            len(self._files) > self._count or sum(len(file.data) for file in self._files.values()) > self._most
-        ):
+        while sum(len(file.data) for file in self._files.values()) > self._most:
             self._files.popitem(last=False)
+        chained = [name for name, file in self._files.items() if file.latents is not None]
+        for name in chained[: -self._chained]:
+            self._files[name] = replace(self._files[name], latents=None)

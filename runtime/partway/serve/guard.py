@@ -8,6 +8,7 @@ other page, and no page may read unless it was named.
 import base64
 import binascii
 import hmac
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -36,15 +37,18 @@ class Guard:
     hosts   names by which it may be called, beside those of this machine itself; ports do not count
     origins web pages of other servers that may use it, as "https://example.org"
     token   what clients have to show, None where everybody may ask who reaches the server
+    addresses  whether it may be called by any address in numbers, which no DNS can make another's
     """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     token: str | None = None
+    addresses: bool = False
 
     def check(self, call: Call, *, needs_token: bool) -> None:
         """Raise `Refusal` for a request that may not be answered."""
-        if _host(call.headers.get("host", "")) not in {*LOOPBACK, *(host.lower() for host in self.hosts)}:
+        host = _host(call.headers.get("host", ""))
+        if host not in LOOPBACK and host not in self.hosts and not (self.addresses and is_address(host)):
             raise _forbidden("this server is not known by the Host that was asked for; add it with --allow-host")
         if call.method not in _READS:
             self._check_page(call)
@@ -88,6 +92,15 @@ class Guard:
                 kind="authentication_error",
                 code="invalid_api_key",
             )
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an address of IPv4, or of IPv6 in brackets."""
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def hosts_of(names: Iterable[str]) -> frozenset[str]:

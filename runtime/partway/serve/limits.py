@@ -11,6 +11,9 @@ BODY = 64 * 2**20
 SMALL_BODY = 2**20
 """Bytes of any other."""
 
+AT_ONCE = 4 * BODY
+"""Bytes of all requests that are being answered."""
+
 PARTS = 64
 """Parts of a form."""
 

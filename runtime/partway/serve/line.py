@@ -11,7 +11,7 @@ from partway.serve.requests import Request
 
 log = logging.getLogger("partway.serve")
 
-REMEMBERED = 8
+REMEMBERED = 4
 """Requests that are over and whose pictures are still there for a client that asks again."""
 
 KEPT = 60.0

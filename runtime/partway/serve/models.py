@@ -34,9 +34,9 @@ class Models:
         """Every name, the default's first."""
         return tuple(self.sources)
 
-    def known(self, name: str | None) -> str:
+    def known(self, name: object) -> str:
         """The name itself where there is such a model, else the default's, for clients send names of their own."""
-        return name if name and name in self.sources else self.names[0]
+        return name if isinstance(name, str) and name in self.sources else self.names[0]
 
     def pipeline(self, name: str) -> partway.Pipeline:
         """The model, opened: its networks load with the first run. Raises as `partway.load` does."""

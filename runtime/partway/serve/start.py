@@ -72,6 +72,8 @@ def started(options: Options) -> Server:
     for origin in options.origins:
         if not origin.startswith(("http://", "https://")) or origin.rstrip("/").count("/") != 2:
             raise InputError(f"an origin is a scheme, a host and a port, like http://localhost:3000, not {origin!r}")
+    if not 0 <= options.port <= 65535:
+        raise InputError(f"port must be between 0 and 65535, not {options.port}")
     if options.strength is not None:
         partway.Settings(strength=options.strength)
     token = options.token or (None if _is_loopback(options.host) else secrets.token_urlsafe(24))
@@ -81,10 +83,10 @@ def started(options: Options) -> Server:
         from partway.serve.rooms import application
     except ModuleNotFoundError as problem:
         raise EngineError(f"{problem.name} is not installed; {install('serve')}") from None
-    named = () if options.host in ("0.0.0.0", "::") else (options.host,)
-    guard = Guard(
-        hosts_of((*options.hosts, *named)), frozenset(origin.rstrip("/") for origin in options.origins), token
-    )
+    everywhere = options.host in ("0.0.0.0", "::")
+    named = () if everywhere else (options.host,)
+    origins = frozenset(origin.rstrip("/") for origin in options.origins)
+    guard = Guard(hosts_of((*options.hosts, *named)), origins, token, addresses=everywhere)
     service, app = application(models, options.limits, guard, strength=options.strength)
     try:
         listener = server.listen(app, options.host, options.port, waiting=options.limits.waiting)

@@ -75,7 +75,7 @@ def _settings(fields: Mapping[str, Any], *, picture: bool) -> tuple[dict[str, An
         "guidance_scale": _or(fields, "cfg_scale", GUIDANCE),
         "negative_prompt": _or(fields, "negative_prompt", ""),
         "seed": _or(fields, "seed", -1),
-        "variation_seed": max(0, int(_or(fields, "subseed", 0))) if _says(fields.get("subseed_strength")) else None,
+        "variation_seed": max(0, values.whole("subseed", _or(fields, "subseed", 0), -(2**63), 2**64 - 1)),
         "variation_strength": fields.get("subseed_strength") or None,
         "image_guidance_scale": fields.get("image_cfg_scale"),
         **{name: fields[name] for name in _SETTINGS if name in fields and name not in ("sampler", "schedule")},
@@ -99,7 +99,7 @@ def _settings(fields: Mapping[str, Any], *, picture: bool) -> tuple[dict[str, An
 
 
 def _mask(fields: Mapping[str, Any]) -> dict[str, Any]:
-    across, down = (_or(fields, f"mask_blur_{axis}", 4) for axis in "xy")
+    across, down = (_whole(fields, f"mask_blur_{axis}", 4, 1000, least=0) for axis in "xy")
     blur = fields.get("mask_blur")
     return {
         "mask": photos.unpacked(fields["mask"], "mask"),

@@ -84,7 +84,7 @@ def _picture(service: Service, job: Job, made: Made, form: Form, origin: str) ->
     data = encoded(made.result.image, made.record, form.suffix, form.quality)
     seed = {"seed": made.result.seeds[0]}
     if form.links:
-        name = service.store.add(data, form.suffix, made, job.request.model)
+        name = service.store.add(data, form.suffix)
         return {"url": f"{origin}/results/{name}", **seed}
     return {"b64_json": _base64(data), **seed}
 

@@ -70,7 +70,7 @@ def _step(job: Job) -> dict[str, Any]:
 def _made(service: Service, job: Job, made: Made) -> dict[str, Any]:
     result = made.result
     data = encoded(result.image, made.record)
-    name = service.store.add(data, ".png", made, job.request.model)
+    name = service.store.add(data, ".png", result.latents)
     return {
         "type": "made",
         "name": name,

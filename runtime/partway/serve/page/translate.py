@@ -18,9 +18,9 @@ def wish(call: Call, service: Service) -> Wish:
     latents = None
     if name := fields.get("from"):
         kept = service.store.get(str(name))
-        if kept is None or kept.made.result.latents is None:
+        if kept is None or kept.latents is None:
             raise Refusal(410, "that result is gone from the server; start from the picture", param="from", code="gone")
-        latents, image, mask = kept.made.result.latents, None, None
+        latents, image, mask = kept.latents, None, None
     return Wish(
         prompt=values.text("prompt", fields.get("prompt")),
         model=values.text("model", fields.get("model")) or None,

@@ -195,6 +195,7 @@ async function guarded(act) {
     await act();
   } catch (problem) {
     if (problem.name !== "AbortError") complain(problem);
+    if (problem.code === "gone") state.from = null; // the next run starts from the picture
     say("");
   } finally {
     state.running = null;
