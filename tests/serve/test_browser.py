@@ -198,6 +198,7 @@ def test_a_mask_is_painted_by_pointer_and_by_keyboard(page, room):
     hand = ActionChains(page.driver).move_to_element_with_offset(canvas, 40, 0)
     hand.click_and_hold().move_by_offset(40, 0).release().perform()
     canvas.send_keys("\ue012\ue012\ue012 ")  # left, and paint
+    assert page["cursor"].is_displayed()
     page.shot("mask")
     painted = page.script(
         "const canvas = document.getElementById('paint'), data = canvas.getContext('2d')"

@@ -77,7 +77,7 @@ function restore(record) {
 // -- pictures
 
 const mask = painted(at("paint"), { brush: at("brush"), eraser: at("eraser"), undo: at("undo"), invert: at("invert"),
-  all: at("all"), clear: at("clear"), said: say });
+  all: at("all"), clear: at("clear"), cursor: at("cursor"), said: say });
 
 function shown(image, data) {
   URL.revokeObjectURL(image.src);

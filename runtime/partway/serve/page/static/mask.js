@@ -29,7 +29,9 @@ export function mask(canvas, controls) {
       ((event.clientY - box.top) * canvas.height) / box.height];
   }
 
+  canvas.addEventListener("blur", () => { controls.cursor.hidden = true; });
   canvas.addEventListener("pointerdown", (event) => {
+    controls.cursor.hidden = true;
     canvas.setPointerCapture(event.pointerId);
     remember();
     at = place(event);
@@ -59,11 +61,18 @@ export function mask(canvas, controls) {
       erase(!erasing);
     } else if (event.key === "+" || event.key === "-") {
       controls.brush.value = Number(controls.brush.value) + (event.key === "+" ? 8 : -8);
+      point();
     } else return;
     event.preventDefault();
   });
 
+  // Where the keyboard's brush is, for eyes and for ears.
   function point() {
+    const ring = controls.cursor.style, across = (100 * size()) / canvas.width;
+    controls.cursor.hidden = false;
+    ring.left = `${(100 * at[0]) / canvas.width - across / 2}%`;
+    ring.top = `calc(${(100 * at[1]) / canvas.height}% - ${across / 2}cqw)`;
+    ring.width = `${across}%`;
     controls.said(`Brush at ${Math.round((100 * at[0]) / canvas.width)} % across, `
       + `${Math.round((100 * at[1]) / canvas.height)} % down`);
   }
