@@ -52,7 +52,7 @@ def teacher_step(
     bare, asked = both.chunk(2)
     v = bare + GUIDANCE * (asked - bare)
     level = a[t].view(-1, 1, 1, 1)
-    after = torch.where(to < 0, torch.ones(()), a[to.clamp(min=0)]).view(-1, 1, 1, 1)
+    after = torch.where(to < 0, torch.ones((), device=a.device), a[to.clamp(min=0)]).view(-1, 1, 1, 1)
     denoised = level.sqrt() * x - (1 - level).sqrt() * v
     noise = (1 - level).sqrt() * x + level.sqrt() * v
     return after.sqrt() * denoised + (1 - after).sqrt() * noise

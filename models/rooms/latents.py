@@ -22,7 +22,7 @@ from . import training
 from .networks import TOKENS
 from .renders import SHARD, open_shard, pictures, shard_path
 from .tokenizer import captions
-from .train_vae import to_input
+from .training import to_input
 
 VARIANTS = 4
 

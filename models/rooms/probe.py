@@ -20,7 +20,7 @@ from partway_rooms.renderer import KINDS, LIGHTS, MEDIA, STYLES, sample_look
 
 from . import training
 from .renders import SHARD, open_shard, shard_maps
-from .train_vae import to_input
+from .training import to_input
 
 NAMES: dict[str, tuple[str, ...]] = {"style": tuple(STYLES), "light": tuple(LIGHTS), "medium": MEDIA}
 SEED = 4

@@ -6,6 +6,7 @@ tells which name is which parameter; int8 and fp16 weights come back as the numb
 """
 
 import argparse
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -112,6 +113,8 @@ def main() -> None:
     shutil.copytree(args.package / "tokenizer", args.run / "tokenizer", dirs_exist_ok=True)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     vae, unet, text_encoder = restore(args.package, tokenizer)
+    config = json.loads((args.package / "vae_decoder" / "config.json").read_text())
+    vae.register_to_config(scaling_factor=config["scaling_factor"])
     vae.save_pretrained(args.run / "vae")
     weights = [p.detach() for p in vae.parameters()]
     training.save(args.run / "vae.pt", vae=vae.state_dict(), averaged=weights, step=CROPS)

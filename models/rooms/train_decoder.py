@@ -14,7 +14,8 @@ from diffusers import AutoencoderKL
 from . import training
 from .latents import check_owner, latents_path
 from .renders import SHARD, open_shard
-from .train_vae import reconstruction_loss, round_trip_psnr, through, to_input
+from .train_vae import reconstruction_loss, round_trip_psnr, through
+from .training import to_input
 
 SEED = 5
 RATE = 5e-4

@@ -18,6 +18,7 @@ from . import training
 from .networks import make_vae
 from .renders import BLOCK, SHARD, open_shard, pictures, shard_maps
 from .structure import Reader, structure_loss
+from .training import to_input
 
 # Steps, side, pictures a step: first many small crops, which learn faster, then larger ones, then whole pictures, as
 # the autoencoder is used: its normalisation sees all of a picture, and its corners are learnt.
@@ -27,11 +28,6 @@ KL_WEIGHT = 5e-5
 STRUCTURE_WEIGHT = 0.03
 FIRST_LOG_VARIANCE = -6.0  # the posterior starts narrow: at 0 its noise drowns the untrained means for a thousand steps
 SEED = 1
-
-
-def to_input(pixels: np.ndarray) -> torch.Tensor:
-    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [-1, 1], channels last in memory."""
-    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def stage_at(step: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from partway.support import machine
 
@@ -44,6 +45,11 @@ def bfloat16() -> bool:
 def quick() -> torch.autocast:
     """Products in bfloat16, where that is quicker."""
     return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16())
+
+
+def to_input(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [-1, 1], channels last in memory."""
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def rate(step: int, steps: int, peak: float, warmup: int = 300, decay: float = 0.2) -> float:

@@ -127,8 +127,12 @@ def check_latents(made, name, flags, steps, strength):
     if otherwise(name, flags, strength):
         return
     theirs = their_latents(made, steps, strength)
+    from_pure_noise = strength == 1 and flags == {"rescale_betas_zero_snr": True}
     if np.isfinite(theirs).all():
-        np.testing.assert_allclose(ours, theirs, atol=1e-4 * max(1, np.abs(theirs).max()), err_msg=str(flags))
+        digits = 1e-3 if from_pure_noise else 1e-4  # sigma is 4096 at the start, which costs float32 three of them
+        np.testing.assert_allclose(ours, theirs, atol=digits * max(1, np.abs(theirs).max()), err_msg=str(flags))
+    elif name in ("LCMScheduler", "TCDScheduler"):  # which divide by an alpha of 0
+        assert from_pure_noise
     else:  # a step of second order to sigma 0
         assert name == "UniPCMultistepScheduler"
         assert flags == {"lower_order_final": False}

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .captions import caption_of
-from .geometry import Array, Part, make_rays
+from .geometry import Array, Part, Rays, make_rays
 from .lights import LIGHTS, Light
 from .looks import Dressing, Look, dress
 from .materials import TEXTURES
-from .media import MEDIUM, Drawing
+from .media import MEDIUM, Drawing, Medium
 from .parts import parts_of
 from .placing import Layout
 from .shading import Surface, blocked, corners, in_window, received, sources, towards_sun
@@ -83,12 +83,36 @@ def develop(color: Array) -> Array:
     return np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** np.float32(1 / 2.4) - 0.055).astype(np.float32)
 
 
-def render(layout: Layout, look: Look, size: int = 256) -> Picture:
-    """Draws a layout in a look; the object map depends on the layout alone."""
-    light, dressing, parts = LIGHTS[look.light], dress(look), parts_of(layout)
-    side, pick = shown_pixels(size)
+class Scene(NamedTuple):
+    """What a camera sees of a layout, before any look: solids, rays, and the surface that each ray meets."""
+
+    layout: Layout
+    parts: list[Part]
+    rays: Rays
+    seen: Seen
+    size: int
+
+
+class View(NamedTuple):
+    """A scene in a look, ready for a medium; object class of each pixel (H, W) uint8 and the colours' names."""
+
+    drawing: Drawing
+    objects: NDArray[np.uint8]
+    names: dict[str, str]
+
+
+def scene_of(layout: Layout, size: int = 256) -> Scene:
+    """Looks into a layout."""
+    parts, side = parts_of(layout), shown_pixels(size)[0]
     rays = make_rays(layout.camera, side, side)
-    seen = look_around(layout, parts, rays)
+    return Scene(layout, parts, rays, look_around(layout, parts, rays), size)
+
+
+def view(scene: Scene, look: Look) -> View:
+    """Paints and lights a scene; the look's medium plays no part."""
+    layout, parts, rays, seen, size = scene
+    light, dressing = LIGHTS[look.light], dress(look)
+    side, pick = shown_pixels(size)
     albedo, gloss = paint(seen, parts, dressing, layout.camera.focal * side, layout.room.height)
     rng = np.random.default_rng([look.seed, 6])
     falling = illuminate(layout, light, parts, seen.surface, side, rng.uniform(-0.7, 0.7))
@@ -104,7 +128,17 @@ def render(layout: Layout, look: Look, size: int = 256) -> Picture:
     owner = seen.owner.reshape(side, side)[pick][:, pick]
     depth = seen.depth.reshape(side, side)[pick][:, pick]
     normal = seen.surface.normal.reshape(3, side, side)[:, pick][:, :, pick]
-    drawing = Drawing(small, owner, depth, normal)
-    finished = MEDIUM[look.medium](drawing, np.random.default_rng([look.seed, 8]))
-    pixels = (np.clip(finished, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return Picture(pixels, kinds_of(parts, owner), caption_of(layout, look, dressing.names))
+    return View(Drawing(small, owner, depth, normal), kinds_of(parts, owner), dressing.names)
+
+
+def finish(drawing: Drawing, medium: Medium, seed: int) -> NDArray[np.uint8]:
+    """A drawing in a medium, (H, W, 3) uint8."""
+    finished = medium(drawing, np.random.default_rng([seed, 8]))
+    return (np.clip(finished, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def render(layout: Layout, look: Look, size: int = 256) -> Picture:
+    """Draws a layout in a look; the object map depends on the layout alone."""
+    shown = view(scene_of(layout, size), look)
+    pixels = finish(shown.drawing, MEDIUM[look.medium], look.seed)
+    return Picture(pixels, shown.objects, caption_of(layout, look, shown.names))

@@ -120,8 +120,12 @@ class Spaced:
 
 
 def _log_interpolated(trained: Trained, sigmas: Doubles) -> Doubles:
-    """Timesteps of sigmas between the trained ones, as diffusers finds them; outside them, those of the ends."""
-    return np.interp(np.log(sigmas), np.log(trained.sigmas), np.arange(len(trained.sigmas)))
+    """Timesteps of sigmas between the trained ones, as diffusers finds them; outside them, those of the ends.
+
+    diffusers keeps the logarithms of trained sigmas in float32: those decide whether the first of floored timesteps is
+    the last trained one or the one before it.
+    """
+    return np.interp(np.log(sigmas), np.log(np.float32(trained.sigmas)), np.arange(len(trained.sigmas)))
 
 
 def spaced(text: str) -> Spaced:

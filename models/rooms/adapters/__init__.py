@@ -1,0 +1,1 @@
+"""Adapters of the built-in model: two LoRAs, for four steps and for blueprints, and a ControlNet for lines."""
