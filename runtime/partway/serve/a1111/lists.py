@@ -1,5 +1,6 @@
 """What there is, in A1111's words: models, samplers, schedules, upscalers, and lists that are empty here."""
 
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -19,7 +20,7 @@ UPSCALERS = {
 
 EMPTY = (
     "hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles", "extensions", "script-info", "loras",
-    "sd-modules",
+    "sd-modules", "sd-vae",
 )  # fmt: skip
 """Lists of which there is nothing here."""
 
@@ -68,6 +69,18 @@ def options(service: Service) -> dict[str, Any]:
     }
 
 
-def vaes() -> list[dict[str, Any]]:
-    """None but each model's own."""
-    return []
+def answers(service: Service) -> dict[str, Callable[[], Any]]:
+    """What each list's path answers."""
+    return {
+        "options": lambda: options(service),
+        "sd-models": lambda: models(service),
+        "samplers": samplers,
+        "schedulers": schedules,
+        "upscalers": upscalers,
+        "latent-upscale-modes": lambda: [{"name": "Latent"}],
+        "embeddings": lambda: {"loaded": {}, "skipped": {}},
+        "scripts": lambda: {"txt2img": [], "img2img": []},
+        "cmd-flags": dict,
+        "memory": lambda: {"ram": {}, "cuda": {"error": "there is none here"}},
+        **{name: list for name in EMPTY},
+    }

@@ -45,20 +45,6 @@ def wing(service: Service) -> Wing:
             service.chosen["model"] = model
         return answer(None)
 
-    said = {
-        "options": lambda: lists.options(service),
-        "sd-models": lambda: lists.models(service),
-        "samplers": lists.samplers,
-        "schedulers": lists.schedules,
-        "upscalers": lists.upscalers,
-        "latent-upscale-modes": lambda: [{"name": "Latent"}],
-        "sd-vae": lists.vaes,
-        "embeddings": lambda: {"loaded": {}, "skipped": {}},
-        "scripts": lambda: {"txt2img": [], "img2img": []},
-        "cmd-flags": dict,
-        "memory": lambda: {"ram": {}, "cuda": {"error": "there is none here"}},
-        **{name: list for name in lists.EMPTY},
-    }
     posts: dict[str, Handler] = {
         "txt2img": txt2img,
         "img2img": img2img,
@@ -73,7 +59,7 @@ def wing(service: Service) -> Wing:
     }
     routes = {
         ("GET", "/sdapi/v1/progress"): progress,
-        **{("GET", f"/sdapi/v1/{name}"): _list(content) for name, content in said.items()},
+        **{("GET", f"/sdapi/v1/{name}"): _list(content) for name, content in lists.answers(service).items()},
         **{("POST", f"/sdapi/v1/{name}"): handler for name, handler in posts.items()},
     }
     return Wing("/sdapi/", routes, replies.error, replies.status)

@@ -12,7 +12,7 @@ from partway.serve.refusals import Refusal, invalid
 from partway.serve.service import Service
 from partway.serve.wishes import Wish
 
-STEPS, STRENGTH, GUIDANCE, SIDE = 20, 0.75, 7.0, 512
+STRENGTH, SIDE = 0.75, 512
 
 _FITS: Mapping[int, Fit] = {0: "stretch", 1: "crop", 2: "fill", 3: "stretch"}  # 3 is done to latents there
 _KNOWN = (
@@ -35,7 +35,8 @@ def wish(fields: Mapping[str, Any], service: Service, *, picture: bool) -> Wish:
     overrides = overrides if isinstance(overrides, dict) else {}
     _refuse_scripts(fields)
     ignored = [name for name in fields if name not in (*_KNOWN, *_HARMLESS, *_SETTINGS) and _says(fields[name])]
-    settings, unknown = _settings(fields, picture=picture)
+    strength = STRENGTH if service.strength is None else service.strength
+    settings, unknown = _settings(fields, strength=strength if picture else None)
     pictures = fields.get("init_images")
     if picture and not (isinstance(pictures, list) and pictures):
         raise invalid("init_images is missing: a list with the picture to start from", "init_images")
@@ -68,11 +69,14 @@ def _model(fields: Mapping[str, Any], overrides: Mapping[str, Any], service: Ser
     return service.chosen.get("model")
 
 
-def _settings(fields: Mapping[str, Any], *, picture: bool) -> tuple[dict[str, Any], list[str]]:
-    """The run's settings, and the names among them that mean nothing here, which A1111 passes over too."""
+def _settings(fields: Mapping[str, Any], *, strength: float | None) -> tuple[dict[str, Any], list[str]]:
+    """The run's settings, and the names among them that mean nothing here, which A1111 passes over too.
+
+    ``strength`` is that of img2img where none is given, None for txt2img. Other settings are then the model's own.
+    """
     given: dict[str, Any] = {
-        "steps": _or(fields, "steps", STEPS),
-        "guidance_scale": _or(fields, "cfg_scale", GUIDANCE),
+        "steps": fields.get("steps"),
+        "guidance_scale": fields.get("cfg_scale"),
         "negative_prompt": _or(fields, "negative_prompt", ""),
         "seed": _or(fields, "seed", -1),
         "variation_seed": max(0, values.whole("subseed", _or(fields, "subseed", 0), -(2**63), 2**64 - 1)),
@@ -80,8 +84,8 @@ def _settings(fields: Mapping[str, Any], *, picture: bool) -> tuple[dict[str, An
         "image_guidance_scale": fields.get("image_cfg_scale"),
         **{name: fields[name] for name in _SETTINGS if name in fields and name not in ("sampler", "schedule")},
     }
-    if picture:
-        given |= {"strength": _or(fields, "denoising_strength", STRENGTH), "dial": _or(fields, "dial", "a1111")}
+    if strength is not None:
+        given |= {"strength": _or(fields, "denoising_strength", strength), "dial": _or(fields, "dial", "a1111")}
     unknown = []
     for name, said, check in (
         ("sampler", fields.get("sampler_name") or fields.get("sampler_index") or fields.get("sampler"), names.sampler),

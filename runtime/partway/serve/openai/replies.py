@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from partway.serve.files import encoded, preview
@@ -35,7 +36,8 @@ def events(service: Service, call: Call, job: Job, form: Form, name: str) -> Ite
         sent, shown, last = 0, -1, time.monotonic()
         for _ in watched(call, job):
             while sent < len(job.made):
-                yield _completed(service, call, job, job.made[sent], form, name)
+                picture = _picture(service, job, job.made[sent], replace(form, links=False), call.origin)
+                yield _completed(job, picture, form, name)
                 sent, shown, last = sent + 1, -1, time.monotonic()
             number = _due(job, form)
             if number > shown and job.step is not None and sent == len(job.made):
@@ -73,9 +75,8 @@ def _partial(job: Job, form: Form, name: str, number: int) -> bytes:
     return event({**content, **_about(job, form)}, kind)
 
 
-def _completed(service: Service, call: Call, job: Job, made: Made, form: Form, name: str) -> bytes:
+def _completed(job: Job, picture: Content, form: Form, name: str) -> bytes:
     kind = f"{name}.completed"
-    picture = _picture(service, job, made, Form(form.suffix, form.quality, False, True, 0), call.origin)
     content = {"type": kind, **picture, "created_at": int(time.time()), **_about(job, form), "usage": _usage()}
     return event(content, kind)
 
