@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def record(
         },
         "source": source,
         "edit": dict(edit or {}),
-        "versions": machine.versions(_imported()),
+        "versions": dict(_versions(_imported())),
     }
 
 
@@ -86,7 +87,12 @@ def _unet_hash(manifest: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _imported() -> list[str]:
+@cache
+def _versions(libraries: tuple[str, ...]) -> Mapping[str, str]:
+    return machine.versions(libraries)
+
+
+def _imported() -> tuple[str, ...]:
     """Return pip's names of the libraries that are in use."""
     libraries = _LIBRARIES | {row.library: row.distribution for row in ENGINES.values()}
-    return [distribution for name, distribution in libraries.items() if name in sys.modules]
+    return tuple(distribution for name, distribution in libraries.items() if name in sys.modules)
