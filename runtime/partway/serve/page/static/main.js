@@ -216,6 +216,7 @@ const sweep = () => guarded(async () => {
   at("strip-part").hidden = false;
   const seed = at("seed").value || Math.floor(Math.random() * 2 ** 31);
   state.stopped = false;
+  const all = [], wanted = Number(at("strength").value);
   for (const strength of SWEEP) {
     if (state.stopped) break;
     const made = await once({ strength, seed }, `Strength ${strength}: `);
@@ -223,8 +224,10 @@ const sweep = () => guarded(async () => {
       turned.set(strength);
       showResult(made.data, made);
     }));
-    if (state.source) await showResult(made.data, made);
+    all.push(made);
   }
+  all.sort((one, other) => Math.abs(one.strength - wanted) - Math.abs(other.strength - wanted));
+  if (state.source && all.length) await showResult(all[0].data, all[0]); // the nearest to where the dial stands
   say("The strip is done: choose one.");
 });
 
