@@ -45,14 +45,17 @@ def client(server):
 
 @pytest.fixture
 def slow_steps(monkeypatch):
-    """Steps take 20 ms: those of the toy model are over before anybody has looked."""
+    """``slow_steps(seconds)``: let them take so long; those of the toy model are over before anybody has looked."""
     tell = Job.tell
 
-    def slow(job, **fields):
-        tell(job, **fields)
-        time.sleep(0.02 * ("step" in fields))
+    def set_to(seconds):
+        def slow(job, **fields):
+            tell(job, **fields)
+            time.sleep(seconds * ("step" in fields))
 
-    monkeypatch.setattr(Job, "tell", slow)
+        monkeypatch.setattr(Job, "tell", slow)
+
+    return set_to
 
 
 @pytest.fixture(scope="session")

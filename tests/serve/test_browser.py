@@ -178,6 +178,7 @@ def test_the_dial_is_the_biggest_thing_to_turn_and_turns(page, room):
 
 
 def test_previews_and_stopping_keep_a_picture(page, room, slow_steps):
+    slow_steps(0.02)
     page.drop(room)
     page.set("strength", "1")
     page.set("steps", "1000")

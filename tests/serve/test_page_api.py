@@ -51,7 +51,8 @@ def test_a_run_tells_what_happens(client, photo, toy_folder):
 
 
 def test_previews_come_within_two_steps(client, photo, slow_steps):
-    told = run(client, {**WISH, "strength": 1, "steps": 10}, [("image", photo)])
+    slow_steps(0.3)
+    told = run(client, {**WISH, "strength": 1, "steps": 4}, [("image", photo)])
     steps = [one for one in told if one["type"] == "step"]
     assert steps[0]["index"] <= 2 and steps[0]["preview"].startswith("data:image/jpeg;base64,")
 
