@@ -24,10 +24,8 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
-from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import open_package
+from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
+from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
@@ -57,6 +55,7 @@ __all__ = [
     "Options",
     "PackageError",
     "PartwayError",
+    "PartwayWarning",
     "Pipeline",
     "Plan",
     "Result",
@@ -107,8 +106,7 @@ def load(
         "memory_limit": memory_limit,
     }  # fmt: skip
     presets.options(preset, given)  # refused before anything is fetched
-    where = locate(model, revision=revision)
-    package = presets.under(preset, suited(open_package(where, vae=vae, prediction=prediction), model))
+    package = presets.under(preset, open_model(model, revision=revision, vae=vae, prediction=prediction))
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     planner = Planner(engine_named(engine, package.networks, options.device), options, known)
@@ -138,7 +136,7 @@ def plan(
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
         return outline(Kind(trained()), Settings(**settings), start)[0]
-    own = presets.under(preset, suited(open_package(locate(model)), model))
+    own = presets.under(preset, open_model(model))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
     engine, chosen = presets.options(preset, given, tuned.nearest(known, own.size))
@@ -154,7 +152,7 @@ def match(dial: str, strength: float, /, model: str | Path | None = None, **sett
 
     Model and settings as in `plan`; raises as `load` does.
     """
-    own = None if model is None else suited(open_package(locate(model)), model)
+    own = None if model is None else open_model(model)
     wanted: Options = {**settings, "dial": dial, "strength": strength}
     chosen = own.settings(wanted) if own else Settings(**wanted)
     kind = Kind.of(own) if own else Kind(trained())

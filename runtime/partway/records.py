@@ -1,76 +1,84 @@
 """The record of how one picture was made, which `partway.pictures.metadata` keeps inside its file."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import partway
 from partway.engines import ENGINES
-from partway.graphs import FILES, WEIGHTS
-from partway.model.hashes import model_hash
+from partway.model.hashes import model_hash, unet_hash
+from partway.model.hub import DEFAULT
 from partway.model.package import Package
 from partway.pictures.images import Picture
 from partway.pictures.metadata import file_hash, pixel_hash
 from partway.support import machine
 
+MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")
+"""Arguments of `partway.load` that belong to the machine, not to the picture: no record has them, or sets them."""
+
 _LIBRARIES = {"numpy": "numpy", "PIL": "pillow", "tokenizers": "tokenizers"}  # what pip calls what Python imports
+_PLAN = ("start_sigma", "start_timestep", "steps_run", "network_calls")
+
+
+class Wanted(Protocol):
+    """What was asked for: of a model, loaded with ``load``, pictures of a prompt, by a task with its own ``edit``."""
+
+    @property
+    def model(self) -> str | None:
+        """The folder, file, Hub id or name; None for the built-in."""
+        ...
+
+    @property
+    def load(self) -> Mapping[str, Any]:
+        """Arguments of `partway.load`."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """The prompt."""
+        ...
+
+    @property
+    def edit(self) -> Mapping[str, Any]:
+        """The task's own arguments."""
+        ...
 
 
 def record(
-    result: partway.Result,
-    index: int,
-    *,
-    task: str,
-    prompt: str,
-    model: str,
-    package: Package,
-    load: Mapping[str, Any],
-    source: Mapping[str, str] | None = None,
-    edit: Mapping[str, Any] | None = None,
+    result: partway.Result, wanted: Wanted, package: Package, *, task: str, source: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the JSON-ready record of picture ``index`` of ``result``: enough to make the same picture again.
+    """Return the JSON-ready record of the first picture of ``result``: enough to make the same picture again.
 
-    task: the command, "img2img" and the like; edit: its own arguments. model: the folder or Hub id it was loaded
-    from, or a file, of which the name and a hash are kept; package: what it holds. load: the arguments of
-    `partway.load` that may change the numbers.
-    source: see `source_hashes`.
+    task: the command, "img2img" and the like. source: see `source_hashes`. What belongs to the machine stays out of it,
+    and the name of the home folder.
     """
-    plan, image, manifest = result.plan, result.images[index], package.manifest
-    one_file = package.root.is_file()
+    plan, image = result.plan, result.image
     # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
-    settings = asdict(result.settings) | {
-        "seed": result.seeds[index],
-        "sampler": plan.sampler,
-        "schedule": plan.schedule,
-    }
+    ran = {"seed": result.seeds[0], "sampler": plan.sampler, "schedule": plan.schedule}
     return {
         "partway": partway.__version__,
         "task": task,
-        "prompt": prompt,
-        "settings": settings,
+        "prompt": wanted.prompt,
+        "settings": asdict(result.settings) | ran,
         "width": image.width,
         "height": image.height,
-        "model": {
-            "name": package.root.name if one_file else model,
-            "source": manifest.get("source"),
-            "revision": manifest.get("revision"),
-            "unet_sha256": _unet_hash(manifest),
-            **({"sha256": model_hash(package.root)} if one_file else {}),
-        },
-        "load": {**load, **({"vae": Path(load["vae"]).name} if "vae" in load else {})},
-        "plan": {
-            "start_sigma": plan.start_sigma,
-            "start_timestep": plan.start_timestep,
-            "steps_run": plan.steps_run,
-            "network_calls": plan.network_calls,
-        },
+        "model": {"name": _place(wanted.model, package), **described(package)},
+        "load": {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE},
+        "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,
-        "edit": dict(edit or {}),
+        "edit": dict(wanted.edit),
         "versions": dict(_versions(_imported())),
     }
+
+
+def described(package: Package) -> dict[str, Any]:
+    """Return where a model comes from, None where nothing says so, and hashes of its UNet and of all its files."""
+    told = {name: package.manifest.get(name) for name in ("source", "revision")}
+    return told | {"unet_sha256": unet_hash(package), "sha256": model_hash(package)}
 
 
 def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
@@ -78,13 +86,19 @@ def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
     return {"file_sha256": file_hash(path), "pixels_sha256": pixel_hash(picture.original)}
 
 
-def _unet_hash(manifest: Mapping[str, Any]) -> str | None:
-    """Return the checksum of the UNet's weights; None for models that partway did not export."""
-    files = manifest.get("files", {})
-    for name in (WEIGHTS["onnx"], FILES["onnx"], WEIGHTS["openvino"]):
-        if f"unet/{name}" in files:
-            return str(files[f"unet/{name}"]["sha256"])
-    return None
+def _place(model: str | None, package: Package) -> str:
+    """Return where a replay finds the model: a name, a Hub id, or a folder, but of a file its name alone."""
+    if model is None:
+        return DEFAULT
+    if package.root.is_file():
+        return package.root.name
+    home = os.path.expanduser("~").rstrip("/\\")
+    return f"~{model[len(home) :]}" if home and model.startswith((f"{home}/", f"{home}\\")) else model
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Return an argument of `partway.load` as a record has it: of another model's VAE the file's name alone."""
+    return Path(value).name if name == "vae" else value
 
 
 @cache

@@ -12,7 +12,9 @@ from partway.engines.weights import Weight
 from partway.errors import PackageError
 
 _NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
-_STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
+STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
+"""What files of weights are called, without the suffix."""
+
 _DERIVED = ("in_channels", "block_out_channels", "cross_attention_dim", "time_cond_proj_dim")
 _AGAIN = "download the model again"
 
@@ -25,7 +27,8 @@ def is_folder(root: Path) -> bool:
 def open_folder(root: Path) -> Checkpoint:
     """Read a folder's descriptions and headers; raises `PackageError` naming what is missing or does not fit."""
     index = read_json(root / "model_index.json")
-    present = [name for name in _NETWORKS if (index.get(name) or [None])[0] is not None]
+    rows = {name: index.get(name) for name in _NETWORKS}
+    present = [name for name, row in rows.items() if isinstance(row, list) and row and row[0] is not None]
     parts, idle = {}, []
     for name in present:
         weights, left = _weights(root / name)
@@ -70,7 +73,7 @@ def _weights(folder: Path) -> tuple[Weights, list[str]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    for stem in _STEMS:
+    for stem in STEMS:
         whole, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
         if whole.is_file():
             return [whole]

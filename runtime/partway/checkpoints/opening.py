@@ -1,5 +1,6 @@
 """A model that is not exported, be it one file or a folder that diffusers saved."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ _FILES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
 def is_file(path: Path) -> bool:
     """Whether a path is that of a model's file, which may be missing."""
-    return path.is_file() or (path.suffix.lower() in _FILES and not path.is_dir())
+    return os.path.isfile(path) or (path.suffix.lower() in _FILES and not os.path.isdir(path))
 
 
 def open_checkpoint(path: Path, *, vae: Path | None = None, prediction: str | None = None) -> Checkpoint:

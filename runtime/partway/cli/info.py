@@ -10,9 +10,8 @@ from partway.checkpoints.parts import Weights
 from partway.checkpoints.record import Checkpoint
 from partway.cli.arguments import Commands
 from partway.graphs import FORMATS
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import Package, open_package
+from partway.model.opening import open_model
+from partway.model.package import Package
 
 _SHALLOW = "shallow"
 
@@ -27,7 +26,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the description of a model; no network is loaded."""
-    package = suited(open_package(locate(options.model, revision=options.revision)), options.model)
+    package = open_model(options.model, revision=options.revision)
     for name, value in _facts(package).items():
         print(f"{name:<12} {value}")
     files = {name: file for name, file in package.networks.items() if isinstance(file, Path)}

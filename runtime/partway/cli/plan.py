@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if options.match is not None:
         print(_match(options.match, options.model, settings))
     elif options.compare:
-        print(_comparison([make(**(settings | {"dial": dial})) for dial in partway.DIALS]))
+        print(_comparison(lambda dial: make(**(settings | {"dial": dial}))))
     elif options.json:
         print(json.dumps(make(**settings).as_dict(), indent=2))
     else:
@@ -68,14 +69,26 @@ def _match(wanted: str, model: str | None, settings: dict[str, Any]) -> str:
     return f"strength {found:.4f} starts where {dial}'s {strength:g} does: {start}"
 
 
-def _comparison(plans: list[partway.Plan]) -> str:
-    first = plans[0]
+def _comparison(make: Callable[[str], partway.Plan]) -> str:
+    """A row for each dial, or why it has none; raises what they all raise."""
+    plans: dict[str, partway.Plan] = {}
+    refused: dict[str, InputError] = {}
+    for dial in partway.DIALS:
+        try:
+            plans[dial] = make(dial)
+        except InputError as error:  # as a dial for which a list of levels has too few steps
+            refused[dial] = error
+    if not plans:
+        raise next(iter(refused.values()))
+    first = next(iter(plans.values()))
     rows = [f"{'dial':<12} {'steps run':>9} {'UNet calls':>10} {'start sigma':>11} {'timestep':>8} {'noise':>7}"]
-    for one in plans:
-        if one.levels:
-            start = f"{one.start_sigma:>11.4f} {one.start_timestep:>8.1f} {100 * one.noise_share:>5.1f} %"
-        else:
-            start = f"{'-':>11} {'-':>8} {'-':>7}"
-        rows.append(f"{one.dial:<12} {one.steps_run:>9} {one.network_calls:>10} {start}")
+    rows += [_row(plans[dial]) if dial in plans else f"{dial:<12} {refused[dial]}" for dial in partway.DIALS]
     head = f"{first.sampler}, {first.schedule} schedule, {first.steps} steps, strength {first.strength:g}"
     return "\n".join([head, *rows])
+
+
+def _row(one: partway.Plan) -> str:
+    start = f"{'-':>11} {'-':>8} {'-':>7}"
+    if one.levels:
+        start = f"{one.start_sigma:>11.4f} {one.start_timestep:>8.1f} {100 * one.noise_share:>5.1f} %"
+    return f"{one.dial:<12} {one.steps_run:>9} {one.network_calls:>10} {start}"

@@ -1,6 +1,8 @@
 """What a run does between its place in the queue and its pictures."""
 
 import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import partway
 from partway.records import record
@@ -10,7 +12,14 @@ from partway.serve.models import Models
 SPARE = 0.95
 """The share of a client's patience that its runs may take; the rest is for the picture's way back."""
 
-_MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")
+
+class _Wanted(NamedTuple):
+    """What a record says was asked for."""
+
+    model: str
+    load: Mapping[str, Any]
+    prompt: str
+    edit: Mapping[str, Any]
 
 
 class Work:
@@ -55,17 +64,8 @@ class Work:
 
     def _record(self, job: Job, pipe: partway.Pipeline, result: partway.Result) -> dict[str, object]:
         """The record of a picture, whose deadline is the one asked for: what cut it short was this machine."""
-        wanted, options = job.request, self._models.options
-        made = record(
-            result,
-            0,
-            task=wanted.task,
-            prompt=wanted.prompt,
-            model=wanted.model,
-            package=pipe.package,
-            load={name: value for name, value in options.items() if name not in _MACHINE},
-            source=wanted.source,
-            edit=wanted.edit,
-        )
-        made["settings"]["deadline"] = wanted.settings.get("deadline")
+        request = job.request
+        wanted = _Wanted(request.model, self._models.options, request.prompt, request.edit)
+        made = record(result, wanted, pipe.package, task=request.task, source=request.source)
+        made["settings"]["deadline"] = request.settings.get("deadline")
         return made
