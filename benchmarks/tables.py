@@ -87,6 +87,23 @@ def start(found: list[Record]) -> str:
     return table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
 
 
+def serve(found: list[Record]) -> str:
+    """What a request costs beside the same call, and how soon a server answers."""
+    rows = [
+        [
+            f"{record['model']}",
+            f"{1000 * record['call_seconds']:.0f}",
+            f"{1000 * record['request_seconds']:.0f}",
+            f"**{1000 * record['extra_seconds']:.1f}**",
+            f"{100 * record['first_preview_share']:.0f} %",
+            f"{record['start_seconds']:.2f}",
+        ]
+        for record in found
+    ]
+    heads = ["model", "call in process, ms", "request, ms", "more, ms", "first preview after", "start to answer, s"]
+    return table(heads, rows)
+
+
 def install(found: list[Record]) -> str:
     """Size of a runtime-only installation, by package, and of its environment with each set of extras."""
     record = next(one for one in found if not one.get("extras"))
@@ -155,6 +172,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "memory": memory,
     "checkpoints": checkpoints,
     "start": start,
+    "serve": serve,
     "install": install,
     "token_merging": token_merging,
 }

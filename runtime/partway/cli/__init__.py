@@ -1,7 +1,7 @@
 """The command line: ``partway COMMAND ...``. A file a command, of its name: its arguments and what it runs.
 
 It may import everything. What commands share is in ``arguments`` (the parser), ``request`` (from flags and replayed
-pictures to what to run), ``tasks`` (from that to files), ``outputs``, ``progress``, ``records``, ``messages`` and
+pictures to what to run), ``tasks`` (from that to files), ``outputs``, ``progress``, ``messages`` and
 ``summaries``.
 Start reading at `main`, then at a command, such as ``img2img``.
 """
@@ -31,6 +31,7 @@ from partway.cli import (
     presets,
     samplers,
     schedules,
+    serve,
     sweep,
     tune,
     txt2img,
@@ -43,8 +44,8 @@ from partway.errors import EngineError, NetworkError, choose
 COMMANDS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, plan, info, devices, doctor, bench, tune,
-        samplers, schedules, dials, presets, models, export,
+        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, serve, plan, info, devices, doctor, bench,
+        tune, samplers, schedules, dials, presets, models, export,
     )
 }  # fmt: skip
 """Every command by its name, in the order of ``partway --help``."""

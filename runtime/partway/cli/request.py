@@ -12,10 +12,8 @@ from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.model import hub
 from partway.pictures import metadata
+from partway.records import MACHINE
 from partway.support.lines import shortened
-
-MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")
-"""Arguments of `partway.load` that belong to the machine, not to the picture: no record has them, or sets them."""
 
 # How a task treats the picture it starts from.
 _EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale", "then")

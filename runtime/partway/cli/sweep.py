@@ -8,12 +8,12 @@ from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add
 from partway.cli.messages import libraries_unheard
 from partway.cli.outputs import Outputs, check, inputs_of, save
 from partway.cli.progress import did, finish
-from partway.cli.records import record, source_hashes
 from partway.cli.request import Request, load, request
 from partway.errors import InputError
 from partway.pictures import images
 from partway.pictures.holding import check_holds
 from partway.pictures.sheet import contact_sheet
+from partway.records import record, source_hashes
 
 
 def add(commands: Commands) -> None:

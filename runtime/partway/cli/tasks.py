@@ -8,13 +8,13 @@ import partway
 from partway.cli.messages import libraries_unheard
 from partway.cli.outputs import Outputs, inputs_of
 from partway.cli.progress import did, finish, timing
-from partway.cli.records import described, record, source_hashes
 from partway.cli.request import Request, load, request, warn_if_other_model, warn_if_other_source
 from partway.diffusion.noise import check_seed
 from partway.errors import InputError
 from partway.pictures.holding import check_holds
 from partway.pictures.images import Picture, read
 from partway.pictures.metadata import NO_STRENGTH
+from partway.records import described, record, source_hashes
 
 Start = Callable[..., partway.Run]  # (prompt, **settings), which begins a run
 Prepare = Callable[[partway.Pipeline, Picture, dict[str, Any]], Start]  # of pipeline, picture and the task's own flags

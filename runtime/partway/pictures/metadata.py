@@ -67,10 +67,19 @@ def parameters_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, Any]) -> None:
+def write(
+    image: Image.Image,
+    file: BinaryIO,
+    suffix: str,
+    record: Mapping[str, Any],
+    *,
+    quality: int = 95,
+    **options: Any,
+) -> None:
     """Write ``image`` into ``file`` in the format of ``suffix`` (".png", ...) with ``record`` inside.
 
-    record: JSON-ready; the record of a result has the keys of `partway.cli.records.record`, that of a sheet any.
+    record: JSON-ready; the record of a result has the keys of `partway.records.record`, that of a sheet any.
+    quality: 0 to 100, of JPEG and WebP. Other options are Pillow's, of PNG.
     Raises InputError for an unknown suffix.
     """
     format_ = FORMATS[choose("picture format", suffix.lower(), FORMATS)]
@@ -85,12 +94,12 @@ def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, 
         if text is not None:
             chunks.add_text("parameters", text)
         chunks.add_text("partway", packed)
-        image.save(file, format_, pnginfo=chunks, icc_profile=profile)
+        image.save(file, format_, pnginfo=chunks, icc_profile=profile, **options)
     else:
-        image.save(file, format_, quality=95, icc_profile=profile, exif=_exif(text, packed, format_))
+        image.save(file, format_, quality=quality, icc_profile=profile, exif=_exif(text, packed, format_))
 
 
-def read_parameters(source: str | os.PathLike[str]) -> dict[str, Any]:
+def read_parameters(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:
     """Return the ``partway`` record inside a picture file that partway wrote.
 
     Raises ImageError if the file cannot be read or holds no such record.

@@ -4,11 +4,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import partway
-from partway.cli.request import MACHINE, Request
 from partway.engines import ENGINES
 from partway.model.hashes import model_hash, unet_hash
 from partway.model.hub import DEFAULT
@@ -17,12 +17,39 @@ from partway.pictures.images import Picture
 from partway.pictures.metadata import file_hash, pixel_hash
 from partway.support import machine
 
+MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")
+"""Arguments of `partway.load` that belong to the machine, not to the picture: no record has them, or sets them."""
+
 _LIBRARIES = {"numpy": "numpy", "PIL": "pillow", "tokenizers": "tokenizers"}  # what pip calls what Python imports
 _PLAN = ("start_sigma", "start_timestep", "steps_run", "network_calls")
 
 
+class Wanted(Protocol):
+    """What was asked for: of a model, loaded with ``load``, pictures of a prompt, by a task with its own ``edit``."""
+
+    @property
+    def model(self) -> str | None:
+        """The folder, file, Hub id or name; None for the built-in."""
+        ...
+
+    @property
+    def load(self) -> Mapping[str, Any]:
+        """Arguments of `partway.load`."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """The prompt."""
+        ...
+
+    @property
+    def edit(self) -> Mapping[str, Any]:
+        """The task's own arguments."""
+        ...
+
+
 def record(
-    result: partway.Result, wanted: Request, package: Package, *, task: str, source: Mapping[str, str] | None = None
+    result: partway.Result, wanted: Wanted, package: Package, *, task: str, source: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return the JSON-ready record of the first picture of ``result``: enough to make the same picture again.
 
@@ -44,7 +71,7 @@ def record(
         "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,
         "edit": dict(wanted.edit),
-        "versions": machine.versions(_imported()),
+        "versions": dict(_versions(_imported())),
     }
 
 
@@ -74,7 +101,12 @@ def _shown(name: str, value: Any) -> Any:
     return Path(value).name if name == "vae" else value
 
 
-def _imported() -> list[str]:
+@cache
+def _versions(libraries: tuple[str, ...]) -> Mapping[str, str]:
+    return machine.versions(libraries)
+
+
+def _imported() -> tuple[str, ...]:
     """Return pip's names of the libraries that are in use."""
     libraries = _LIBRARIES | {row.library: row.distribution for row in ENGINES.values()}
-    return [distribution for name, distribution in libraries.items() if name in sys.modules]
+    return tuple(distribution for name, distribution in libraries.items() if name in sys.modules)
