@@ -158,7 +158,10 @@ def _form(kind: int) -> str:
 def _unpacked(source: Source, tensors: list[_Tensor], metadata: dict[str, str]) -> Path:
     """The same model as .safetensors in the cache folder, made where it is not there for this state of the file."""
     key = sha256(repr((str(source.path), source.size, source.changed)).encode()).hexdigest()[:24]
-    path = cache_folder() / "unpacked" / f"{key}.safetensors"
+    folder = cache_folder()
+    if folder is None:
+        raise PackageError(f"{source.path} has Q8_0 weights, which need a cache folder: set $PARTWAY_CACHE to one")
+    path = folder / "unpacked" / f"{key}.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         entries: dict[str, Any] = {"__metadata__": metadata}

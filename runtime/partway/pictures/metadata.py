@@ -116,7 +116,7 @@ def read_parameters(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]
     return record
 
 
-def _packed(source: str | os.PathLike[str]) -> object:
+def _packed(source: str | os.PathLike[str] | BinaryIO) -> object:
     """What a picture file has in a record's place, None where there is nothing; raises as `read_parameters` does."""
     try:
         with warnings.catch_warnings():
@@ -126,7 +126,7 @@ def _packed(source: str | os.PathLike[str]) -> object:
                 image.load()  # a PNG's text may follow its pixels
                 return image.info.get("partway") or image.getexif().get_ifd(_EXIF_IFD).get(_MAKER_NOTE)
     except FileNotFoundError:
-        raise missing(os.fspath(source)) from None
+        raise missing(str(source)) from None
     except UnidentifiedImageError:
         raise ImageError(f"{source} is not a picture") from None
     except MemoryError:
