@@ -20,7 +20,11 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 AXE = os.environ.get("AXE_CORE")  # the folder of npm's package
 SHOTS = os.environ.get("PARTWAY_SHOTS")  # a folder for screenshots, to be looked at
 
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium here: apt-get install chromium-driver")
+pytestmark = [
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium here: apt-get install chromium-driver"),
+    # A browser keeps time with what it waits for, so it runs in a leg of its own, one test after the other.
+    pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="beside other tests: run pytest tests/serve"),
+]
 
 
 class Page:
