@@ -125,7 +125,7 @@ def test_what_a_camera_noted_is_no_record(capsys: Captured, model: Path) -> None
         lambda folder: (folder / "vae_decoder/model.onnx").write_bytes(
             (folder / "vae_decoder/model.onnx").read_bytes().replace(b"sample", b"elpmas")
         ),
-        lambda folder: (folder / "tokenizer/merges.txt").write_text("#version: 0.2\na b\n"),
+        lambda folder: (folder / "tokenizer/merges.txt").write_text("#version: 0.3\n"),
     ],
     ids=["scheduler", "unet", "vae", "tokenizer"],
 )

@@ -74,7 +74,8 @@ def test_goldens_hold_torchs_outputs(package, name):
             parts[part][label] = value
         outputs = RUN[made.to](made.folder / network / FILES[made.to], parts["inputs"])
         worst = min(decibels(value, outputs[label]) for label, value in parts["outputs"].items())
-        assert min(worst, 200) == pytest.approx(manifest["verification"][network]["psnr"], abs=1)
+        # Above 130 dB it is the last digit of float32, which depends on how many threads add up.
+        assert min(worst, 130) == pytest.approx(min(manifest["verification"][network]["psnr"], 130), abs=1)
         if network == "unet":
             assert float(parts["inputs"]["timestep"].reshape(-1)[0]) % 1 != 0
             with torch.no_grad():

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from partway.cli.arguments import LOAD, Commands, add_options, supplied
+from partway.errors import PartwayWarning
 from partway.serve.limits import Limits
 from partway.serve.start import Options, started
 
@@ -48,6 +49,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Listen, say where, and answer until interrupted."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # oddities of clients' files, which Pillow copes with
+    warnings.filterwarnings("ignore", category=PartwayWarning)  # about a client's wish, which is none of the log's
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", stream=sys.stderr)
     server = started(

@@ -114,8 +114,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             known = pairs.token_to_id(token)
             next_id = size + sum(pairs.token_to_id(other) is None for other in added)
             added[token] = next_id if known is None else known
+    limit = size + len(added)
+    if any(added[token] >= limit for token in (begin, end, padding)):  # a vocabulary may lack some numbers
+        limit += max(vocabulary.get_vocab(with_added_tokens=False).values(), default=0)
     for token in (begin, end, padding):  # which stand in every prompt
-        _number(added[token], size + len(added), folder)
+        _number(added[token], limit, folder)
 
     length = settings.get("model_max_length")
     if not isinstance(length, int) or not 2 < length < 1e20:  # transformers writes 1e30 for "not set"

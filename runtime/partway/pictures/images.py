@@ -19,7 +19,7 @@ from partway.support.warning import warn
 Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
 
-_ADDRESS = re.compile(r"(https?|ftps?|s3|gs|file):/|data:\w*", re.IGNORECASE)
+ADDRESS = re.compile(r"(https?|ftps?|s3|gs|file):/|data:\w*", re.IGNORECASE)
 _NO_DECODER = re.compile("ghostscript|cannot (find loader|load this image)|not available|unsupported", re.IGNORECASE)
 _HALVED = re.compile("(RGB[AaX]?|LA);16")  # what Pillow makes 8 bits of
 _WIDE_MODES = ("I", "F")  # and every "I;16*": more than 8 bits a value, which Pillow clips on conversion
@@ -117,7 +117,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 
 def missing(name: str) -> ImageError:
     """The error of a picture that is not there, which may be an address; a `Path` of one has lost a slash."""
-    if _ADDRESS.match(name):
+    if ADDRESS.match(name):
         return ImageError(f"{name[:60]} is an address; download the picture and give its file")
     return ImageError(f"no such picture: {name}")
 
@@ -150,7 +150,7 @@ def _from_file(name: str) -> Picture:
     except (PartwayError, MemoryError):
         raise
     except Exception as problem:  # decoders raise anything: OSError, SyntaxError, struct.error, ...
-        if _ADDRESS.match(name):  # too long for a name
+        if ADDRESS.match(name):  # too long for a name
             raise missing(name) from None
         raise ImageError(f"cannot read {name}: {problem}") from None
     if halved:

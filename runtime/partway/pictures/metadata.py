@@ -23,7 +23,7 @@ from PIL.PngImagePlugin import PngInfo
 from partway.diffusion.names import A1111_SAMPLERS, A1111_SCHEDULES
 from partway.errors import ImageError, choose
 from partway.pictures import png
-from partway.pictures.images import eight_bit, is_wide, missing, sixteen_bit
+from partway.pictures.images import ADDRESS, eight_bit, is_wide, missing, sixteen_bit
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The formats in which results can be written, by file suffix."""
@@ -132,6 +132,8 @@ def _packed(source: str | os.PathLike[str] | BinaryIO) -> object:
     except MemoryError:
         raise
     except Exception as problem:  # as in images: decoders raise anything
+        if ADDRESS.match(str(source)):  # too long for a name
+            raise missing(str(source)) from None
         raise ImageError(f"cannot read {source}: {problem}") from None
 
 
