@@ -43,7 +43,7 @@ def store(tmp_path_factory, request):
 
     root = tmp_path_factory.getbasetemp()
     root = root.parent if hasattr(request.config, "workerinput") else root
-    return Store(Path(os.environ.get("PARTWAY_TESTS_STORE", root / "store")))
+    return Store(Path(os.environ.get("PARTWAY_TESTS_STORE") or root / "store"))
 
 
 @pytest.fixture(scope="session")
