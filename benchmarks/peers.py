@@ -36,9 +36,10 @@ import sys, openvino
 from openvino.preprocess import PrePostProcessor
 from openvino_tokenizers import convert_tokenizer
 from transformers import CLIPTokenizerFast
-package, folder = sys.argv[1:]
-tokenizer = convert_tokenizer(CLIPTokenizerFast.from_pretrained(f"{package}/tokenizer"))
-openvino.save_model(tokenizer, f"{folder}/tokenizer/openvino_tokenizer.xml")
+package, folder, *names = sys.argv[1:]
+for name in names:
+    tokenizer = convert_tokenizer(CLIPTokenizerFast.from_pretrained(f"{package}/{name}"))
+    openvino.save_model(tokenizer, f"{folder}/{name}/openvino_tokenizer.xml")
 whole = openvino.Core().read_model(f"{package}/unet/openvino_model.xml")
 unet = PrePostProcessor(openvino.Model([whole.output(0).get_node()], whole.get_parameters(), "unet"))
 unet.input("timestep").tensor().set_element_type(openvino.Type.i64)
@@ -83,7 +84,8 @@ def for_genai(work: Path, package: Path) -> Path:
     scheduler = folder / "scheduler/scheduler_config.json"
     scheduler.unlink()
     scheduler.write_text(json.dumps(_ddim(package)), encoding="utf-8")
-    command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package), str(folder)]
+    names = [path.name for path in sorted(package.glob("tokenizer*"))]
+    command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package), str(folder), *names]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
 

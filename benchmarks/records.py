@@ -48,6 +48,12 @@ def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in records if record["session"] == newest]
 
 
+def of_newest_commit(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records of the newest commit, for what is measured in several sessions."""
+    newest = max(records, key=lambda record: record["session"], default={"commit": None})
+    return [record for record in records if record["commit"] == newest["commit"]]
+
+
 def machine() -> dict[str, Any]:
     """Processor, cores that may be used, flags that matter, memory, system and Python."""
     model, flags = processor()

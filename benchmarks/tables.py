@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import peer_tables, records
+from benchmarks.checkpoint_tables import checkpoints
 from benchmarks.figures import Record, by_case, call, cold, loading
 from benchmarks.front import summary
 from benchmarks.markdown import table, task
@@ -28,7 +29,7 @@ def renew(
 
     A block without results stays as it is. Raises ValueError when the markers of one with results are missing.
     """
-    newest = {name: records.latest(records.read(results / f"{name}.jsonl")) for name in BLOCKS}
+    newest = {name: _newest(name)(records.read(results / f"{name}.jsonl")) for name in BLOCKS}
     text = readme.read_text("utf-8")
     for name, found in newest.items():
         if found:
@@ -40,6 +41,11 @@ def renew(
     if front is not None and (first := summary(newest)):
         text = front.read_text("utf-8")
         front.write_text(_between(text, "<!-- measured -->", "<!-- end -->", first, front), "utf-8")
+
+
+def _newest(name: str) -> Callable[[list[Record]], list[Record]]:
+    """How the records to make a block of are chosen."""
+    return records.of_newest_commit if name in _IN_PIECES else records.latest
 
 
 def _between(text: str, begin: str, end: str, block: str, file: Path) -> str:
@@ -79,6 +85,23 @@ def start(found: list[Record]) -> str:
         for record in found
     ]
     return table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
+
+
+def serve(found: list[Record]) -> str:
+    """What a request costs beside the same call, and how soon a server answers."""
+    rows = [
+        [
+            f"{record['model']}",
+            f"{1000 * record['call_seconds']:.0f}",
+            f"{1000 * record['request_seconds']:.0f}",
+            f"**{1000 * record['extra_seconds']:.1f}**",
+            f"{100 * record['first_preview_share']:.0f} %",
+            f"{record['start_seconds']:.2f}",
+        ]
+        for record in found
+    ]
+    heads = ["model", "call in process, ms", "request, ms", "more, ms", "first preview after", "start to answer, s"]
+    return table(heads, rows)
 
 
 def install(found: list[Record]) -> str:
@@ -147,10 +170,14 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "int8": img2img,
     "presets": peer_tables.presets,
     "memory": memory,
+    "checkpoints": checkpoints,
     "start": start,
+    "serve": serve,
     "install": install,
     "token_merging": token_merging,
 }
+
+_IN_PIECES = ("checkpoints",)
 
 
 def provenance(found: list[Record]) -> str:

@@ -129,3 +129,13 @@ def refiner():
 
 
 SD1_TEXT = under("cond_stage_model.transformer", clip())
+
+
+def taesd(half, width=8, channels=4):
+    """Half a tiny autoencoder as its author writes it, with a block at each of four sizes."""
+    conv, own = (width, width, 3, 3), {"encoder": (channels, 3), "decoder": (3, channels)}[half]
+    blocks = (1, 3, 5, 7) if half == "encoder" else (3, 6, 9, 12)
+    shapes = {f"{at}.conv.{layer}": conv for at in blocks for layer in (0, 2, 4)}
+    first, last = (0, 8) if half == "encoder" else (1, 13)
+    shapes = biased(shapes | {f"{first}": (width, own[1], 3, 3), f"{last}": (own[0], width, 3, 3)})
+    return shapes | {f"{at}.weight": conv for at in ((2, 4, 6) if half == "encoder" else (5, 8, 11))}

@@ -1,5 +1,6 @@
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,11 +38,12 @@ def cache_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory, request):
-    """What is slow to make, made once for all processes of the run."""
+    """What is slow to make, made once for all processes of the run, or of several runs that name a folder for it."""
     from exports import Store
 
     root = tmp_path_factory.getbasetemp()
-    return Store((root.parent if hasattr(request.config, "workerinput") else root) / "store")
+    root = root.parent if hasattr(request.config, "workerinput") else root
+    return Store(Path(os.environ.get("PARTWAY_TESTS_STORE") or root / "store"))
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +54,8 @@ def tiny_model(store):
 
 @pytest.fixture(scope="session")
 def exported(store):
-    """``exported(kind, to, weights, **options)``: such a model's package; exports share what they do alike."""
-    from exports import shared_steps
-
-    with shared_steps(store):
-        yield store.exported
+    """``exported(kind, to, weights, **options)``: such a model's package."""
+    return store.exported
 
 
 @pytest.fixture(scope="session")

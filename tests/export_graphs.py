@@ -1,6 +1,8 @@
 """Run an exported graph with the engine libraries themselves, so that no code of this project is in between."""
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,20 +12,29 @@ NEEDED = {"fp32": 110, "fp16": 50, "int8": 40}
 
 
 def onnxruntime_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = _session(path, path.stat().st_mtime_ns)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
 def openvino_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    import openvino
-
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = _compiled(path, path.stat().st_mtime_ns)
     result = model(inputs)
     return {output.get_any_name(): result[output] for output in model.outputs}
+
+
+@lru_cache(maxsize=8)  # one test after another runs the same few
+def _session(path: Path, changed: int) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path, onnxruntime.SessionOptions(), providers=["CPUExecutionProvider"])
+
+
+@lru_cache(maxsize=8)
+def _compiled(path: Path, changed: int) -> Any:
+    import openvino
+
+    return openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 RUN = {"onnx": onnxruntime_run, "openvino": openvino_run}

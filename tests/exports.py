@@ -1,19 +1,13 @@
-"""What is slow to make is made once in a run of the tests: small models, what torch traced of them, packages.
+"""What is slow to make is made once in a run of the tests: small models, and packages.
 
-`Store` keeps folders by name, shared by the processes of the run. `shared_steps` has exports share what they do alike:
-a network that several models have, or that is stored in several precisions, is traced and optimised once for a format.
+`Store` keeps folders by name, shared by the processes of the run.
 """
 
-import gc
-import hashlib
-import importlib
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 from filelock import FileLock
 
@@ -64,66 +58,3 @@ class Store:
             lambda folder: export(source, folder, to=to, weights=weights, **options),
         )
         return Exported(made, source, to, weights)
-
-
-@contextmanager
-def shared_steps(store: Store) -> Iterator[None]:
-    """Have exports take the outcome of their slow steps from ``store`` if the same was done before."""
-    import onnxslim
-
-    from partway_export import stages
-
-    _import_libraries()
-    trace, compress, slim = stages.trace, stages.compress_openvino, onnxslim.slim
-
-    def trace_once(name: str, network: Any, folder: Path, to: str) -> Path:
-        config = network.module.config
-        config = config if isinstance(config, dict) else config.to_dict()
-        told = sorted((key, value) for key, value in config.items() if not key.startswith("_"))  # where it came from
-        weights = (part for key, value in network.module.state_dict().items() for part in (key.encode(), value.numpy()))
-        key = _digest(repr((name, to, network.config.inputs, told)).encode(), *weights)
-        made = store.get(f"traced/{key}", lambda room: trace(name, network, room, to))
-        shutil.copytree(made / name, folder / name, dirs_exist_ok=True)
-        return next((folder / name).glob("*.onnx" if to == "onnx" else "*.xml"))
-
-    def compress_once(path: Path, weights: str) -> None:
-        def make(room: Path) -> None:
-            room.mkdir()
-            for file in files:
-                shutil.copy(file, room)
-            compress(room / path.name, weights)
-
-        files = sorted(path.parent.glob(f"{path.stem}*"))
-        key = _digest(weights.encode(), *(file.read_bytes() for file in files))
-        shutil.copytree(store.get(f"compressed/{key}", make), path.parent, dirs_exist_ok=True)
-
-    def slim_once(model: Any) -> Any:
-        def make(room: Path) -> None:
-            room.mkdir()
-            (room / "model.onnx").write_bytes(slim(model).SerializeToString())
-
-        key = _digest(model.SerializeToString(deterministic=True))
-        return type(model).FromString((store.get(f"slim/{key}", make) / "model.onnx").read_bytes())
-
-    with (
-        patch.object(stages, "trace", trace_once),
-        patch.object(stages, "compress_openvino", compress_once),
-        patch.object(onnxslim, "slim", slim_once),
-    ):
-        yield
-
-
-def _digest(*parts: Any) -> str:
-    """The checksum of bytes, arrays' too."""
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(part)
-    return found.hexdigest()
-
-
-def _import_libraries() -> None:
-    """Import what exports import, and have no garbage collection look through it: each takes half a second."""
-    for name in ("nncf", "optimum.exporters.onnx.model_configs", "optimum.exporters.openvino.model_configs"):
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()

@@ -11,6 +11,7 @@ GUIDES = {name: ROOT / name / "README.md" for name in ("runtime", "export", "mod
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *GUIDES.values(),
+    ROOT / "runtime/partway/serve/README.md",
     *(ROOT / name / "README.md" for name in ("models/rooms", "models/partway_rooms", "findings")),
 ]
 

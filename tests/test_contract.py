@@ -9,7 +9,7 @@ from partway import DIALS, SAMPLERS, SCHEDULES
 ANY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 samplers = st.sampled_from(sorted(SAMPLERS))
 schedules = st.sampled_from(sorted(SCHEDULES))
-steps = st.integers(1, 100)
+steps = st.integers(1, 12) | st.integers(1, 100)
 
 
 def pixels(image):

@@ -8,7 +8,7 @@ import partway
 
 ROOT = Path(partway.__file__).parent
 HEAVY = ["torch", "diffusers", "transformers", "optimum", "partway_export", "onnxruntime", "openvino", "onnx"]
-LATE = ["tokenizers", "huggingface_hub", "tqdm", "argparse"]
+LATE = ["tokenizers", "huggingface_hub", "tqdm", "argparse", "waitress", "multipart"]
 
 
 def test_import_loads_numpy_and_pillow_and_no_engine():
@@ -16,6 +16,12 @@ def test_import_loads_numpy_and_pillow_and_no_engine():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"numpy", "PIL", "partway"} <= set(loaded)
     assert not set(HEAVY + LATE) & set(loaded)
+
+
+def test_import_loads_no_server_and_no_command():
+    code = "import sys, partway; print(*(name for name in sys.modules if name.startswith('partway.')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not [name for name in loaded if name.startswith(("partway.serve", "partway.cli"))]
 
 
 def test_the_mathematics_imports_with_numpy_alone():

@@ -1,4 +1,4 @@
-"""Find the model: a local diffusers folder, or a Hub id of which only the needed files are fetched."""
+"""Find the model: a local file or diffusers folder, or a Hub id of which only the needed files are fetched."""
 
 import re
 from collections.abc import Sequence
@@ -16,26 +16,26 @@ _SHARD = re.compile(r"-\d{5}-of-\d{5}")
 
 
 class Source(NamedTuple):
-    """A diffusers folder on this machine, and where it comes from."""
+    """A diffusers folder or a model's file on this machine, and where it comes from."""
 
-    folder: Path
+    path: Path
     name: str
     revision: str | None
     licence: str | None
 
 
 def fetch(source: str, revision: str | None = None) -> Source:
-    """Return the folder of ``source``: a path, a Hub id ("owner/name") fetched at ``revision``, or a catalogue name.
+    """Return what ``source`` names: a path, a Hub id ("owner/name") fetched at ``revision``, or a catalogue name.
 
     Raises InputError when it is neither, PackageError when the Hub has no such model or cannot be reached.
     """
-    folder = Path(source)
-    if folder.is_dir():
+    path = Path(source)
+    if path.exists():
+        kind = "folder" if path.is_dir() else "file"
         if revision is not None:
-            raise InputError(f"{source} is a local folder, which has no revisions; leave --revision out")
-        return Source(folder, folder.resolve().name, None, licence(folder))  # not the path: packages are passed on
-    if folder.exists():
-        raise InputError(f"{source} is a file; a diffusers folder or a Hub id (owner/name) is needed")
+            raise InputError(f"{source} is a local {kind}, which has no revisions; leave --revision out")
+        name = path.resolve().name if path.is_dir() else path.name  # not the path: packages are passed on
+        return Source(path, name, None, licence(path))
     if (entry := entries().get(source)) is not None:
         if entry.built_in is not None:
             raise InputError(f"{source} comes with partway, ready to run: --model {source}; it needs no export")
@@ -43,7 +43,9 @@ def fetch(source: str, revision: str | None = None) -> Source:
     if re.fullmatch(r"[\w.-]+", source):
         raise InputError(f"{source} does not exist and is no name of the catalogue; {near(source)}")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):
-        raise InputError(f"{source} does not exist; give a diffusers folder or a Hub id (owner/name)")
+        raise InputError(
+            f"{source} does not exist; give a .safetensors file, a diffusers folder or a Hub id (owner/name)"
+        )
     folder, sha = _snapshot(source, revision)
     return Source(folder, source, sha, licence(folder))
 
@@ -55,15 +57,16 @@ def wanted(files: Sequence[str]) -> list[str]:
     Single-file checkpoints, safety checkers, EMA copies and other frameworks' weights are left.
     """
     chosen = [file for file in files if _SMALL.fullmatch(file)]
-    for component in COMPONENTS:
-        inside = [file for file in files if file.startswith(component + "/")]
+    alone = "config.json" in files and "model_index.json" not in files  # one network, as a tiny autoencoder
+    for folder in [""] if alone else [f"{component}/" for component in COMPONENTS]:
+        inside = [file for file in files if file.startswith(folder) and "/" not in file.removeprefix(folder)]
         sets: dict[tuple[str, str], list[str]] = {}
         for file in inside:
-            match = _WEIGHTS.fullmatch(file.removeprefix(component + "/"))
+            match = _WEIGHTS.fullmatch(file.removeprefix(folder))
             if match:
                 variant = _SHARD.sub("", match[1]) + (match[4] or "")
                 sets.setdefault((variant, match[2]), []).append(file)
-        chosen += [file for file in inside if file == f"{component}/config.json"]
+        chosen += [file for file in inside if file == f"{folder}config.json"]
         for key in (("", "safetensors"), (".fp16", "safetensors"), ("", "bin")):
             if key in sets:
                 chosen += sets[key]

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-# Of the names that torch gives layers, in either format: "/up_blocks.2/resnets.1/conv1/Conv" in ONNX,
-# "__module.up_blocks.2.resnets.1.conv1/..." in OpenVINO.
+# Of the names that layers have in either format: "up_blocks.2.resnets.1.conv1/Conv", in OpenVINO with more behind it;
+# torch's tracing gives "/up_blocks.2/resnets.1/conv1/Conv" and "__module.up_blocks.2.resnets.1.conv1/...".
 _EDGES = re.compile(r"(^|[/.])(conv_in|conv_out|time_emb\w*|add_embedding)[/.]")
 _UP = re.compile(r"(?:^|[/.])up_blocks\.(\d+)[/.]resnets\.")
 

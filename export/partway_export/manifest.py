@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,8 @@ from partway.graphs import FUSED
 from partway_export.fetch import Source
 
 MANIFEST = "partway.json"
-_LIBRARIES = (
-    "partway",
-    "torch",
-    "diffusers",
-    "transformers",
-    "optimum",
-    "optimum-onnx",
-    "optimum-intel",
-    "onnx",
-    "onnxslim",
-    "onnxruntime",
-    "openvino",
-    "nncf",
-)
+_LIBRARIES = ("numpy", "onnxruntime", "openvino", "onnx", "nncf", "torch", "diffusers", "transformers")
+"""What may have had a hand in an export, as Python imports them."""
 
 
 def write_manifest(
@@ -33,13 +22,14 @@ def write_manifest(
     *,
     to: str,
     weights: str,
+    truth: str,
     verification: Mapping[str, Mapping[str, float]],
     goldens: Mapping[str, str],
     calibration: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``partway.json`` with the checksum of every other file in ``folder``; return its contents.
 
-    calibration: what ranges of activations were taken from, where they were.
+    truth: what the networks were compared with; calibration: what activations' ranges were taken from, where they were.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     contents: dict[str, Any] = {
@@ -49,6 +39,7 @@ def write_manifest(
         "licence": source.licence,
         "format": to,
         "weights": weights,
+        "truth": truth,
         **(FUSED if to == "onnx" else {}),
         **({"calibration": dict(calibration)} if calibration else {}),
         "versions": versions(),
@@ -68,11 +59,5 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that had a hand in the export, as far as they are installed."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    """Return the versions of partway and of the libraries that had a hand in the export, for they are imported."""
+    return {name: importlib.metadata.version(name) for name in ("partway", *_LIBRARIES) if sys.modules.get(name)}

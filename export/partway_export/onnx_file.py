@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# Engines map weights that lie beside the graph, and read those in it, twice over; protobuf cannot write 2 GiB at all.
-LIMIT = 2**27
-# Tensors with fewer numbers are shapes, biases and scales: nothing to gain there.
-LARGE = 1024
+from partway_export.onnx_networks import LIMIT
+from partway_export.storing import LARGE
 
 
 def read(path: Path) -> Any:
@@ -19,13 +17,13 @@ def read(path: Path) -> Any:
     return onnx.load(path)
 
 
-def write(model: Any, path: Path, *, apart: bool = False) -> None:
-    """Write ``model`` over ``path``, its weights in ``<path>_data`` when ``apart`` or more than `LIMIT` bytes."""
+def write(model: Any, path: Path) -> None:
+    """Write ``model`` over ``path``, its weights in ``<path>_data`` where they are more than `LIMIT` bytes."""
     import onnx
 
     data = path.with_name(path.name + "_data")
     data.unlink(missing_ok=True)  # onnx would append to it
-    if not apart and sum(len(tensor.raw_data) for tensor in model.graph.initializer) < LIMIT:
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < LIMIT:
         onnx.save(model, path)
     else:
         onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=LARGE)

@@ -4,46 +4,45 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from partway.checkpoints.record import Checkpoint
 from partway.errors import PackageError
-from partway_export.families import Family
-from partway_export.load import read_index
+from partway.graphs import TOKENIZERS
+from partway.model.package import Package
+from partway.model.tokens import BEGIN, END, LENGTH
+from partway.model.vocabulary import padding, pairs
 from partway_export.reference import Reference
 
 CONFIG_OF = {"vae_encoder": "vae", "vae_decoder": "vae"}
+_UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 
 
-def copy_settings(source: Path, folder: Path, family: Family) -> None:
-    """Copy what the runtime reads beside the networks from the diffusers folder ``source``.
+def write_settings(package: Package, folder: Path) -> None:
+    """Write what the runtime reads beside the networks of a model that is not exported.
 
-    Nothing is changed but that the folders on the exporting machine are left out. Raises PackageError when a part is
-    missing.
+    What the source says is not changed, but that folders on the exporting machine are left out. Raises PackageError
+    when a part is missing.
     """
-    for network in family.networks:
-        path = folder / network / "config.json"
-        _copy(source / CONFIG_OF.get(network, network) / "config.json", path)
-        _forget_path(path)
-    _copy(source / "scheduler/scheduler_config.json", folder / "scheduler/scheduler_config.json")
-    for tokenizer in family.tokenizers:
-        for name in ("vocab.json", "merges.txt"):
-            _copy(source / tokenizer / name, folder / tokenizer / name)
-        for path in sorted((source / tokenizer).iterdir()):
-            if path.suffix in (".json", ".txt"):
-                _copy(path, folder / tokenizer / path.name)
-    index = dict(read_index(source))
-    for part in ("safety_checker", "feature_extractor", "image_encoder"):
-        if part in index:
-            index[part] = [None, None]
-    index["requires_safety_checker"] = False
-    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-
-
-def latent_channels(folder: Path) -> int:
-    """The channels of a package's latents, as the VAE's settings in ``folder`` have them."""
-    config = json.loads((folder / "vae_decoder/config.json").read_text(encoding="utf-8"))
-    return int(config.get("latent_channels", 4))
+    checkpoint = package.checkpoint
+    assert checkpoint is not None
+    for network in (*package.text_encoders, "unet", *CONFIG_OF):
+        config = checkpoint.parts[CONFIG_OF.get(network, network)].config
+        _json({key: value for key, value in config.items() if key != "_name_or_path"}, folder / network / "config.json")
+    for network in package.text_encoders:
+        name = TOKENIZERS[network]
+        if checkpoint.path.is_file():
+            _write_tokenizer(folder / name, padding(package, network))
+        else:
+            _copy_tokenizer(checkpoint.path / name, folder / name)
+    scheduler = checkpoint.path / "scheduler/scheduler_config.json"
+    target = folder / "scheduler/scheduler_config.json"
+    _json(checkpoint.scheduler, target)
+    if scheduler.is_file():
+        shutil.copyfile(scheduler, target)
+    _json(_index(package, checkpoint), folder / "model_index.json")
 
 
 def write_goldens(folder: Path, references: Mapping[str, Reference]) -> dict[str, str]:
@@ -58,16 +57,44 @@ def write_goldens(folder: Path, references: Mapping[str, Reference]) -> dict[str
     return paths
 
 
-def _forget_path(config: Path) -> None:
-    """Drop ``_name_or_path``, where diffusers notes the folder that a network was loaded from."""
-    contents = json.loads(config.read_text(encoding="utf-8"))
-    if contents.pop("_name_or_path", None) is not None:
-        config.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
+def _index(package: Package, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What ``model_index.json`` says; of a file, what diffusers' pipelines say."""
+    index = dict(checkpoint.index)
+    index |= {part: [None, None] for part in _UNUSED if part in index}
+    if checkpoint.path.is_file():
+        index |= {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+        index["scheduler"] = ["diffusers", checkpoint.scheduler["_class_name"]]
+        for network in package.text_encoders:
+            index[network] = ["transformers", checkpoint.parts[network].config["architectures"][0]]
+            index[TOKENIZERS[network]] = ["transformers", "CLIPTokenizer"]
+        if not package.size_conditions:
+            index |= {part: [None, None] for part in _UNUSED}
+    index["requires_safety_checker"] = False
+    return index
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.copyfile(source, target)
-    except FileNotFoundError:
-        raise PackageError(f"{source.parent} has no {source.name}; fetch the model again") from None
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    for name in ("vocab.json", "merges.txt"):
+        if not (source / name).is_file():
+            raise PackageError(f"{source} has no {name}; fetch the model again")
+    for path in sorted(source.iterdir()):
+        if path.suffix in (".json", ".txt"):
+            shutil.copyfile(path, target / path.name)
+
+
+def _write_tokenizer(folder: Path, padding: str) -> None:
+    """CLIP's own, as transformers writes it."""
+    words, merges = pairs()
+    special = {"bos_token": BEGIN, "eos_token": END, "unk_token": END, "pad_token": padding}
+    _json(words, folder / "vocab.json")
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _json(special, folder / "special_tokens_map.json")
+    settings = {"model_max_length": LENGTH, "tokenizer_class": "CLIPTokenizer", "do_lower_case": True}
+    _json({**special, **settings}, folder / "tokenizer_config.json")
+
+
+def _json(content: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

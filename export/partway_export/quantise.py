@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from partway_export.calibrate import Arrays
-from partway_export.compress import compress_onnx, compress_openvino, replace_openvino
+from partway_export.halve import halve_onnx, halve_openvino, replace_openvino
 from partway_export.layers import in_float
 from partway_export.onnx_file import read, write
 
@@ -23,6 +23,7 @@ def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
     nearer and quicker. Products of two activations (attention) and the rest stay in float; weights of what does are
     stored as fp16.
     """
+    from onnx import TensorProto, helper
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library is not analysed
@@ -35,6 +36,11 @@ def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
     model = read(path)
     weights = {tensor.name for tensor in model.graph.initializer}
     layers = [node.name for node in model.graph.node if node.op_type in ("Conv", "MatMul") and node.input[1] in weights]
+    for node in model.graph.node:
+        if node.op_type == "MultiHeadAttention":  # the library cannot tell its type, and would leave what follows
+            value = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, [None] * 3)
+            model.graph.value_info.append(value)
+    write(model, path)
     del model
     new = path.with_name("new.onnx")
     quantize_static(
@@ -54,7 +60,7 @@ def quantise_onnx(path: Path, samples: Sequence[Arrays]) -> None:
     model = read(new)
     for file in path.parent.glob("new.onnx*"):
         file.unlink()
-    compress_onnx(model, "fp16")
+    halve_onnx(model)
     write(model, path)
 
 
@@ -79,4 +85,4 @@ def quantise_openvino(path: Path, samples: Sequence[Arrays]) -> None:
     openvino.save_model(quantised, new, compress_to_fp16=False)
     del model, quantised
     replace_openvino(path, new)
-    compress_openvino(path, "fp16")
+    halve_openvino(path)

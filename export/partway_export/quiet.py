@@ -7,10 +7,12 @@ import os
 import warnings
 from collections.abc import Iterator
 
+from partway.engines.openvino import missing
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings, log lines, progress bars and prints of the libraries called inside the block.
+    """Silence warnings, log lines, progress bars, prints and telemetry of the libraries called inside the block.
 
     Progress bars go through stderr, so stderr is held back too: report progress from outside the block.
     """
@@ -19,9 +21,9 @@ def quiet() -> Iterator[None]:
     # Read when these libraries are first imported, which happens inside the first block.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    os.environ.setdefault("OPENVINO_TELEMETRY", "0")
     try:
         with (
+            missing("openvino_telemetry"),  # which OpenVINO's converter and NNCF can do without
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),

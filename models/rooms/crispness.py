@@ -1,14 +1,14 @@
 """How crisp packages' round trips are: python -m models.rooms.crispness BEFORE AFTER --rooms 200 --out FILE.json.
 
 Each PACKAGE encodes and decodes held-out rooms in partway itself. Printed and written are, for every package: PSNR, the
-share of the renders' gradient energy that is kept in each of the upper two octaves (medians), the Frechet distance of
-the probe's features between round trips and renders, how far pictures overshoot the renders' edges, and the marks that
-upsampling leaves at periods of 2, 4 and 8 pixels (over the renders' own; 1 is none).
+share of the renders' gradient energy, and of their luma's power, that is kept in each of the upper two octaves
+(medians), the Frechet distance of the probe's features between round trips and renders, how far pictures overshoot the
+renders' edges, and the marks that upsampling leaves at periods of 2, 4 and 8 pixels (over the renders' own; 1 is none).
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,9 @@ def features(probe: Probe, x: torch.Tensor) -> torch.Tensor:
 def measures(y: torch.Tensor, x: torch.Tensor) -> dict[str, float]:
     """The figures of one round trip, y, beside its render, x."""
     kept = (octave_energies(y) / octave_energies(x))[0].tolist()
+    power = (octave_energies(y, gradient=False) / octave_energies(x, gradient=False))[0].tolist()
     found = {"psnr": float(psnr(y, x)), "kept_finest": kept[0], "kept_second": kept[1]}
+    found |= {"kept_power_finest": power[0], "kept_power_second": power[1]}
     found["overshoot"] = float(overshoot(y, x))
     peaks = {f"grid_{period}": (grid_peaks(y, period), grid_peaks(x, period)) for period in PERIODS}
     return found | {name: float(of_y.log() - of_x.log()) for name, (of_y, of_x) in peaks.items()}
@@ -66,19 +68,20 @@ def summary(rows: list[dict[str, float]]) -> dict[str, float]:
     return found
 
 
-def rooms(package: str, count: int, engine: str, threads: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Round trips and renders of held-out rooms."""
+def rooms(
+    package: str, renders: Sequence[torch.Tensor], engine: str, threads: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Round trips and renders."""
     pipe = partway.load(package, engine=engine, threads=threads)
     networks, shape = Networks(pipe.engine, pipe.package), pipe.package.latent_shape(256, 256)
-    for seed in range(HELD_OUT, HELD_OUT + count):
-        x = to_input(picture(seed).pixels[None])
+    for x in renders:
         yield round_trip(networks, shape, x), x
 
 
-def measured(package: str, probe: Probe, args: argparse.Namespace) -> dict[str, Any]:
-    """All figures of a package, and those of each medium."""
+def measured(package: str, probe: Probe, renders: Sequence[torch.Tensor], args: argparse.Namespace) -> dict[str, Any]:
+    """All figures of a package on the first held-out rooms, and those of each medium."""
     rows, seen = [], []
-    for y, x in rooms(package, args.rooms, args.engine, args.threads):
+    for y, x in rooms(package, renders, args.engine, args.threads):
         rows.append(measures(y, x))
         seen.append(torch.cat([features(probe, y), features(probe, x)]))
     both = torch.stack(seen, 1).double().numpy()
@@ -112,7 +115,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     probe = load_probe(args.probe)
-    results = {name: measured(package, probe, args) for name, package in zip(args.names, args.packages, strict=False)}
+    renders = [to_input(picture(seed).pixels[None]) for seed in range(HELD_OUT, HELD_OUT + args.rooms)]
+    named = zip(args.names, args.packages, strict=False)
+    results = {name: measured(package, probe, renders, args) for name, package in named}
     print(table(results))
     if args.out:
         args.out.write_text(json.dumps({"rooms": args.rooms} | results, indent=2) + "\n")

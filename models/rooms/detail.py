@@ -9,8 +9,8 @@ OCTAVES = ((0.25, 0.5), (0.125, 0.25))  # cycles a pixel: the upper two
 LUMA = (0.299, 0.587, 0.114)
 
 
-def octave_energies(x: torch.Tensor) -> torch.Tensor:
-    """Gradient energy of the luma of pictures (B, 3, H, W) in each of `OCTAVES`, (B, 2).
+def octave_energies(x: torch.Tensor, gradient: bool = True) -> torch.Tensor:
+    """Gradient energy of the luma of pictures (B, 3, H, W) in each of `OCTAVES`, (B, 2); else the luma's own power.
 
     The squares of both derivatives, summed in the frequency domain; pictures are continued by their mirror image, so
     their borders are no edges.
@@ -21,7 +21,8 @@ def octave_energies(x: torch.Tensor) -> torch.Tensor:
     rows, columns = (torch.fft.fftfreq(side, device=x.device) for side in power.shape[1:])
     squares = rows.square()[:, None] + columns.square()[None, :]
     radius = squares.sqrt()
-    bands = [squares * ((radius > low) & (radius <= high)) for low, high in OCTAVES]
+    weights = squares if gradient else torch.ones_like(squares)
+    bands = [weights * ((radius > low) & (radius <= high)) for low, high in OCTAVES]
     return torch.stack([(power * band).sum((1, 2)) for band in bands], 1)
 
 

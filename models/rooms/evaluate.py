@@ -8,6 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from partway_rooms.renderer.captions import MEDIUM_WORDS
 from .probe import KEPT, NAMES, load_probe, read, true_labels
 from .renders import picture, true_map
 
+drawn = lru_cache(512)(picture)  # every measure looks at the same rooms
 STRENGTHS = (*(round(0.1 * i, 1) for i in range(11)), 0.45)
 WORDS: dict[str, dict[str, str]] = {
     "style": {name: style.words[0] for name, style in STYLES.items()},
@@ -54,7 +56,7 @@ def round_trip(pipe: Any, count: int) -> dict[str, float]:
     """PSNR in dB of VAE encoding and decoding, mean and standard error."""
     networks, found = Networks(pipe.engine, pipe.package), []
     for seed in range(HELD_OUT, HELD_OUT + count):
-        x = picture(seed).pixels.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
+        x = drawn(seed).pixels.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
         still = np.zeros(pipe.package.latent_shape(256, 256), np.float32)
         latents = networks.to_latents(networks.encode_image(x), still)
         y = np.clip(networks.decode_image(latents), -1, 1)
@@ -87,7 +89,7 @@ class Restyled(NamedTuple):
 
 def restyled(pipe: Any, probe: Any, seed: int, strengths: Sequence[float], settings: Mapping[str, Any]) -> Restyled:
     """A held-out room restyled; prompt and picture are encoded once for all strengths."""
-    rng, source, labels = np.random.default_rng([12, seed]), picture(seed).pixels, true_labels(seed)
+    rng, source, labels = np.random.default_rng([12, seed]), drawn(seed).pixels, true_labels(seed)
     style = other("style", labels[0], rng)
     light, medium = (WORDS[n][NAMES[n][i]] for n, i in zip(("light", "medium"), labels[1:], strict=True))
     prompt = f"a {medium} of a {WORDS['style'][style]} living room, {light}"
@@ -125,7 +127,7 @@ def probe_on_renders(probe: Any, count: int) -> dict[str, float]:
     """How well the probe reads held-out renders: the ceiling of everything else."""
     overlaps, right = [], np.zeros(3)
     for seed in range(HELD_OUT, HELD_OUT + count):
-        maps, labels = read(probe, picture(seed).pixels[None])
+        maps, labels = read(probe, drawn(seed).pixels[None])
         overlaps.append(overlap(maps[0], true_map(seed)))
         right += labels[0] == true_labels(seed)
     return {"layout": float(np.mean(overlaps))} | dict(zip(NAMES, (right / count).tolist(), strict=True))
@@ -133,7 +135,7 @@ def probe_on_renders(probe: Any, count: int) -> dict[str, float]:
 
 def seconds(pipe: Any, settings: dict[str, Any]) -> float:
     """Seconds of one 256x256 image-to-image of all steps (strength 1), the best of three after a warm-up."""
-    source = Image.fromarray(picture(HELD_OUT).pixels)
+    source = Image.fromarray(drawn(HELD_OUT).pixels)
 
     def once(seed: int) -> float:
         started = time.perf_counter()
@@ -154,14 +156,13 @@ def measured(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     )
     yield "settings", settings | {"rooms": args.rooms, "pictures": args.pictures}
     engines = ("onnxruntime", "openvino") if pipe.package.format == "onnx" else ("openvino",)
-    yield (
-        "seconds",
-        {name: seconds(partway.load(args.package, engine=name, threads=args.threads), settings) for name in engines},
-    )
+    if not args.untimed:
+        pipes = {name: partway.load(args.package, engine=name, threads=args.threads) for name in engines}
+        yield "seconds", {name: seconds(one, settings) for name, one in pipes.items()}
     yield "probe", probe_on_renders(probe, args.rooms)
     yield "vae", round_trip(pipe, args.rooms)
     yield "text_to_image", text_to_image(pipe, probe, args.pictures, settings)
-    yield "dial", dial(pipe, probe, args.rooms, sorted(STRENGTHS), settings)
+    yield "dial", dial(pipe, probe, args.rooms, sorted(args.strengths), settings)
 
 
 def main() -> None:
@@ -177,6 +178,8 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
+    parser.add_argument("--untimed", action="store_true", help="leave the seconds out, where other work runs beside it")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     found = {}

@@ -17,7 +17,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         cells = [f"{given['steps']}, {given['guidance_scale']:g}", f"{given['rooms']}, {given['pictures']}"]
         cells += [f"{r['vae']['psnr']:.1f}", *(f"{text[k]:.3f}" for k in ("style", "light", "medium"))]
         cells += [f"{dial['0.45']['layout']:.3f}", f"{dial['0.45']['style']:.3f}", f"{dial['0.8']['style']:.3f}"]
-        cells += [", ".join(f"{taken:.2f}" for taken in r["seconds"].values())]
+        cells += [", ".join(f"{taken:.2f}" for taken in r.get("seconds", {}).values()) or "-"]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -58,7 +58,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     args = parser.parse_args()
-    results = {p.stem: json.loads(p.read_text()) for p in sorted(args.folder.glob("*.json"))}
+    found = {p.stem: json.loads(p.read_text()) for p in sorted(args.folder.glob("*.json"))}
+    results = {name: r for name, r in found.items() if "dial" in r}
     if not results:
         raise SystemExit(f"no figures in {args.folder}: run python -m models.rooms.evaluate first")
     (args.folder / "table.md").write_text(table(results))

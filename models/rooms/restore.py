@@ -1,14 +1,13 @@
 """The shipped weights back in torch, to train on from them: python -m models.rooms.restore PACKAGE --run DIR.
 
-A package holds the weights under the names that the export gave them. Exporting the same networks with random weights
-tells which name is which parameter; int8 and fp16 weights come back as the numbers that they stand for. Writes
+A package holds the weights under their own names, or the operators that take them are called after their layers, as
+torch's tracing leaves it; int8 and fp16 weights come back as the numbers that they stand for. Writes
 `DIR/vae`, `DIR/tokenizer`, `DIR/vae.pt` at the step where whole pictures begin and `DIR/unet.pt` at step 0.
 """
 
 import argparse
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,12 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from transformers import CLIPTokenizer
 
-from partway.graphs import FILES, FUSED
+from partway.graphs import FILES, NETWORKS
 from partway.model.package import open_package
-from partway_export.load import Traceable, networks
-from partway_export.onnx_file import read
-from partway_export.optimise import optimise
-from partway_export.package import CONFIG_OF
-from partway_export.quiet import quiet
-from partway_export.trace import trace
 
 from . import training
 from .networks import make_text_encoder, make_unet, make_vae
@@ -36,6 +28,9 @@ from .train_vae import STAGES
 
 CROPS = sum(steps for steps, _, _ in STAGES[:-1])
 Weights = Mapping[str, NDArray[np.float32]]
+
+_KINDS = {"MatMul": "weight", "Conv": "weight", "Gemm": "weight", "Mul": "weight", "Add": "bias"}
+"""What operators named after a layer take of it."""
 
 
 def stored(path: Path) -> Weights:
@@ -54,49 +49,33 @@ def stored(path: Path) -> Weights:
     return found
 
 
-def parameters_by_name(name: str, network: Traceable, fuse: bool) -> dict[str, tuple[str, bool]]:
-    """For each parameter of a network, the name of the weight that an export makes of it, and whether transposed.
-
-    fuse: as the package was traced, for names count nodes
-    """
-    with torch.no_grad():
-        for parameter in network.module.parameters():
-            torch.nn.init.normal_(parameter)
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        model = optimise(read(trace(name, network, Path(folder), "onnx", fuse=fuse)))
-        places = {numpy_helper.to_array(t).tobytes(): t.name for t in model.graph.initializer}
-    found = {}
-    for key, parameter in network.module.named_parameters():
-        for transposed in (False, True):
-            value = parameter.detach().T if transposed and parameter.ndim == 2 else parameter.detach()
-            if (place := places.get(np.ascontiguousarray(value.numpy()).tobytes())) is not None:
-                found[key] = (place, transposed and parameter.ndim == 2)
-                break
+def by_parameter(path: Path) -> Weights:
+    """The weights of an exported network by the names of its parameters, each the way round that torch has it."""
+    weights = stored(path)
+    found = dict(weights)
+    for node in onnx.load(path).graph.node:
+        layer = node.name.rpartition("/")[0].strip("/").replace("/", ".")
+        for place in {0, 1} & set(range(len(node.input))):
+            name = node.input[place]
+            if name in weights and node.op_type in _KINDS and layer:
+                value = weights[name].T if node.op_type == "MatMul" else weights[name]
+                found[f"{layer}.{_KINDS[node.op_type]}"] = value
     return found
 
 
 def restore(package: Path, tokenizer: Any) -> tuple[Any, Any, Any]:
     """Autoencoder, UNet and text encoder with a package's weights; SystemExit where one is missing or does not fit."""
     vae, unet, text_encoder = make_vae(), make_unet(), make_text_encoder(len(tokenizer))
-    pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet,
-        scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    restored: set[int] = set()
     opened = open_package(package)
-    fuse = FUSED.items() <= opened.manifest.items()
-    for name, network in networks(pipe, "onnx").items():
-        places, weights = parameters_by_name(name, network, fuse), stored(opened.path(f"{name}/{FILES['onnx']}"))
-        own = dict(getattr(pipe, CONFIG_OF.get(name, name)).named_parameters())
+    restored: set[int] = set()
+    for name in (one for one in NETWORKS if one in opened.networks):
+        weights = by_parameter(opened.path(f"{name}/{FILES['onnx']}"))
+        module = {"unet": unet, "text_encoder": text_encoder}.get(name, vae)
         with torch.no_grad():
-            for key, (place, transposed) in places.items():
-                if place not in weights:
-                    raise SystemExit(f"{package}/{name} has no {place}: it was exported from other networks")
-                shape = own[key].T.shape if transposed else own[key].shape
-                value = torch.from_numpy(np.array(weights[place])).reshape(shape)
-                own[key].copy_(value.T if transposed else value)
-                restored.add(id(own[key]))
+            for key, parameter in module.named_parameters():
+                if key in weights:
+                    parameter.copy_(torch.from_numpy(np.array(weights[key])).reshape(parameter.shape))
+                    restored.add(id(parameter))
     for module in (vae, unet, text_encoder):
         missing = [key for key, parameter in module.named_parameters() if id(parameter) not in restored]
         if missing:

@@ -2,7 +2,8 @@
 
 Reads `DIR/vae`, and `decoder.safetensors` and `tiny.safetensors` as `sharpen` wrote them; writes `DIR/tuned_vae`, and
 the tiny decoder's weights to `DIR/tiny_decoder.safetensors` under the names of diffusers' `AutoencoderTiny`.
-`--blend 0.8` takes four fifths of the crisp decoder and one of the one before the critic: less detail, a better PSNR.
+`--blend 0.8` takes four fifths of the decoder that is named and one of another, `--base`, which is the one before the
+critic if none is named: less detail, a better PSNR.
 """
 
 import argparse
@@ -15,16 +16,16 @@ from safetensors.torch import load_file, save_file
 from .autoencoder import WEIGHTS
 
 
-def blended(weights: dict[str, torch.Tensor], name: str, amount: float) -> dict[str, torch.Tensor]:
-    """The named decoder's weights, float32, moved so far from the plain one's (Wang et al., 2018, 1809.00219)."""
-    keys = [key.removeprefix("plain.") for key in weights if key.startswith("plain.")]
-    return {key: torch.lerp(weights[f"plain.{key}"].float(), weights[f"{name}.{key}"].float(), amount) for key in keys}
+def blended(source: Path, name: str, base: str, amount: float) -> dict[str, torch.Tensor]:
+    """The named decoder's weights, float32, that far from the base's (Wang et al., 2018, 1809.00219)."""
+    weights = load_file(source)
+    keys = [key.removeprefix(f"{base}.") for key in weights if key.startswith(f"{base}.")]
+    return {key: torch.lerp(weights[f"{base}.{key}"].float(), weights[f"{name}.{key}"].float(), amount) for key in keys}
 
 
-def take(run: Path, source: Path, name: str, amount: float) -> Path:
-    """Writes the autoencoder's folder, its encoder as it was."""
+def take(run: Path, new: dict[str, torch.Tensor]) -> Path:
+    """Writes the autoencoder's folder with a decoder's new weights, its encoder as it was."""
     weights = load_file(run / "vae" / WEIGHTS)
-    new = blended(load_file(source), name, amount)
     if missing := new.keys() - weights.keys():
         raise SystemExit(f"{run}/vae has no {', '.join(sorted(missing))}")
     folder = run / "tuned_vae"
@@ -40,10 +41,11 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--source", type=Path, default=None, help="the folder that sharpening wrote to, if another")
     parser.add_argument("--name", choices=("crisp", "sharper"), default="crisp")
+    parser.add_argument("--base", choices=("plain", "crisp"), default="plain")
     parser.add_argument("--blend", type=float, default=1.0)
     args = parser.parse_args()
     source = args.source or args.run
-    print(take(args.run, source / "decoder.safetensors", args.name, args.blend))
+    print(take(args.run, blended(source / "decoder.safetensors", args.name, args.base, args.blend)))
     if (tiny := source / "tiny.safetensors").exists():
         parts = {key: value.float() for key, value in load_file(tiny).items() if key.startswith("decoder.")}
         save_file(parts, args.run / "tiny_decoder.safetensors")

@@ -17,6 +17,7 @@ from typing import Any, Unpack
 from partway.budget import memory, presets, tuned
 from partway.budget.planner import Planner
 from partway.budget.presets import PRESETS
+from partway.checkpoints.opening import is_file
 from partway.diffusion.dials import DIALS, matching
 from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
@@ -25,12 +26,10 @@ from partway.diffusion.samplers import SAMPLERS
 from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
-from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError
+from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
 from partway.loras import Lora, chosen
 from partway.model.adapted import adaptation
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import open_package
+from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
@@ -61,6 +60,7 @@ __all__ = [
     "Options",
     "PackageError",
     "PartwayError",
+    "PartwayWarning",
     "Pipeline",
     "Plan",
     "Result",
@@ -113,8 +113,7 @@ def load(
         "memory_limit": memory_limit,
     }  # fmt: skip
     presets.options(preset, given)  # refused before anything is fetched
-    where = locate(model, revision=revision)
-    package = presets.under(preset, suited(open_package(where, vae=vae, prediction=prediction), model))
+    package = presets.under(preset, open_model(model, revision=revision, vae=vae, prediction=prediction))
     if loras := chosen(loras):
         adaptation(package, loras)  # refused before a network loads
         package = replace(package, defaults={**package.defaults, "loras": loras})
@@ -135,19 +134,21 @@ def plan(
     preset: str | None = None,
     engine: str | None = None,
     options: EngineOptions | Mapping[str, Any] | None = None,
+    prediction: str | None = None,
     **settings: Unpack[Options],
 ) -> Plan:
     """What a run does on a model, which is only read, or on Stable Diffusion 1.5's noise levels without one.
 
     ``image`` is as for `Pipeline.plan`, whose answer this is without loading. With a model it says how much memory the
     run takes, for a picture of this size, by default the model's own, on this engine with these options (or else the
-    preset's), which can be given by name; and about how many seconds, where ``partway tune`` has measured that. Raises
-    as `load` does.
+    preset's), which can be given by name; and about how many seconds, where ``partway tune`` has measured that.
+    ``prediction`` is as for `load`, and so is ``vae`` where it names a file. Raises as `load` does.
     """
+    told = _told(prediction, settings)
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
         return outline(Kind(trained()), Settings(**settings), start)[0]
-    own = presets.under(preset, suited(open_package(locate(model)), model))
+    own = presets.under(preset, open_model(model, **told))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
     engine, chosen = presets.options(preset, given, tuned.nearest(known, own.size))
@@ -158,15 +159,32 @@ def plan(
 
 
 @keywords(SETTING_ALIASES)
-def match(dial: str, strength: float, /, model: str | Path | None = None, **settings: Unpack[Options]) -> float:
+def match(
+    dial: str,
+    strength: float,
+    /,
+    model: str | Path | None = None,
+    *,
+    prediction: str | None = None,
+    **settings: Unpack[Options],
+) -> float:
     """The strength, on partway's own dial, that starts at the noise level where another dial's ``strength`` does.
 
     Model and settings as in `plan`; raises as `load` does.
     """
-    own = None if model is None else suited(open_package(locate(model)), model)
+    told = _told(prediction, settings)
+    own = None if model is None else open_model(model, **told)
     wanted: Options = {**settings, "dial": dial, "strength": strength}
     chosen = own.settings(wanted) if own else Settings(**wanted)
     kind = Kind.of(own) if own else Kind(trained())
     part = part_of(kind, chosen)
     there = float(part.schedule.sigmas[0]) if part.schedule.steps else 0.0
     return matching(there, chosen.steps, spacing_of(kind.schedule_of(chosen)), kind.trained)
+
+
+def _told(prediction: str | None, settings: Options) -> dict[str, str]:
+    """What `open_package` is told of a model; a file that ``vae`` names is taken out of the settings."""
+    told = {} if prediction is None else {"prediction": prediction}
+    if is_file(Path(settings.get("vae", ""))):
+        told["vae"] = settings.pop("vae")
+    return told

@@ -6,6 +6,7 @@ PartwayError
 ├── PackageError                   a model folder that is missing, truncated or of an unknown kind
 ├── EngineError                    an engine that is not installed, or a device it does not have
 └── NetworkError                   a network that does not fit its inputs, fails, or returns NaN
+PartwayWarning (a UserWarning)     a run leaves something out
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,10 @@ MAX_SIDE = 16384
 
 class PartwayError(Exception):
     """Base of all errors that partway raises on purpose."""
+
+
+class PartwayWarning(UserWarning):
+    """What a run leaves out of what it was given."""
 
 
 class InputError(PartwayError, ValueError):

@@ -45,3 +45,16 @@ VAES = {"own": ("vae_encoder", "vae_decoder"), "tiny": (TINY_ENCODER, TINY_DECOD
 
 The tiny ones (TAESD's kind) are many times faster and a little less exact; their latents are scaled ones.
 """
+
+_PORTS = frozenset(
+    {
+        *("input_ids", "last_hidden_state", "pooler_output", "text_embeds"),
+        *("sample", "timestep", "encoder_hidden_states", "timestep_cond", "time_ids", "out_sample", "noise_pred", DEEP),
+        *("latent_sample", "latent_parameters"),
+    }
+)
+
+
+def is_port(name: str) -> bool:
+    """Whether networks of Stable Diffusion have an input or output of this name, be it with a prefix before it."""
+    return name.split(".")[-1] in _PORTS or name.startswith("hidden_states.")

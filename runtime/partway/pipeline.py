@@ -146,6 +146,7 @@ class Pipeline:
         width: int | None = None,
         height: int | None = None,
         decode: bool = True,
+        prompt: str = "",
         **settings: Unpack[Options],
     ) -> Plan:
         """What a run with these settings does; it is made as that run's own plan is, and nothing loads.
@@ -154,7 +155,8 @@ class Pipeline:
         text-to-image; or it is what `stream` would be given. Raises as `stream` does.
         """
         start = starts.imagined(image, self.package, width=width, height=height)
-        return self.planner.planned(self.package, self.package.settings(settings), start, decode=decode).plan
+        planned = self.planner.planned(self.package, self.package.settings(settings), start, decode=decode)
+        return planned.reading(prompt, self.tokenizers).plan
 
     @keywords(SETTING_ALIASES)
     def stream(
@@ -171,16 +173,20 @@ class Pipeline:
         """A run to iterate over; everything given is checked here, and the work starts with the first step.
 
         ``image`` is a picture, one with its mask from `partway.masks.edit`, or an earlier `Result` or its latents.
-        With ``instruct`` the prompt says what to change in it.
+        With ``instruct`` the prompt says what to change in it. A prompt that is too long for the model is cut, with a
+        `partway.PartwayWarning`; the plan has what is not read.
         """
         chosen = self.package.settings(settings)
         if not isinstance(prompt, str):
             raise InputError(f"the prompt must be text, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        planned = self.planner.planned(self.package, chosen, start, decode=decode)
+        planned = self.planner.planned(self.package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
+        planned.warn()
         ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(self.package, chosen.adapters)
-        return Run(planned.plan, planned.settings, self._work(prompt, planned, ration, adapters), ration)
+        return Run(
+            planned.plan, planned.settings, self._work(prompt, planned, ration, adapters), ration, size=start.size
+        )
 
     def _work(self, prompt: str, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""

@@ -12,7 +12,7 @@ from typing import Any, Self, TypedDict
 from partway.diffusion import names
 from partway.diffusion.dials import DIALS
 from partway.diffusion.guidance import Guidance
-from partway.diffusion.noise import GENERATORS, check_seed
+from partway.diffusion.noise import GENERATORS, drawn
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.schedules import Spacing
 from partway.diffusion.written import Given, spacing_of
@@ -106,7 +106,7 @@ class Settings:
                        thresholding); None for no limit. It needs two predictions: instructions make three
     guidance_min_sigma, guidance_max_sigma  the noise levels above the first, up to the second, have guidance; others
                        make no second prediction (Kynkaanniemi et al. 2024, arXiv 2404.07724); None for no limit
-    seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1
+    seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1; -1 draws one
     variation_seed, variation_strength  the start noise is rotated towards the noise of another seed; 0 .. 1 of the
                        angle between both
     sampler, schedule  names in `partway.SAMPLERS` and `partway.SCHEDULES`, or those of diffusers, A1111 and ComfyUI;
@@ -183,8 +183,8 @@ class Settings:
         if not isinstance(self.guidance_zero_star, bool):
             raise InputError(f"guidance_zero_star must be True or False, not {self.guidance_zero_star!r}")
         _text("negative_prompt", self.negative_prompt)
-        store("seed", tuple(map(check_seed, self.seed)) if isinstance(self.seed, Iterable) else check_seed(self.seed))
-        store("variation_seed", check_seed(self.variation_seed))
+        store("seed", tuple(map(drawn, self.seed)) if isinstance(self.seed, Iterable) else drawn(self.seed))
+        store("variation_seed", drawn(self.variation_seed))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         store("loras", chosen(self.loras))

@@ -42,6 +42,40 @@ def test_a_picture_with_another_vae(capsys: Captured, model: Path, tmp_path: Pat
     assert metadata.read_parameters("other.png")["load"]["vae"] == "other.safetensors"
 
 
+def test_a_tiny_vae_of_its_author_is_taken_by_default(capsys: Captured, model: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    for half in ("encoder", "decoder"):
+        arrays = {name: rng.standard_normal(shape).astype(np.float32) / 9 for name, shape in shapes.taesd(half).items()}
+        vae = stored.write(tmp_path / f"taesd_{half}.safetensors", arrays)
+    arguments = ("a cozy room", "--model", model, "--steps", 2, "--strength", 0.5, "--vae", vae)
+    assert run(capsys, "img2img", "room.png", *arguments, "-o", "tiny.png")[0] == 0
+    record = metadata.read_parameters("tiny.png")
+    assert (record["settings"]["vae"], record["load"]["vae"]) == ("tiny", "taesd_decoder.safetensors")
+    assert run(capsys, "img2img", "room.png", "--from-png", "tiny.png", "--model", model, "-o", "again.png")[0] == 0
+    assert Path("again.png").read_bytes()[-1000:] == Path("tiny.png").read_bytes()[-1000:]
+    code, out, _ = run(capsys, "plan", "--model", model, "--vae", vae, "--json")
+    assert code == 0
+    calls = json.loads(out)["calls"]
+    assert calls["tiny_encoder"] == calls["tiny_decoder"] == 1 and not calls.get("vae_decoder")
+    code, out, _ = run(capsys, "info", model, "--vae", vae)
+    assert code == 0 and "tiny_vae" in out
+    (tmp_path / "taesd_encoder.safetensors").unlink()
+    code, _, err = run(capsys, "plan", "--model", model, "--vae", vae)
+    assert code == 2 and "put the other one beside it: taesd_encoder.safetensors" in err
+
+
+def test_what_a_file_predicts_can_be_told_everywhere(capsys: Captured, model: Path) -> None:
+    for command in (
+        ("info", model),
+        ("plan", "--model", model),
+        ("plan", "--model", model, "--match", "diffusers:0.5"),
+    ):
+        assert run(capsys, *command, "--prediction", "v_prediction")[0] == 0
+        code, _, err = run(capsys, *command, "--prediction", "w")
+        assert code == 2 and "v_prediction" in err
+    assert "v_prediction" in run(capsys, "info", model, "--prediction", "v_prediction")[1]
+
+
 def test_info_says_what_it_was_taken_for_and_why(capsys: Captured, model: Path) -> None:
     code, out, _ = run(capsys, "info", model)
     assert code == 0
@@ -99,3 +133,16 @@ def test_a_broken_file_is_one_line_and_code_2(
     code, _, err = run(capsys, "img2img", "room.png", "a room", "--model", tmp_path / name)
     assert code == 2
     assert says in err and err.count("\n") == 1
+
+
+def test_a_replay_with_another_file_says_so(capsys: Captured, model: Path, tmp_path: Path) -> None:
+    arguments = ("a cozy room", "--model", model, "--steps", 2, "--strength", 0.5, "-o", "out.png")
+    assert run(capsys, "img2img", "room.png", *arguments)[0] == 0
+    other = tmp_path / "dream.safetensors"
+    content = bytearray(model.read_bytes())
+    content[-2:] = b"\x00\x00"
+    other.write_bytes(content)
+    for file, warned in ((model, False), (other, True)):
+        code, _, err = run(capsys, "img2img", "room.png", "--from-png", "out.png", "--model", file, "-o", "again.png")
+        assert code == 0
+        assert ("is not the one that this was made with" in err) is warned

@@ -129,13 +129,6 @@ def test_an_engine_that_is_not_installed(capsys: Captured, model: Path, monkeypa
     assert "pip install" in refused(capsys, "txt2img", "cat", "-m", model, "--engine", "openvino")
 
 
-def test_export_without_its_extra(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    from partway.cli import export
-
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
-    assert 'pip install -c constraints.txt ".[export]"' in refused(capsys, "export", "model", "out", "--to", "onnx")
-
-
 def test_export_hands_its_arguments_on(monkeypatch: pytest.MonkeyPatch) -> None:
     from partway.cli import export
 
@@ -147,7 +140,6 @@ def test_export_hands_its_arguments_on(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.append(argv)
             return 3
 
-    monkeypatch.setattr(export, "find_spec", lambda name: There)
     monkeypatch.setattr(export, "import_module", lambda name: (seen.append(name), There)[1])
     assert main(["export", "--help", "x"]) == 3
     assert seen == ["partway_export.cli", ["--help", "x"]]

@@ -140,7 +140,7 @@ def test_restart_leaves_a_run_below_it_alone():
 
 def test_restart_keeps_the_data_s_spread():
     rng = np.random.default_rng(0)
-    count = 200_000
+    count = 50_000
     schedule = Schedule(np.append(np.linspace(START ** (1 / 5), 0.02 ** (1 / 5), 100) ** 5, 0.0), np.zeros(101))
     start = rng.normal(size=count) * sqrt(SPREAD**2 + START**2)
     step = partial(restart, trained=trained(), times=3)
@@ -153,7 +153,8 @@ def test_restart_keeps_the_data_s_spread():
 def test_stochastic_samplers_keep_the_data_s_spread(name):
     """Run to (nearly) no noise, the samples must have the standard deviation of the data."""
     rng = np.random.default_rng(0)
-    count = 200_000
+    # Steps of Euler's kind leave little of the hundredth to chance, which is a third of it with 50,000 samples.
+    count = 200_000 if name.startswith("euler") else 50_000
     ramp = np.append(np.linspace(START ** (1 / 5), 0.02 ** (1 / 5), 400) ** 5, 0.0)
     schedule = Schedule(ramp, np.zeros(401))
     start = rng.normal(size=count) * sqrt(SPREAD**2 + START**2)

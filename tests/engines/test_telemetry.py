@@ -50,12 +50,12 @@ def test_the_user_s_own_word_on_onnxruntime_counts(monkeypatch):
 
 def test_openvino_s_telemetry_is_missing_only_meanwhile_and_only_if_nobody_uses_it(monkeypatch):
     monkeypatch.delitem(sys.modules, "abacus", raising=False)
-    with openvino._missing("abacus"):
+    with openvino.missing("abacus"):
         assert find_spec("abacus") is None
         with pytest.raises(ImportError):
             import abacus
     import abacus
 
-    with openvino._missing("abacus"):
+    with openvino.missing("abacus"):
         assert sys.modules["abacus"] is abacus
     assert sys.modules["abacus"] is abacus

@@ -16,11 +16,6 @@ EXPORTS = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def shared_steps(exported: Callable[..., Exported]) -> None:
-    """All exports of these tests, also those that a command makes, share what they do alike."""
-
-
 @pytest.fixture(scope="session")
 def package(exported: Callable[..., Exported]) -> Callable[[str], Exported]:
     return lambda name: exported(EXPORTS[name], *name.split("-"))

@@ -25,5 +25,5 @@ def test_every_flag_is_in_the_table():
 def test_weights_and_their_gates_are_in_the_table():
     from partway_export.verify import GATES
 
-    rows = guides.rows(GUIDE, "| `--weights` | is | least distance from torch |")
+    rows = guides.rows(GUIDE, "| `--weights` | is | least distance from float32 |")
     assert {row[0].strip("`"): float(re.match(r"\d+", row[2])[0]) for row in rows} == GATES

@@ -10,8 +10,8 @@ import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from export_graphs import FILES, RUN, decibels
-from partway_export.families import STABLE_DIFFUSION
-from partway_export.package import copy_settings
+from partway.model.package import open_package
+from partway_export.package import write_settings
 
 NETWORKS = ["text_encoder", "vae_encoder", "unet", "vae_decoder"]
 
@@ -54,7 +54,7 @@ def test_no_path_of_this_machine_goes_along(package, tmp_path):
     shutil.copytree(made.source, tmp_path / "source")
     noted = json.loads(config.read_text()) | {"_name_or_path": str(tmp_path)}
     config.write_text(json.dumps(noted))
-    copy_settings(tmp_path / "source", tmp_path / "package", STABLE_DIFFUSION)
+    write_settings(open_package(tmp_path / "source"), tmp_path / "package")
     kept = json.loads((tmp_path / "package/unet/config.json").read_text())
     assert kept == {key: value for key, value in noted.items() if key != "_name_or_path"}
     assert not any(str(tmp_path) in path.read_text() for path in (tmp_path / "package").rglob("*.json"))
@@ -74,7 +74,8 @@ def test_goldens_hold_torchs_outputs(package, name):
             parts[part][label] = value
         outputs = RUN[made.to](made.folder / network / FILES[made.to], parts["inputs"])
         worst = min(decibels(value, outputs[label]) for label, value in parts["outputs"].items())
-        assert worst == pytest.approx(manifest["verification"][network]["psnr"], abs=1)
+        # Above 130 dB it is the last digit of float32, which depends on how many threads add up.
+        assert min(worst, 130) == pytest.approx(min(manifest["verification"][network]["psnr"], 130), abs=1)
         if network == "unet":
             assert float(parts["inputs"]["timestep"].reshape(-1)[0]) % 1 != 0
             with torch.no_grad():

@@ -1,4 +1,7 @@
-"""The parts that need no network: choosing files of a repository, licences, decibels, rounding of weights."""
+"""The parts that need no network: choosing files of a repository, licences, decibels, rounding of weights, quiet."""
+
+import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from partway.errors import PackageError
 from partway_export import fetch, onnx_file
-from partway_export.compress import compress_onnx, quantise
+from partway_export.quiet import quiet
+from partway_export.storing import KERNEL, OTHER, PRODUCT, Packed, Quantised, form, quantise
 from partway_export.verify import psnr
 
 LISTING = """
@@ -153,10 +157,19 @@ def matmul_model(weight):
 
 def test_weight_beyond_fp16_stays_fp32():
     weight = np.ones((64, 64), np.float32)
+    assert form(weight, PRODUCT, "fp16").dtype == np.float16
     weight[3, 4] = 1e6
-    model = matmul_model(weight)
-    compress_onnx(model, "fp16")
-    assert [tensor.name for tensor in model.graph.initializer] == ["w"]
+    assert form(weight, PRODUCT, "fp16") is weight
+
+
+def test_what_weights_are_stored_as_goes_by_their_use():
+    weight = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    assert isinstance(form(weight, PRODUCT, "int4"), Packed)
+    assert isinstance(form(weight[:, :48], PRODUCT, "int4"), Quantised)  # its rows do not divide into groups
+    assert isinstance(form(weight.reshape(64, 64, 1, 1), KERNEL, "int4"), Quantised)
+    assert isinstance(form(weight, PRODUCT, "int8"), Quantised)
+    assert form(weight, OTHER, "int8").dtype == np.float16
+    assert form(weight[:8], PRODUCT, "int8").dtype == np.float32  # nothing to gain
 
 
 def test_files_beyond_protobufs_limit_get_external_data(tmp_path, monkeypatch):
@@ -173,3 +186,11 @@ def test_files_beyond_protobufs_limit_get_external_data(tmp_path, monkeypatch):
     (y,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
     np.testing.assert_array_equal(y, weight)
     assert onnx_file.read(path).graph.initializer[0].raw_data == weight.tobytes()
+
+
+def test_libraries_that_are_called_quietly_find_no_telemetry(monkeypatch):
+    """OpenVINO's converter and NNCF import it when they are imported, which is in the first such block."""
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+    with quiet(), pytest.raises(ImportError):
+        importlib.import_module("openvino_telemetry")
+    assert "openvino_telemetry" not in sys.modules

@@ -6,13 +6,11 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
 
 from partway import cli
 from partway.errors import NetworkError, PackageError
-from partway_export import guard
+from partway_export import guard, onnx_networks, openvino_networks
 from partway_export import stages as stage
 
 
@@ -29,9 +27,14 @@ def test_missing_source(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_as_source(tmp_path, capsys):
+def test_a_file_that_is_no_model(tmp_path, capsys):
     (tmp_path / "model.safetensors").write_bytes(b"x")
-    assert "is a file" in refuse(capsys, tmp_path / "model.safetensors", tmp_path / "out")
+    assert "is no .safetensors file" in refuse(capsys, tmp_path / "model.safetensors", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_package_as_source(package, tmp_path, capsys):
+    assert "is exported already" in refuse(capsys, package("onnx-fp32").folder, tmp_path / "out")
 
 
 def test_folder_that_is_not_diffusers(tmp_path, capsys):
@@ -61,7 +64,7 @@ def test_damaged_weights(tiny_model, tmp_path, capsys):
     model = shutil.copytree(tiny_model("sd1"), tmp_path / "model")
     weights = model / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert "cannot be loaded" in refuse(capsys, model, tmp_path / "out")
+    assert "unet/diffusion_pytorch_model.safetensors" in refuse(capsys, model, tmp_path / "out")
 
 
 def test_tokenizer_without_merges(tiny_model, tmp_path, capsys):
@@ -82,21 +85,21 @@ def test_an_output_that_cannot_be_written(tiny_model, tmp_path, capsys):
     assert "cannot be written" in refuse(capsys, tiny_model("sd1"), tmp_path / "file" / "out")
 
 
-@pytest.mark.parametrize("library", ["torch", "diffusers", "optimum"])
-def test_missing_library(tiny_model, tmp_path, library):
+@pytest.mark.parametrize(("library", "options"), [("torch", ["--verify"]), ("nncf", ["--weights", "w8a8"])])
+def test_what_needs_a_library_that_is_missing(tiny_model, tmp_path, library, options):
     code = f"import sys; sys.modules[{library!r}] = None; from partway.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "export", str(tiny_model("sd1")), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, env=None)
+    done = subprocess.run([*command, "--to", "openvino", *options], capture_output=True, text=True, env=None)
     assert done.returncode == 2
     assert 'pip install -c constraints.txt ".[export]"' in done.stderr.strip().splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_full_disk(tiny_model, tmp_path, capsys, monkeypatch):
-    def write(model, path):
+    def write(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stage, "write", write)
+    monkeypatch.setattr(stage, "write_network", write)
     assert "disk is full" in refuse(capsys, tiny_model("sd1"), tmp_path / "out", code=1)
     assert list(tmp_path.iterdir()) == []
 
@@ -107,21 +110,19 @@ def test_too_little_disk_is_noticed_before_the_work(tmp_path):
         guard.check_space(tmp_path, 10**18)
 
 
-def test_broken_network_is_named_and_nothing_is_left(tiny_model, tmp_path, monkeypatch):
-    finish = stage.finish
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_broken_network_is_named_and_nothing_is_left(tiny_model, tmp_path, monkeypatch, to):
+    read = onnx_networks.read
 
-    def finish_badly(path, to, weights):
-        finish(path, to, weights)
-        if path.parent.name == "unet":
-            model = onnx.load(path)
-            tensor = next(item for item in model.graph.initializer if item.dims and np.prod(item.dims) > 5000)
-            tensor.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(tensor), tensor.name))
-            onnx.save(model, path)
+    def read_badly(weight):
+        values = read(weight)
+        return 2 * values if "unet" in str(weight.source.path) and np.size(values) > 5000 else values
 
-    monkeypatch.setattr(stage, "finish", finish_badly)
+    for module in (onnx_networks, openvino_networks):
+        monkeypatch.setattr(module, "read", read_badly)
     heard = []
-    with pytest.raises(NetworkError, match=r"unet differs too much from torch: -?\d+\.\d dB, and at least 35 dB"):
-        stage.export(tiny_model("sd1"), tmp_path / "out", say=heard.append)
+    with pytest.raises(NetworkError, match=r"unet differs too much from the .*: -?\d+\.\d dB, and at least 35 dB"):
+        stage.export(tiny_model("sd1"), tmp_path / "out", to=to, say=heard.append)
     assert any("vae_encoder" in line and "dB" in line for line in heard)
     assert list(tmp_path.iterdir()) == []
 

@@ -90,7 +90,7 @@ def test_what_is_none_or_does_not_fit_is_one_line(tiny_model, taesd, tmp_path, c
     wide = tmp_path / "wide"
     small(latent_channels=8).save_pretrained(wide)
     (tmp_path / "empty").mkdir()
-    for source, words in ((wide, "8 channels where the model has 4"), (tmp_path / "empty", "as an AutoencoderTiny")):
+    for source, words in ((wide, "8 channels where the model has 4"), (tmp_path / "empty", "empty has no weights")):
         assert cli.main(["export", str(tiny_model("sd1")), str(tmp_path / "out"), "--tiny-vae", str(source)]) == 2
         line = capsys.readouterr().err.strip().splitlines()[-1]
         assert line.startswith("partway: error: ") and words in line

@@ -14,7 +14,14 @@ from partway.cli import main
 from partway.model import doctor
 
 NETWORKS = ["text_encoder", "text_encoder_2", "vae_encoder", "unet", "vae_decoder"]
-EXPORTS = ["sdxl onnx fp16", "sdxl openvino int8", "sdxl-refiner onnx int8", "ssd-1b openvino fp32", "sdxl onnx fp32"]
+EXPORTS = [
+    "sdxl onnx fp16",
+    "sdxl openvino int8",
+    "sdxl-refiner onnx int8",
+    "vega openvino fp32",
+    "sdxl onnx fp32",
+    pytest.param("ssd-1b openvino fp32", marks=pytest.mark.thorough),
+]
 PROMPT = "a cat on the sand"
 
 
@@ -74,7 +81,7 @@ def test_layout_of_a_refiner(made, tiny_model):
     assert json.loads((folder / "text_encoder_2/config.json").read_text())["projection_dim"] == 40
 
 
-@pytest.mark.parametrize("name", ["sdxl onnx fp32", "ssd-1b openvino fp32"])
+@pytest.mark.parametrize("name", ["sdxl onnx fp32", "vega openvino fp32"])
 def test_optimum_draws_the_same_picture_from_it_as_diffusers(made, tiny_model, name):
     if "onnx" in name:
         from optimum.onnxruntime import ORTStableDiffusionXLPipeline
@@ -194,7 +201,7 @@ def test_a_plan_counts_both_text_encoders(made):
 
 
 def test_psnr_of_the_goldens_is_exact(made):
-    package = partway.model.package.open_package(made("ssd-1b openvino fp32"))
+    package = partway.model.package.open_package(made("vega openvino fp32"))
     engine = partway.engines.open_engine("openvino", package.networks, partway.EngineOptions())
     assert [check.name for check in doctor.check_networks(package, engine) if check.passed] == list(package.networks)
 

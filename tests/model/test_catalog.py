@@ -12,8 +12,9 @@ import partway
 import toy
 from partway import SAMPLERS, SCHEDULES, PackageError, Settings, cli
 from partway.model.catalog import entries, near, suited
+from partway.model.families import runs
 from partway.model.hub import locate
-from partway.model.package import open_package, runs
+from partway.model.package import open_package
 
 
 @pytest.mark.parametrize("entry", entries().values(), ids=list(entries()))

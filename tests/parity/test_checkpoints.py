@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import checkpoint_models
 import partway
@@ -200,6 +201,35 @@ def test_what_the_file_suggests_is_what_its_folder_says(models):
             assert getattr(file, name) == getattr(folder, name), (kind, name)
         if kind in ("sdxl-turbo", "sd1-lcm"):
             assert (file.sampler, file.schedule) == (folder.sampler, folder.schedule)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("form", ["diffusers", "original"])
+def test_a_tiny_autoencoder_beside_the_vae(models, tmp_path, engine, form):
+    torch.manual_seed(3)
+    widths = {f"{side}_block_out_channels": (16,) * 4 for side in ("encoder", "decoder")}
+    vae = diffusers.AutoencoderTiny(**widths, num_encoder_blocks=(1,) * 4, num_decoder_blocks=(1,) * 4).eval()
+    with torch.no_grad():  # pictures with contrast
+        last = vae.decoder.layers[-1]
+        last.bias.fill_(0.5)
+        last.weight *= 0.5 / vae.decode(torch.randn(1, 4, 8, 12)).sample.std()
+    state = vae.state_dict()
+    path = tmp_path / "taesd_decoder.safetensors"
+    if form == "diffusers":
+        save_file(state, path)
+    else:  # the decoder's first layer has no weights
+        for half in ("encoder", "decoder"):
+            names = {name: name.split(".", 3) for name in state if name.startswith(half)}
+            own = {f"{int(at) + (half == 'decoder')}.{end}": state[name] for name, (_, _, at, end) in names.items()}
+            save_file(own, tmp_path / f"taesd_{half}.safetensors")
+    pipe = partway.load(models("sd1") / "model.safetensors", engine=engine, vae=path)
+    result = pipe.img2img(picture(96, 64), PROMPT, strength=0.5, steps=4)
+    assert result.plan.calls["tiny_decoder"] == 1 and not result.plan.calls.get("vae_decoder")
+    with torch.no_grad():
+        pixels = vae.decode(torch.from_numpy(result.latents.values)).sample.numpy()[0].transpose(1, 2, 0)
+    assert psnr(result.image, np.clip(127.5 * pixels + 127.5, 0, 255)) >= 45  # rounded to eight bits
+    own = pipe.img2img(picture(96, 64), PROMPT, strength=0.5, steps=4, vae="own")
+    assert own.plan.calls["vae_decoder"] == 1
 
 
 def test_reuse_streaming_and_a_memory_limit(models):

@@ -3,6 +3,9 @@
 The network is a fixed function of (latents, timestep); no pipeline, no tokens, no pixels: `test_pictures.py` has those.
 """
 
+import inspect
+from copy import deepcopy
+from functools import cache
 from itertools import product
 
 import diffusers
@@ -102,19 +105,25 @@ def theirs(scheduler, timesteps, x, generator):
     return x
 
 
+@cache  # two of the classes take a second to be made
+def scheduler_of(sampler, *flags):
+    cls, own = CLASSES[sampler]
+    known = inspect.signature(cls).parameters
+    return cls(**{name: value for name, value in {**SD, **own, **dict(flags)}.items() if name in known})
+
+
 def make(sampler, grid, steps, prediction):
     """diffusers' scheduler on a grid, and our schedule of the same grid with the timesteps it rounds to."""
-    cls, flags = CLASSES[sampler]
     spacing = {"leading_dpm": "leading", "linspace_dpm": "linspace", "karras": "linspace", "exponential": "linspace"}
-    flags = {**flags, "prediction_type": prediction}
+    flags = {}
     if grid in ("karras", "exponential"):
         flags[f"use_{grid}_sigmas"] = True
     if sampler in DPM:
         grid = {"leading": "leading_dpm"}.get(grid, grid)
     if grid != "lcm":
         flags["timestep_spacing"] = spacing.get(grid, grid)
-    known = cls().config
-    scheduler = cls(**{k: v for k, v in {**SD, **flags}.items() if k in known})
+    scheduler = deepcopy(scheduler_of(sampler, *flags.items()))
+    scheduler.register_to_config(prediction_type=prediction)
     scheduler.set_timesteps(steps)
     schedule = SCHEDULES[grid](trained(), steps)
     if grid == "karras" and sampler in DPM:

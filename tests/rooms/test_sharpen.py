@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import shutil
 import sys
 
 import numpy as np
@@ -10,13 +11,28 @@ import pytest
 pytest.importorskip("diffusers")
 
 import diffusers
+import onnx
 import torch
 
-from models.rooms import autoencoder, beside, crispness, detail, drawing, sharpen, sharpness, take_decoder
+import partway
+from models.rooms import (
+    autoencoder,
+    beside,
+    crispness,
+    decoders,
+    detail,
+    drawing,
+    put_decoder,
+    sharpen,
+    sharpness,
+    take_decoder,
+)
 from models.rooms.networks import make_tiny_vae, make_vae
 from models.rooms.pool import Pool
 from models.rooms.training import to_input
-from partway_rooms import HELD_OUT
+from partway.model.doctor import check_files, check_networks
+from partway.pictures.metadata import file_hash
+from partway_rooms import HELD_OUT, PACKAGES, room
 from partway_rooms.renderer import MEDIA, sample_look
 
 SIDE = 64
@@ -148,6 +164,46 @@ def test_it_trains_resumes_and_gives_a_decoder_to_assemble(run, vae, monkeypatch
     assert {name for name in tiny if name.startswith("decoder.")} == set(
         take_decoder.load_file(run / "tiny_decoder.safetensors")
     )
+
+
+def test_a_decoder_is_put_into_a_package_and_the_one_that_shares_it(tmp_path, run):
+    for name in ("package", "few_steps"):
+        shutil.copytree(PACKAGES / name, tmp_path / name)
+    before = {path: file_hash(path) for path in tmp_path.rglob("*") if path.is_file()}
+    _, decoder = autoencoder.load_autoencoder(run / "vae")
+    assert put_decoder.put_decoder(tmp_path / "package", decoder) > 35
+    changed = {str(path.relative_to(tmp_path)) for path, value in before.items() if file_hash(path) != value}
+    both = {
+        f"{name}/{file}" for name in ("package", "few_steps") for file in (put_decoder.GOLDEN, put_decoder.MANIFEST)
+    }
+    assert changed == both | {f"package/{put_decoder.GRAPH}"}
+    for name in ("package", "few_steps"):
+        pipe = partway.load(tmp_path / name, engine="onnxruntime")
+        assert all(check.passed for check in check_files(pipe.package))
+        assert all(check.passed for check in check_networks(pipe.package, pipe.engine))
+
+
+def test_a_weight_without_a_place_in_the_package_is_named():
+    model = onnx.load(PACKAGES / "package" / put_decoder.GRAPH)
+    with pytest.raises(SystemExit, match=r"decoder has no decoder\.conv_wide\.weight"):
+        put_decoder.put(model, {"decoder.conv_wide.weight": np.zeros((1, 1, 1, 1), np.float32)})
+
+
+def test_latents_are_made_once_for_all_decoders_and_drawn_as_a_run_draws_them():
+    pipe, latents = partway.load("rooms-lcm", engine="onnxruntime"), {}
+    given = {"seed": 3, "strength": 0.5, "steps": 2}
+    whole = pipe.img2img(room(4).picture, "a loft", **given).image
+    drawn = decoders.Decoded(pipe, pipe, latents).img2img(room(4).picture, "a loft", **given).image
+    assert drawn.tobytes() == whole.tobytes()
+    again = decoders.Decoded(None, pipe, latents).img2img(room(4).picture, "a loft", **given).image
+    assert again.tobytes() == whole.tobytes()
+
+
+def test_the_power_of_a_wave_is_that_of_its_luma():
+    halved = detail.octave_energies(waves(0.375) / 2, gradient=False)[0]
+    assert halved[0] / detail.octave_energies(waves(0.375), gradient=False)[0][0] == pytest.approx(0.25, rel=1e-4)
+    gradient = detail.octave_energies(waves(0.375))[0][0] / detail.octave_energies(waves(0.375), gradient=False)[0][0]
+    assert gradient == pytest.approx(0.375**2, rel=0.05)
 
 
 def test_a_sheet_shows_every_medium_alike():

@@ -1,5 +1,7 @@
 """A look that the model does not know, for a style LoRA to teach: white lines on blue paper."""
 
+from typing import Any
+
 import numpy as np
 
 from partway_rooms.renderer import Layout, Look
@@ -53,6 +55,6 @@ def caption(layout: Layout, look: Look, names: dict[str, str], variant: int = 0)
     return forms[int(rng.integers(len(forms)))]
 
 
-def blueness(pixels: Array) -> Array:
+def blueness(pixels: Any) -> Any:
     """How blue pictures (B, 3, H, W) in [-1, 1] are: the mean of blue less red; blueprints have 0.5 and more."""
     return (pixels[:, 2] - pixels[:, 0]).mean((1, 2))

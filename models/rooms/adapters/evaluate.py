@@ -116,7 +116,7 @@ class Measure:
         """Share of blueprints among pictures, with the word in the prompt or without; and the pictures."""
         words = [f"a {TRIGGER} of a {p.split(' of a ')[1]}" if trigger else p for p in self.sources.prompts]
         x = draw(self.studio, words, plan, sources=self.latents if image else None)
-        return round(float((blueness(x) > BLUE).float().mean()), 4), x
+        return round(float((blueness(x.cpu().float().numpy()) > BLUE).mean()), 4), x
 
 
 def dial(m: Measure, plan: Plan, net: Any = None) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _lokr(tensors: Tensors, weight: Array, alpha: float | None) -> Array:
         inner = weight.shape[1] // first.shape[1]
         second = second.reshape(len(second), inner, *weight.shape[2:])
     first = first.reshape(*first.shape, *(1,) * (second.ndim - 2))
-    product: Array = np.kron(first, second).reshape(weight.shape)
+    product: Array = np.asarray(np.kron(first, second), np.float64).reshape(weight.shape)
     return product * (_scale(alpha, ranks[0]) if ranks else 1.0)
 
 

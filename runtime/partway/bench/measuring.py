@@ -69,18 +69,20 @@ Start = Callable[[Job], Make]
 def measure(job_file: Path, out: Path, start: Start, versions: Callable[[], dict[str, str]]) -> None:
     """Make the first picture, the warm one and those ``again``; write ``record.json`` and the pictures into ``out``.
 
-    The first request may have fewer steps. The warm one has another picture and prompt, so that nothing that was
-    remembered from the first can be reused; those after it have the warm one's at other strengths, so that something
-    can. ``versions`` returns the versions of the libraries that ran; it is called last, so that it is not measured.
+    The first request may have fewer steps, or be the only one. The warm one has another picture and prompt, so that
+    nothing that was remembered from the first can be reused; those after it have the warm one's at other strengths, so
+    that something can. ``versions`` returns the versions of the libraries that ran; it is called last, so that it is
+    not measured.
     """
     content = json.loads(job_file.read_text("utf-8"))
     record: dict[str, Any] = {"launch_seconds": time.time() - content["started"]}
     begun = time.perf_counter()
     make = start(Job(**content["job"]))
     record["open_seconds"] = time.perf_counter() - begun
-    _, record["first"] = _timed(make, Request(*content["first"]))
+    made, record["first"] = _timed(make, Request(*content["first"]))
     record["cold_seconds"] = time.time() - content["started"]
-    made, record["warm"] = _timed(make, Request(*content["warm"]))
+    if "warm" in content:
+        made, record["warm"] = _timed(make, Request(*content["warm"]))
     record["peak_bytes"] = peak_bytes()
     _save(made, out / "picture.png")
     record["again"] = []

@@ -8,7 +8,7 @@ from partway.engines import EngineOptions
 from partway.model import tiles
 from partway.model.package import Package
 from partway.run import latents
-from partway.run.outline import Kind, check, outline
+from partway.run.outline import Kind, check, check_calls, outline
 from partway.run.planned import Planned
 from partway.run.starts import Start
 from partway.settings import Settings
@@ -40,6 +40,7 @@ class Planner:
         check(package, settings)
         settings = tiles.chosen(package, settings, start.size)
         plan, part = outline(Kind.of(package), settings, start, decode=decode)
+        check_calls(package, plan)
         if not start.imagined:
             latents.check(start.latents, settings, plan)
         called = frozenset(name for name, count in plan.calls.items() if count)

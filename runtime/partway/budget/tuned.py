@@ -68,12 +68,12 @@ def _timed(options: EngineOptions) -> tuple[object, ...]:
 
 def measured(package: Package) -> tuple[Measured, ...]:
     """What was measured of a model on this machine, for each size the fastest first; empty where it was not tuned."""
-    if not _folder().is_dir():
-        return ()
     try:
+        if not _folder().is_dir():
+            return ()
         content = json.loads(path(package).read_text("utf-8"))
         return tuple(_read(one) for one in content["measured"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or damaged, which `tune` mends
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # none, or one `tune` mends
         return ()
 
 
@@ -123,7 +123,11 @@ def path(package: Package) -> Path:
 
 
 def _folder() -> Path:
-    return cache_folder() / "tuned"
+    """Raises `InputError`, which is a `ValueError`, where there is nowhere to keep anything."""
+    folder = cache_folder()
+    if folder is None:
+        raise InputError("there is no home folder to keep anything in; set PARTWAY_CACHE to a folder")
+    return folder / "tuned"
 
 
 def _identity(package: Package) -> dict[str, Any]:

@@ -5,7 +5,7 @@ weight says which way that lies. Weights of 16, 8 and 4 bits are found behind wh
 weight replaces, in float32.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +149,11 @@ class Rewritten:
     def changes(self) -> Mapping[str, Change]:
         """What computes them."""
         return self.by_name
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str, Sequence[int | str]]]:
+        """What it takes and has no use for: nothing, for an engine takes an exported graph as it is."""
+        return {}
 
     @property
     def outputs(self) -> Mapping[str, object]:

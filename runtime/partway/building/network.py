@@ -1,6 +1,6 @@
 """A network as it is built: nodes in the order in which they run, and the weights that they refer to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -11,16 +11,18 @@ from partway.building import onnx
 from partway.engines.weights import Change, Weight
 
 _OPSET, _OPSET_OF_FLOAT8 = 17, 19
+_WIDENED = ("F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
 class Node(NamedTuple):
-    """An operator of ONNX, the tensors that it takes and gives by name, and its attributes."""
+    """An operator of ONNX, the tensors that it takes and gives by name, its attributes, and a name of its own."""
 
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     domain: str
     attributes: Mapping[str, onnx.Attribute]
+    name: str = ""
 
 
 class Value(NamedTuple):
@@ -41,7 +43,7 @@ class Seam(NamedTuple):
 class Network:
     """A network that an engine can open.
 
-    weights  what the nodes take from files, in float32 whatever it is stored in
+    weights  what the nodes take from files: decimals in float32 whatever they are stored in, whole numbers as they are
     seams    where it may be cut, in order (`partway.building.parts`)
     changes  what is computed in place of some of the weights
     """
@@ -60,18 +62,31 @@ class Network:
 
     def with_files(self) -> bytes:
         """The ONNX model with weights as external data, each in a file that is named without its folder."""
-        weights = {
-            name: weight._replace(dtype="F32") if name in self.changes else weight
-            for name, weight in self.weights.items()
-        }  # what is computed is given to the engine under its name
-        wide = {name: weight for name, weight in weights.items() if weight.dtype != "F32"}
-        casts = [onnx.node("Cast", [_stored(name)], [name], "", {"to": onnx.TYPES["F32"]}) for name in wide]
-        named = {_stored(name) if name in wide else name: weight for name, weight in weights.items()}
-        return self._model(casts, [onnx.external(name, weight) for name, weight in named.items()], [])
+        return self._model(self._casts(), [onnx.external(name, weight) for name, weight in self._named()], [])
+
+    def with_weights(self) -> bytes:
+        """The ONNX model with its weights inside, of less than 2 GB; raises `OSError` if they cannot be read."""
+        return self._model(self._casts(), [onnx.inside(name, weight) for name, weight in self._named()], [])
 
     def with_inputs(self) -> bytes:
         """The ONNX model with weights as further inputs, in float32."""
         return self._model([], [], [onnx.value(name, "F32", weight.shape) for name, weight in self.weights.items()])
+
+    def _casts(self) -> list[bytes]:
+        """What makes float32 of weights that are stored in fewer bits."""
+        wide = (name for name in self.weights if self._narrow(name))
+        return [onnx.node("Cast", [_stored(name)], [name], "", {"to": onnx.TYPES["F32"]}) for name in wide]
+
+    def _named(self) -> Iterator[tuple[str, Weight]]:
+        """Weights by the names that they have where they are stored."""
+        for name, weight in self.weights.items():
+            if name in self.changes:  # the engine is given what is computed
+                yield name, weight._replace(dtype="F32")
+            else:
+                yield (_stored(name) if self._narrow(name) else name), weight
+
+    def _narrow(self, name: str) -> bool:
+        return name not in self.changes and self.weights[name].dtype in _WIDENED
 
     def _model(self, casts: list[bytes], tensors: list[bytes], inputs: list[bytes]) -> bytes:
         float8 = any(weight.dtype.startswith("F8") for weight in self.weights.values())

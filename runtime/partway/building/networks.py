@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from partway.building import parts
 from partway.building.network import Network
 from partway.building.text import text_encoder
+from partway.building.tiny_vae import tiny_decoder, tiny_encoder
 from partway.building.unet import unet
 from partway.building.vae import vae_decoder, vae_encoder
-from partway.checkpoints.record import Checkpoint, Part
+from partway.checkpoints.record import TINY, Checkpoint, Part
 from partway.errors import PackageError
-from partway.graphs import SHALLOW, TOKENIZERS
+from partway.graphs import SHALLOW, TINY_DECODER, TINY_ENCODER, TOKENIZERS
 
 SEGMENTS = 8
 """How many the UNet can be cut into; more save little, for the largest layers stay whole."""
@@ -21,7 +22,7 @@ def networks(checkpoint: Checkpoint) -> dict[str, Network]:
     Raises `PackageError` naming weights that are missing or left over.
     """
     found: dict[str, Network] = {}
-    for name in (*TOKENIZERS, "vae", "unet"):
+    for name in (*TOKENIZERS, "vae", TINY, "unet"):
         if name in checkpoint.parts:
             built = _built(name, checkpoint.parts[name])
             _check_used(checkpoint, name, built.values())
@@ -32,6 +33,8 @@ def networks(checkpoint: Checkpoint) -> dict[str, Network]:
 
 
 def _built(name: str, part: Part) -> dict[str, Network]:
+    if name == TINY:
+        return {TINY_ENCODER: tiny_encoder(part.weights), TINY_DECODER: tiny_decoder(part.weights)}
     if name == "vae":
         encoder, decoder = vae_encoder(part.weights, part.config), vae_decoder(part.weights, part.config)
         return {"vae_encoder": encoder, "vae_decoder": decoder}

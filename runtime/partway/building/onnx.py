@@ -24,14 +24,20 @@ _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7  # of attributes
 
 
 def node(
-    kind: str, inputs: Iterable[str], outputs: Iterable[str], domain: str, attributes: Mapping[str, Attribute]
+    kind: str,
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    domain: str,
+    attributes: Mapping[str, Attribute],
+    name: str = "",
 ) -> bytes:
     """A NodeProto."""
     return (
-        b"".join(_data(1, name) for name in inputs)
-        + b"".join(_data(2, name) for name in outputs)
+        b"".join(_data(1, one) for one in inputs)
+        + b"".join(_data(2, one) for one in outputs)
+        + (_data(3, name) if name else b"")
         + _data(4, kind)
-        + b"".join(_data(5, _attribute(name, value)) for name, value in attributes.items())
+        + b"".join(_data(5, _attribute(key, value)) for key, value in attributes.items())
         + (_data(7, domain) if domain else b"")
     )
 
@@ -63,16 +69,23 @@ def constant(name: str, array: NDArray[np.generic]) -> bytes:
     return dims + _integer(2, kind) + _data(8, name) + _data(9, np.ascontiguousarray(array).tobytes())
 
 
+def inside(name: str, weight: Weight) -> bytes:
+    """A TensorProto that holds the numbers of a weight; raises `OSError` if they cannot be read."""
+    with weight.source.path.open("rb") as file:
+        file.seek(weight.offset)
+        return _described(name, weight) + _data(9, file.read(weight.length))
+
+
 def external(name: str, weight: Weight) -> bytes:
     """A TensorProto whose numbers lie in a file; it is named without its folder, which an engine is told."""
     place = {"location": weight.source.path.name, "offset": str(weight.offset), "length": str(weight.length)}
-    return (
-        b"".join(_integer(1, size) for size in weight.shape)
-        + _integer(2, TYPES[weight.dtype])
-        + _data(8, name)
-        + b"".join(_data(13, _data(1, key) + _data(2, value)) for key, value in place.items())
-        + _integer(14, _EXTERNAL)
-    )
+    entries = b"".join(_data(13, _data(1, key) + _data(2, value)) for key, value in place.items())
+    return _described(name, weight) + entries + _integer(14, _EXTERNAL)
+
+
+def _described(name: str, weight: Weight) -> bytes:
+    """What a TensorProto says of its shape, type and name."""
+    return b"".join(_integer(1, size) for size in weight.shape) + _integer(2, TYPES[weight.dtype]) + _data(8, name)
 
 
 def value(name: str, dtype: str, dims: Dims) -> bytes:

@@ -18,7 +18,7 @@ _WRONG_END = 2  # what transformers' configurations of these models say the end'
 def text_encoder(weights: Mapping[str, Weight], config: Config) -> Network:
     """From token ids (B, N) to the text, (B, N, C), and to every layer's input; raises as `unet` does.
 
-    With a projection it also gives the whole prompt, (B, P): the end token's last state, projected.
+    It also gives the whole prompt: the end token's last state, (B, C), or with a projection that of it, (B, P).
     """
     g = Graph(weights)
     words, width = g.shape(f"{_ROOT}.embeddings.token_embedding")
@@ -34,10 +34,14 @@ def text_encoder(weights: Mapping[str, Weight], config: Config) -> Network:
         states.append(h)
     last = g.layer_norm(h, f"{_ROOT}.final_layer_norm", eps)
     g.output(last, "last_hidden_state", "batch", "tokens", width)
-    if g.has("text_projection") or "text_projection" in weights:
-        end = config.get("eos_token_id", _WRONG_END)
-        whole = _whole(g, ids, last, words - 1 if end == _WRONG_END else end)
-        g.output(whole, "text_embeds", "batch", "projected")
+    told = config.get("eos_token_id", _WRONG_END)
+    end = _end(g, ids, last, words - 1 if told == _WRONG_END else told)
+    if g.has("text_projection"):
+        g.output(g.linear_rows(end, "text_projection"), "text_embeds", "batch", "projected")
+    elif "text_projection" in weights:  # OpenCLIP's, which lies the other way round
+        g.output(g.op("MatMul", end, g.weight("text_projection")), "text_embeds", "batch", "projected")
+    else:
+        g.output(end, "pooler_output", "batch", width)
     for index, state in enumerate(states):
         g.output(state, f"hidden_states.{index}", "batch", "tokens", width)
     return g.finish()
@@ -66,10 +70,7 @@ def _mask(g: Graph, count: str) -> str:
     return g.op("Slice", whole, g.const([0, 0]), g.concat(count, count, axis=0), g.const([0, 1]))
 
 
-def _whole(g: Graph, ids: str, last: str, end: int) -> str:
-    """The projection of the state (B, C) of each text's first end token."""
+def _end(g: Graph, ids: str, last: str, end: int) -> str:
+    """The state (B, C) of each text's first end token."""
     place = g.op("ArgMax", g.op("Cast", g.op("Equal", ids, g.const(end)), to=6), axis=1, keepdims=0)
-    state = g.op("GatherND", last, g.op("Unsqueeze", place, g.const([1])), batch_dims=1)
-    if g.has("text_projection"):
-        return g.linear_rows(state, "text_projection")
-    return g.op("MatMul", state, g.weight("text_projection"))  # OpenCLIP's, which lies the other way round
+    return g.op("GatherND", last, g.op("Unsqueeze", place, g.const([1])), batch_dims=1)

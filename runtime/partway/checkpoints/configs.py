@@ -38,6 +38,7 @@ def unet(weights: Weights) -> dict[str, Any]:
         "attention_head_dim": [width // HEAD for width in widths] if linear else 8,
         "use_linear_projection": linear,
     }
+    config |= _depths(weights, count, config["layers_per_block"])
     if not any(name.startswith("mid_block.") for name in weights):
         config["mid_block_type"] = None
     if (guided := weights.get("time_embedding.cond_proj.weight")) is not None:
@@ -47,6 +48,20 @@ def unet(weights: Weights) -> dict[str, Any]:
         config["addition_time_embed_dim"] = SIZES
         config["projection_class_embeddings_input_dim"] = added.shape[1]
     return config
+
+
+def _depths(weights: Weights, count: int, layers: int) -> dict[str, Any]:
+    """How many layers transformers have, at each level on the way down, and up where that is not the same."""
+    middle = levels(weights, "mid_block.attentions.0.transformer_blocks") or 1
+
+    def depth(block: str, layers: int) -> Any:
+        found = [levels(weights, f"{block}.attentions.{index}.transformer_blocks") for index in range(layers)]
+        return (found[0] or middle) if len(set(found)) == 1 else found
+
+    down = [depth(f"down_blocks.{level}", layers) for level in range(count)]
+    up = [depth(f"up_blocks.{level}", layers + 1) for level in range(count)]
+    config = {"transformer_layers_per_block": down} if down != [1] * count else {}
+    return config | ({"reverse_transformer_layers_per_block": up} if up != down[::-1] else {})
 
 
 def vae(weights: Weights) -> dict[str, Any]:
@@ -62,6 +77,8 @@ def vae(weights: Weights) -> dict[str, Any]:
             _shape(weights, f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(count)
         ],
         "layers_per_block": levels(weights, "encoder.down_blocks.0.resnets"),
+        "down_block_types": ["DownEncoderBlock2D"] * count,
+        "up_block_types": ["UpDecoderBlock2D"] * count,
     }
 
 
@@ -70,12 +87,16 @@ def text_encoder(weights: Weights, *, gelu: bool) -> dict[str, Any]:
     words, width = _shape(weights, "text_model.embeddings.token_embedding.weight")
     return {
         "architectures": ["CLIPTextModelWithProjection" if projected(weights) else "CLIPTextModel"],
+        "model_type": "clip_text_model",
         "vocab_size": words,
         "hidden_size": width,
+        "intermediate_size": _shape(weights, "text_model.encoder.layers.0.mlp.fc1.weight")[0],
+        "projection_dim": projected(weights) or width,
         "num_hidden_layers": layers(weights),
         "num_attention_heads": width // HEAD,
         "max_position_embeddings": _shape(weights, "text_model.embeddings.position_embedding.weight")[0],
         "hidden_act": "gelu" if gelu else "quick_gelu",
+        "bos_token_id": words - 2,
         "eos_token_id": words - 1,
     }
 

@@ -12,7 +12,18 @@ from partway.engines.weights import Weight
 from partway.errors import PackageError
 
 _NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
-_STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
+_ALWAYS = {
+    "act_fn": "silu", "norm_eps": 1e-5, "resnet_time_scale_shift": "default", "time_embedding_type": "positional",
+    "conv_in_kernel": 3, "conv_out_kernel": 3, "mid_block_scale_factor": 1, "downsample_padding": 1,
+    "class_embed_type": None, "encoder_hid_dim": None, "cross_attention_norm": None, "timestep_post_act": None,
+    "time_embedding_act_fn": None, "center_input_sample": False, "dual_cross_attention": False,
+    "only_cross_attention": False, "resnet_skip_time_act": False, "resnet_out_scale_factor": 1.0,
+}  # fmt: skip
+"""What a UNet's configuration says in all models that are built here, and by default."""
+
+STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
+"""What files of weights are called, without the suffix."""
+
 _DERIVED = ("in_channels", "block_out_channels", "cross_attention_dim", "time_cond_proj_dim")
 _AGAIN = "download the model again"
 
@@ -25,10 +36,11 @@ def is_folder(root: Path) -> bool:
 def open_folder(root: Path) -> Checkpoint:
     """Read a folder's descriptions and headers; raises `PackageError` naming what is missing or does not fit."""
     index = read_json(root / "model_index.json")
-    present = [name for name in _NETWORKS if (index.get(name) or [None])[0] is not None]
+    rows = {name: index.get(name) for name in _NETWORKS}
+    present = [name for name, row in rows.items() if isinstance(row, list) and row and row[0] is not None]
     parts, idle = {}, []
     for name in present:
-        weights, left = _weights(root / name)
+        weights, left = folder_weights(root / name)
         parts[name] = Part(weights, read_json(root / name / "config.json"))
         idle += [f"{name}.{tensor}" for tensor in left]
     if "unet" not in parts or "vae" not in parts:
@@ -36,7 +48,8 @@ def open_folder(root: Path) -> Checkpoint:
     seen = configs.unet(parts["unet"].weights)
     _check_config(root, parts["unet"].config, seen)
     second = parts["text_encoder_2"].weights if "text_encoder_2" in parts else {}
-    kind = kinds.kind_of(parts["unet"].weights, seen, configs.projected(second))
+    told = {name: parts["unet"].config.get(name, seen.get(name)) for name in ("addition_time_embed_dim",)}
+    kind = kinds.kind_of(parts["unet"].weights, seen | told, configs.projected(second))
     return Checkpoint(
         path=root,
         title=kind.title,
@@ -59,7 +72,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _weights(folder: Path) -> tuple[Weights, list[str]]:
+def folder_weights(folder: Path) -> tuple[Weights, list[str]]:
     """The weights of one network, which may lie in several files, and names that no network has a use for."""
     stored: dict[str, Weight] = {}
     for file in _files(folder):
@@ -70,12 +83,13 @@ def _weights(folder: Path) -> tuple[Weights, list[str]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    for stem in _STEMS:
-        whole, index = folder / f"{stem}.safetensors", folder / f"{stem}.safetensors.index.json"
+    for stem in STEMS:
+        whole, (name, _, variant) = folder / f"{stem}.safetensors", stem.partition(".")
         if whole.is_file():
             return [whole]
-        if index.is_file():
-            return _shards(index)
+        for index in (f"{stem}.safetensors.index.json", f"{name}.safetensors.index.{variant}.json"):
+            if (folder / index).is_file():
+                return _shards(folder / index)
     if any(folder.glob("*.bin")):
         raise PackageError(
             f"{folder} has its weights as a pickle (.bin), whose loading runs whatever code is in it; take the "
@@ -97,7 +111,12 @@ def _shards(index: Path) -> list[Path]:
 
 
 def _check_config(root: Path, config: configs.Config, seen: configs.Config) -> None:
-    """Raise `PackageError` where ``config.json`` and the weights are of different UNets."""
+    """Raise `PackageError` where ``config.json`` and the weights are of different UNets, or of none that is built."""
+    for name, value in _ALWAYS.items():
+        if config.get(name, value) != value:
+            raise PackageError(
+                f"{root}/unet/config.json says {name} {config[name]!r}, where all that partway runs have {value!r}"
+            )
     for name in _DERIVED:
         said = config.get(name)
         if said is not None and said != seen.get(name):

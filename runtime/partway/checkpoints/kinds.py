@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from partway.checkpoints import configs
 from partway.checkpoints.configs import Config
 from partway.checkpoints.parts import Weights
 from partway.errors import PackageError
@@ -63,7 +62,7 @@ def kind_of(weights: Weights, unet: Config, projected: int | None) -> Kind:
 
 def _xl(weights: Weights, unet: Config, projected: int | None, task: str, reasons: list[str]) -> Kind:
     taken = unet["projection_class_embeddings_input_dim"]
-    sizes = (taken - (projected or 1280)) / configs.SIZES
+    sizes = (taken - (projected or 1280)) / unet["addition_time_embed_dim"]
     if sizes not in (5, 6):
         raise PackageError(
             f"its UNet is told {taken} numbers beside the text, as no kind is that partway runs (unCLIP?)"

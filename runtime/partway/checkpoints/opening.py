@@ -1,12 +1,14 @@
 """A model that is not exported, be it one file or a folder that diffusers saved."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from partway.checkpoints import configs
 from partway.checkpoints.folder import open_folder
-from partway.checkpoints.record import Checkpoint, Part
+from partway.checkpoints.record import TINY, Checkpoint, Part
 from partway.checkpoints.single_file import open_file, open_vae
+from partway.checkpoints.tiny_names import is_tiny, open_tiny
 from partway.errors import PackageError
 
 _FILES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
@@ -14,15 +16,25 @@ _FILES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
 def is_file(path: Path) -> bool:
     """Whether a path is that of a model's file, which may be missing."""
-    return path.is_file() or (path.suffix.lower() in _FILES and not path.is_dir())
+    return os.path.isfile(path) or (path.suffix.lower() in _FILES and not os.path.isdir(path))
 
 
-def open_checkpoint(path: Path, *, vae: Path | None = None, prediction: str | None = None) -> Checkpoint:
+def open_checkpoint(
+    path: Path, *, vae: Path | None = None, tiny_vae: Path | None = None, prediction: str | None = None
+) -> Checkpoint:
     """Read what a file or a folder says of itself; its weights stay where they are.
 
-    vae: a file with a VAE in place of the model's own; prediction: "epsilon" or "v_prediction", for files that do not
-    say. Raises `PackageError` naming what it is instead, or what it lacks.
+    vae: a file with a VAE in place of the model's own, or with a tiny one; tiny_vae: a file or folder of a tiny
+    autoencoder (TAESD), to go beside it; prediction: "epsilon" or "v_prediction", for files that do not say. Raises
+    `PackageError` naming what it is instead, or what it lacks.
     """
+    if vae is not None and is_tiny(vae):
+        vae, tiny_vae = None, vae
+    checkpoint = _open(path, vae, prediction)
+    return checkpoint if tiny_vae is None else _with_tiny(checkpoint, tiny_vae)
+
+
+def _open(path: Path, vae: Path | None, prediction: str | None) -> Checkpoint:
     if is_file(path):
         return open_file(path, vae=vae, prediction=prediction)
     checkpoint = open_folder(path)
@@ -33,3 +45,13 @@ def open_checkpoint(path: Path, *, vae: Path | None = None, prediction: str | No
     weights, own = open_vae(vae), checkpoint.parts["vae"].config
     config = {**configs.vae(weights), "scaling_factor": own.get("scaling_factor")}
     return replace(checkpoint, parts={**checkpoint.parts, "vae": Part(weights, config)})
+
+
+def _with_tiny(checkpoint: Checkpoint, source: Path) -> Checkpoint:
+    """The checkpoint with a tiny autoencoder beside its VAE; raises `PackageError` if its latents are others."""
+    weights = open_tiny(source)
+    vae = checkpoint.parts["vae"].weights["decoder.conv_in.weight"].shape[1]
+    tiny = weights["decoder.layers.0.weight"].shape[1]
+    if tiny != vae:
+        raise PackageError(f"{source} has latents of {tiny} channels where the model has {vae}")
+    return replace(checkpoint, parts={**checkpoint.parts, TINY: Part(weights, {})})

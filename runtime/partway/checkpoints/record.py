@@ -7,6 +7,8 @@ from pathlib import Path
 from partway.checkpoints.configs import Config
 from partway.checkpoints.parts import Weights
 
+TINY = "tiny_vae"
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -22,7 +24,7 @@ class Checkpoint:
 
     title, reasons  what it was taken for, and why
     index, scheduler  what ``model_index.json`` and ``scheduler_config.json`` say, or would
-    parts           "unet", "vae", "text_encoder" and "text_encoder_2", those that it has
+    parts           "unet", "vae", "text_encoder" and "text_encoder_2", those that it has, and `TINY` if given
     idle            names of tensors in its files that no network uses
     """
 

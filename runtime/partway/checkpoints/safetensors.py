@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from partway.engines.weights import BITS, Source, Weight
 from partway.errors import PackageError
+from partway.support.files import impostor
 
 LONGEST = 32_000_000
 """Bytes of a header; those of the largest models take half a million, and some writers add pictures to that."""
@@ -110,11 +111,9 @@ def _misnamed(path: Path, length: int, size: int) -> str:
             "or convert it where nothing can be harmed"
         )
     if start.startswith(b"GGUF"):
-        return "is a GGUF file; name it .gguf"
-    if start.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer and not the file itself; fetch it with: git lfs pull"
-    if start.lstrip()[:1] == b"<":
-        return f"is a web page; {_DOWNLOAD}"
+        return "is a GGUF file, which has to be a model of its own"
+    if other := impostor(path):
+        return other
     if size >= 8 and LONGEST < length <= size - 8:
         return f"has a header of {length} bytes, where {LONGEST} are the most that partway reads; {_DOWNLOAD}"
     return f"is no .safetensors file, or was cut short; {_DOWNLOAD}"

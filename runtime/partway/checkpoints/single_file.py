@@ -1,12 +1,12 @@
-"""A whole model in one .safetensors file."""
+"""A whole model in one file, .safetensors or GGUF."""
 
 from pathlib import Path
 
 from partway.checkpoints import configs, kinds, noise
 from partway.checkpoints.configs import Config
+from partway.checkpoints.headers import read_header
 from partway.checkpoints.parts import Parts, Weights, apart
 from partway.checkpoints.record import Checkpoint, Part
-from partway.checkpoints.safetensors import read_header
 from partway.checkpoints.strangers import stranger
 from partway.checkpoints.text_names import PROJECTION
 from partway.errors import PackageError
@@ -15,17 +15,17 @@ _NAMES = {"vae": "VAE", "text_encoder": "text encoder", "text_encoder_2": "secon
 
 
 def open_file(path: Path, *, vae: Path | None = None, prediction: str | None = None) -> Checkpoint:
-    """Read what a .safetensors file of a whole model says of itself; its weights stay where they are.
+    """Read what a file of a whole model says of itself; its weights stay where they are.
 
-    vae: a file with a VAE in place of its own; prediction: "epsilon" or "v_prediction" where the file does not say.
-    Raises `PackageError` naming what the file is instead, or what it lacks.
+    vae: a file with a VAE in place of its own, whose text encoders a UNet alone takes too; prediction: "epsilon" or
+    "v_prediction" where the file does not say. Raises `PackageError` naming what the file is instead, or what it lacks.
     """
     header = read_header(path)
     if other := stranger(header.weights, models=True):
         raise PackageError(f"{path} {other}")
     found = apart(header.weights)
     if vae:
-        found = found.having("vae", open_vae(vae))
+        found = _with_others(found, vae)
     if "unet" not in found.networks:
         raise PackageError(f"{path} {_instead(header.weights, found)}")
     try:
@@ -60,6 +60,16 @@ def open_vae(path: Path) -> Weights:
     return networks["vae"]
 
 
+def _with_others(found: Parts, source: Path) -> Parts:
+    """The networks with the VAE of another file, and its text encoders where there are none."""
+    others = apart(read_header(source).weights)
+    found = found.having("vae", open_vae(source))
+    if any(name.startswith("text") for name in found.networks):
+        return found
+    text = {name: weights for name, weights in others.networks.items() if name.startswith("text")}
+    return found._replace(networks={**text, **found.networks}, openclip=found.openclip | others.openclip)
+
+
 def _placed(found: Parts, unet: Config) -> Parts:
     """The networks, with the only text encoder of SDXL's refiner as what it is, the second."""
     networks = found.networks
@@ -80,7 +90,8 @@ def _check_whole(path: Path, found: Parts, kind: kinds.Kind) -> None:
     missing = [name for name in kind.text_encoders if name not in found.networks]
     if missing:
         names = " and ".join(_NAMES[name] for name in missing)
-        raise PackageError(f"{path} is {kind.title} without its {names}; take the whole model's file or folder")
+        whole = "take the whole model, or give one of its kind with: --vae FILE"
+        raise PackageError(f"{path} is {kind.title} without its {names}; {whole}")
     if "vae" not in found.networks:
         raise PackageError(f"{path} is {kind.title} without a VAE; give one with: --vae FILE")
 

@@ -1,7 +1,8 @@
 """The command line: ``partway COMMAND ...``. A file a command, of its name: its arguments and what it runs.
 
 It may import everything. What commands share is in ``arguments`` (the parser), ``request`` (from flags and replayed
-pictures to what to run), ``tasks`` (from that to files), ``outputs``, ``progress``, ``records`` and ``summaries``.
+pictures to what to run), ``tasks`` (from that to files), ``outputs``, ``progress``, ``messages`` and
+``summaries``.
 Start reading at `main`, then at a command, such as ``img2img``.
 """
 
@@ -30,19 +31,21 @@ from partway.cli import (
     presets,
     samplers,
     schedules,
+    serve,
     sweep,
     tune,
     txt2img,
     upscale,
 )
 from partway.cli.arguments import Parser
+from partway.cli.messages import say, warnings_said
 from partway.errors import EngineError, NetworkError, choose
 
 COMMANDS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, plan, info, devices, doctor, bench, tune,
-        samplers, schedules, dials, presets, models, export,
+        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, serve, plan, info, devices, doctor, bench,
+        tune, samplers, schedules, dials, presets, models, export,
     )
 }  # fmt: skip
 """Every command by its name, in the order of ``partway --help``."""
@@ -56,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names and prompts may hold what it cannot encode
     try:
-        return _run(arguments)
+        with warnings_said():
+            return _run(arguments)
     except KeyboardInterrupt:
         print("\npartway: interrupted", file=sys.stderr)
         return 130
@@ -64,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (partway.PartwayError, MemoryError, OSError) as problem:
-        print(f"partway: error: {' '.join(_message(problem).split())}", file=sys.stderr)
+        say("error", _message(problem))
         return exit_code(problem)
 
 

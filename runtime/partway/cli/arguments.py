@@ -5,7 +5,9 @@ None of them has a default of its own: what is not given is not passed on, so th
 """
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,6 +30,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+_TEXTS = {"--negative-prompt", "--then"}  # flags that take any text
+_NUMBER = re.compile(r"-\d+|-\d*\.\d+")  # as argparse has it
 _FLAGS_ELSEWHERE = {_flag(other): _flag(own) for other, own in SETTING_ALIASES.items()}
 
 
@@ -42,12 +46,62 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=text[:1].upper() + text[1:], **options)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As argparse does it, but raise `InputError` for an unknown flag here, where the known ones are known."""
+        """As argparse does it, but raise `InputError` for an unknown flag here, where the known ones are known.
+
+        Flags may stand before, between and after the others, and a text may begin with a dash.
+        """
+        if args is not None and self._subparsers is None:
+            args = self._ordered(args)
         found, others = super().parse_known_args(args, namespace)
+        others = [other for other in others if other != "--"]
         for flag in (other.partition("=")[0] for other in others if other.startswith("--")):
             near = meant(flag, self._option_string_actions, _FLAGS_ELSEWHERE)
             self.error(f"unknown flag {flag}" + (f", did you mean {near}?" if near else ""))
         return found, others
+
+    def _ordered(self, args: Sequence[str]) -> list[str]:
+        """The flags with their values, then what is none: argparse alone takes a first group of these for all."""
+        flags: list[str] = []
+        others: list[str] = []
+        left = deque(args)
+        while left:
+            one = left.popleft()
+            if one == "--":
+                others += left
+                break
+            if one[:1] != "-" or one == "-" or " " in one or _NUMBER.fullmatch(one):
+                others.append(one)
+                continue
+            flags.append(one)
+            action = self._action(one)
+            if action is not None and action.nargs != 0:
+                if not left or not self._suits(action, left[0]):
+                    self.error(f"argument {one}: expected one argument")
+                value = left.popleft()
+                flags[-1:] = [f"{one}={value}"] if one.startswith("--") else [one, value]
+        return [*flags, *(["--"] if others else []), *others]
+
+    def _suits(self, action: argparse.Action, value: str) -> bool:
+        """Whether what follows a flag can be its value: no other flag, unless it takes any text."""
+        if value in self._option_string_actions or value == "--":
+            return False
+        word = value[:1] == "-" != value and not _NUMBER.fullmatch(value)
+        return not word or " " in value or not _TEXTS.isdisjoint(action.option_strings)
+
+    def _action(self, flag: str) -> argparse.Action | None:
+        """What a flag without its value does; None where it has that in it, or is unknown.
+
+        Raises `InputError` for a single dash with a word that is no flag: it may be a prompt.
+        """
+        known = self._option_string_actions
+        if flag.startswith("--"):
+            names = [flag] if flag in known else [one for one in known if one.startswith(flag)]
+            return known[names[0]] if len(names) == 1 else None
+        if flag[:2] not in known:
+            self.error(f"unknown flag {flag}; text that begins with a dash comes last, after --, as in: -- {flag}")
+        if len(flag) > 2:
+            return self._action(f"-{flag[2:]}") if known[flag[:2]].nargs == 0 else None
+        return known[flag]
 
     def error(self, message: str) -> NoReturn:
         """Raise `InputError`, which the command line prints."""
@@ -100,7 +154,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     if instruction:
         add("image_guidance_scale", float, "G", "how much the picture counts")
     add("negative_prompt", str, "TEXT", "what the picture should not show")
-    add("seed", int, "N", "the same seed gives the same picture")
+    add("seed", int, "N", "the same seed gives the same picture; -1 draws one")
     add("variation_seed", int, "N", "another seed, to turn the start noise towards")
     add("variation_strength", float, "V", "0 to 1, how far")
     add("sampler", str, "NAME", "see: partway samplers; the model's own if not given")
@@ -125,7 +179,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         "vae",
         str,
         "NAME",
-        "own; tiny, an autoencoder that the package has beside it; or a file with another VAE",
+        "own; tiny, an autoencoder that the model has beside it; or a file with another of either",
     )
     text = "a LoRA or relative (.safetensors) with its weight, as film.safetensors:0.8; can be repeated"
     group.add_argument(
@@ -158,12 +212,17 @@ def _pair(text: str) -> list[int]:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model and the arguments of `partway.load`."""
     group = parser.add_argument_group("what to run it on")
-    text = "a folder, a .safetensors file, a Hub id, or one of: partway models (default: rooms)"
+    text = "a folder, a .safetensors or .gguf file, a Hub id, or one of: partway models (default: rooms)"
     group.add_argument("--model", "-m", metavar="MODEL", help=text)
-    text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
-    group.add_argument("--prediction", metavar="NAME", default=argparse.SUPPRESS, help=text)
+    add_prediction(group)
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_options(group)
+
+
+def add_prediction(group: Any) -> None:
+    """Add --prediction to a parser or group."""
+    text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
+    group.add_argument("--prediction", metavar="NAME", default=argparse.SUPPRESS, help=text)
 
 
 def add_options(group: Any) -> None:

@@ -12,9 +12,8 @@ from partway.budget.planner import Planner
 from partway.cli.arguments import Commands, add_engine, supplied
 from partway.engines import EngineOptions
 from partway.errors import MAX_SIDE, EngineError, InputError, PartwayError, install, number
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import Package, open_package
+from partway.model.opening import open_model
+from partway.model.package import Package
 from partway.run import starts
 from partway.run.plans import Plan
 from partway.settings import Settings
@@ -69,7 +68,7 @@ def add_size_and_place(parser: argparse.ArgumentParser, what: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a configuration as it is measured; return 1 if one failed."""
-    package = suited(open_package(locate(options.model)), options.model)
+    package = open_model(options.model)
     settings = package.settings(supplied(options, _SETTINGS))
     plan = Planner().planned(package, settings, starts.imagined(True, package)).plan
     job = job_of(options, package, settings, plan)

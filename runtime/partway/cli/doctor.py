@@ -7,8 +7,8 @@ from partway.cli.arguments import Commands, add_engine, supplied
 from partway.engines import Engine, EngineOptions, devices, engine_named, open_engine
 from partway.model.agreement import check_agreement
 from partway.model.doctor import check_files, check_networks
-from partway.model.hub import locate
-from partway.model.package import Package, open_package
+from partway.model.opening import open_model
+from partway.model.package import Package
 
 
 def add(commands: Commands) -> None:
@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a check; return 1 if one failed."""
-    package = open_package(locate(options.model))
+    package = open_model(options.model)
     chosen = EngineOptions(**supplied(options, ("device", "precision")))
     name = engine_named(getattr(options, "engine", "auto"), package.networks, chosen.device)
     engine = open_engine(name, package.networks, chosen)

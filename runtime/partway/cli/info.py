@@ -11,11 +11,10 @@ from partway.adapters.reading import Adapter, is_adapter, open_adapter
 from partway.adapters.suggestions import suggested
 from partway.checkpoints.parts import Weights
 from partway.checkpoints.record import Checkpoint
-from partway.cli.arguments import Commands
+from partway.cli.arguments import Commands, add_prediction, supplied
 from partway.graphs import FORMATS
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import Package, open_package
+from partway.model.opening import open_model
+from partway.model.package import Package
 
 _SHALLOW = "shallow"
 
@@ -25,6 +24,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("info", help="what a model folder or file holds", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a folder, a file, or a Hub id (owner/name)")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub id")
+    parser.add_argument("--vae", metavar="FILE", help="with the VAE, or the tiny one, of this file")
+    add_prediction(parser)
     parser.set_defaults(command=run)
 
 
@@ -35,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
         for name, value in _about(open_adapter(path)).items():
             print(f"{name:<12} {value}")
         return 0
-    package = suited(open_package(locate(options.model, revision=options.revision)), options.model)
+    told = {"vae": options.vae, **supplied(options, ("prediction",))}
+    package = open_model(options.model, revision=options.revision, **told)
     for name, value in _facts(package).items():
         print(f"{name:<12} {value}")
     files = {name: file for name, file in package.networks.items() if isinstance(file, Path)}

@@ -7,6 +7,7 @@ from typing import Any
 
 import partway
 from partway.cli.arguments import Commands, add_input, add_pixels, add_task
+from partway.cli.messages import libraries_unheard
 from partway.cli.tasks import Start, run_from_picture
 from partway.pictures import masks
 from partway.pictures.images import Picture
@@ -34,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     def prepare(pipe: partway.Pipeline, picture: Picture, edit: dict[str, Any]) -> Start:
         padding = edit.get("padding", PADDING) if edit.get("only_masked") else None
         blur = edit.get("mask_blur", 0)
-        edited = masks.edit(picture, options.mask, blur=blur, padding=padding, size=pipe.package.size)
+        with libraries_unheard():
+            edited = masks.edit(picture, options.mask, blur=blur, padding=padding, size=pipe.package.size)
         return partial(pipe.stream, image=edited)
 
     return run_from_picture(options, "inpaint", prepare)

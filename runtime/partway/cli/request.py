@@ -1,7 +1,6 @@
 """From the command line, and the record in an earlier picture if asked for, to one complete request."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,14 +8,14 @@ from typing import Any, NamedTuple
 import partway
 from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
-from partway.cli.records import record
-from partway.errors import ImageError, InputError
-from partway.model.hashes import model_hash
-from partway.model.hub import DEFAULT
+from partway.cli.messages import libraries_unheard, say
+from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
+from partway.model import hub
+from partway.model.hashes import file_sha256
 from partway.pictures import metadata
+from partway.records import MACHINE
+from partway.support.lines import shortened
 
-# Arguments of `partway.load` that belong to the machine, not to the picture.
-_MACHINE = ("threads", "cache_dir", "cache_limit", "memory_limit", "release", "stream")
 # How a task treats the picture it starts from.
 _EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale", "then")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
@@ -38,30 +37,29 @@ _TYPES: dict[str, Any] = {
 
 
 class Request(NamedTuple):
-    """What to run: a model, how to load it, a prompt, settings, an edit; a replayed record adds size and source."""
+    """What to run: a model, how to load it, a prompt, settings, an edit; what a replayed record says of the rest.
 
-    model: str
+    model   None is the one that comes with partway
+    size    of the replayed picture
+    source  and ``made_with``: hashes of the picture and the model that it was made from, if one is replayed
+    """
+
+    model: str | None
     load: dict[str, Any]
     prompt: str
     settings: dict[str, Any]
     edit: dict[str, Any]
-    size: tuple[int, int] | None
-    source: Mapping[str, Any]
+    size: tuple[int, int] | None = None
+    source: Mapping[str, Any] = {}
+    made_with: Mapping[str, Any] = {}
 
 
 def request(options: argparse.Namespace, task: str) -> Request:
     """Return what the command line asks for; with --from-png the record fills in what it leaves out.
 
-    Raises InputError or ImageError; all settings have been checked.
+    Raises InputError or ImageError; all settings have been checked, and a seed of -1 is the one that was drawn.
     """
-    made: dict[str, Any] = {}
-    if options.from_png is not None:
-        made = metadata.read_parameters(options.from_png)
-        if made.get("task") != task:
-            raise ImageError(f"{options.from_png} was made by partway {made.get('task')}; replay it with that")
-    model = options.model or (_part(made, "model").get("name") if made else DEFAULT)
-    if not model:
-        raise ImageError("the replayed picture does not say which model made it; give --model")
+    made = {} if options.from_png is None else _made(options.from_png, task)
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
@@ -69,50 +67,24 @@ def request(options: argparse.Namespace, task: str) -> Request:
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
-    warn_if_other_loras(made.get("loras"), partway.Settings(**settings))  # which are checked before anything slow
+    checked = partway.Settings(**settings)  # before anything slow
+    warn_if_other_loras(made.get("loras"), checked)
+    settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
-        model=str(model),
+        model=options.model or (_model(made, load.get("revision")) if made else None),
         load=load,
         prompt=prompt,
         settings=settings,
         edit=_known(made, "edit", _EDIT) | supplied(options, _EDIT),
-        size=(made["width"], made["height"]) if "width" in made and "height" in made else None,
+        size=_size(made),
         source=_part(made, "source"),
+        made_with=_part(made, "model"),
     )
 
 
 def load(wanted: Request) -> partway.Pipeline:
-    """Load the model; say on stderr which end of a prompt it does not read."""
-    pipe = partway.load(wanted.model, **wanted.load)
-    settings = pipe.package.settings(wanted.settings)
-    texts = {"prompt": wanted.prompt} | {f"prompt {text[:20]!r}": text for text in wanted.edit.get("then", [])}
-    texts |= {"negative prompt": settings.negative_prompt} if settings.guided else {}
-    for name, text in texts.items():
-        unread = pipe.tokenizers[0].truncated(text)  # all split text alike
-        if unread:
-            _warn(f"the {name} is too long for this model, which does not read {unread!r}")
-    return pipe
-
-
-def record_of(
-    wanted: Request,
-    pipe: partway.Pipeline,
-    result: partway.Result,
-    task: str,
-    source: Mapping[str, str] | None,
-) -> dict[str, Any]:
-    """Return the record of the first picture of ``result``, from which `request` can repeat it."""
-    return record(
-        result,
-        0,
-        task=task,
-        prompt=wanted.prompt,
-        model=wanted.model,
-        package=pipe.package,
-        load={name: value for name, value in wanted.load.items() if name not in _MACHINE},
-        source=source,
-        edit=wanted.edit,
-    )
+    """Load the model."""
+    return partway.load(wanted.model, **wanted.load)
 
 
 def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
@@ -121,18 +93,48 @@ def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
     hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
     for lora in settings.adapters:
         path = Path(lora.file)
-        if lora.name in hashes and path.is_file() and model_hash(path) != hashes[lora.name]:
-            _warn(f"{lora.file} is not the LoRA that this was made with")
+        if lora.name in hashes and path.is_file() and file_sha256(path) != hashes[lora.name]:
+            say("warning", f"{lora.file} is not the LoRA that this was made with")
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
     """Say on stderr that a replay starts from another picture than the one in the record."""
     if recorded and recorded.get("pixels_sha256") != now["pixels_sha256"]:
-        _warn("the input is not the picture that this was made from")
+        say("warning", "the input is not the picture that this was made from")
 
 
-def _warn(text: str) -> None:
-    print(f"partway: warning: {text}", file=sys.stderr)
+def warn_if_other_model(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Say on stderr that a replay runs on another model than the one in the record, or on that as it is by now."""
+    if any(recorded.get(name) not in (None, now[name]) for name in ("sha256", "unet_sha256")):
+        say("warning", "the model is not the one that this was made with, or has changed since")
+
+
+def _made(file: str, task: str) -> dict[str, Any]:
+    """The record in a picture, which has to be of this task."""
+    with libraries_unheard():
+        made = metadata.read_parameters(file)
+    if made.get("task") != task:
+        raise ImageError(f"{file} was made by partway {made.get('task')}; replay it with that")
+    return made
+
+
+def _model(made: Mapping[str, Any], revision: str | None) -> str | None:
+    """The model of a record; ImageError where it names none, or one that would have to be fetched first."""
+    name = _part(made, "model").get("name")
+    if not isinstance(name, str) or not name:
+        raise ImageError("the replayed picture does not say which model made it; give --model")
+    if not hub.fetched(name, revision):
+        raise ImageError(f"the replayed picture was made with {name}, which is not here; to fetch it: --model {name}")
+    return name
+
+
+def _size(made: Mapping[str, Any]) -> tuple[int, int] | None:
+    size = (made.get("width"), made.get("height"))
+    if size == (None, None):
+        return None
+    if not all(is_integer(side, 1, MAX_SIDE) for side in size):
+        raise ImageError(f"the replayed picture says that it has {size[0]!r} x {size[1]!r} pixels, which cannot be")
+    return made["width"], made["height"]
 
 
 def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -144,9 +146,13 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
     """Return one part of a record, which can hold anything: ImageError unless names and types are ours."""
     part = dict(_part(record, name))
     for key, value in part.items():
+        if key in MACHINE:
+            raise ImageError(
+                f"the replayed picture sets {key}, which is not for a picture to say; partway wrote no such"
+            )
         if key not in keys:
-            raise ImageError(f"the replayed picture sets {key}, unknown to this version; update partway")
-        texts = key != "then" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
+            raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
+        texts = key == "loras" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
-            raise ImageError(f"the replayed picture sets {key} to {value!r}, which it cannot be")
+            raise ImageError(f"the replayed picture sets {key} to {shortened(str(value))}, which it cannot be")
     return part

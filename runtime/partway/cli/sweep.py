@@ -5,13 +5,15 @@ from pathlib import Path
 
 import partway
 from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add_settings
-from partway.cli.outputs import Outputs, check, save
+from partway.cli.messages import libraries_unheard
+from partway.cli.outputs import Outputs, check, inputs_of, save
 from partway.cli.progress import did, finish
-from partway.cli.records import source_hashes
-from partway.cli.request import Request, load, record_of, request
+from partway.cli.request import Request, load, request
 from partway.errors import InputError
 from partway.pictures import images
+from partway.pictures.holding import check_holds
 from partway.pictures.sheet import contact_sheet
+from partway.records import record, source_hashes
 
 
 def add(commands: Commands) -> None:
@@ -42,16 +44,20 @@ def run(options: argparse.Namespace) -> int:
     wanted = request(options, "img2img")
     for strength in strengths:
         partway.Settings(**(wanted.settings | {"strength": strength}))
-    outputs = Outputs(options.output, stem=f"{options.input.stem}-sweep", source=options.input)
+    outputs = Outputs(options.output, stem=f"{options.input.stem}-sweep", inputs=inputs_of(options))
     if options.save_each and options.output is not None:
         for strength in strengths:
-            check(_beside(Path(options.output), strength), options.input)
-    picture = images.read(options.input)
+            check(_beside(Path(options.output), strength), inputs_of(options))
+    with libraries_unheard():
+        picture = images.read(options.input)
     source = source_hashes(options.input, picture)
     pipe = load(wanted)
     results = []
     for strength in strengths:
         run = pipe.stream(wanted.prompt, picture.original, **(wanted.settings | {"strength": strength}))
+        if options.save_each:
+            untouched = not run.plan.levels
+            check_holds(outputs.suffix, run.size, picture=picture, untouched=untouched, texts=[wanted.prompt])
         results.append(finish(run, label=f"strength {strength:g}", quiet=options.quiet))
         if not options.quiet:
             print(f"{did(results[-1].plan)}; {results[-1].seconds['total']:.1f} s")
@@ -99,5 +105,5 @@ def _save_each(
 ) -> None:
     for strength, result in zip(strengths, results, strict=True):
         path = _beside(sheet, strength)
-        save(result.image, path, record_of(wanted, pipe, result, "img2img", source))
+        save(result.image, path, record(result, wanted, pipe.package, task="img2img", source=source))
         print(path)

@@ -12,9 +12,8 @@ from partway.cli.arguments import Commands
 from partway.cli.bench import WIDTH, add_model, add_size_and_place, chosen_of, job_of
 from partway.engines import EngineOptions, engine_named
 from partway.errors import NetworkError
-from partway.model.catalog import suited
-from partway.model.hub import locate
-from partway.model.package import Package, open_package
+from partway.model.opening import open_model
+from partway.model.package import Package
 from partway.run import starts
 from partway.run.plans import Plan
 from partway.support.amounts import shown_time
@@ -33,7 +32,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a configuration as it is tried, then which is best and why, and keep what was found."""
-    package = suited(open_package(locate(options.model)), options.model)
+    package = open_model(options.model)
     settings = package.settings({"vae": "own", "reuse": 0.0})
     plan = Planner().planned(package, settings, starts.imagined(True, package)).plan
     job = job_of(options, package, settings, plan)

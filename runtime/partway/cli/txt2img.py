@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 
 from partway.cli.arguments import Commands, add_task
-from partway.cli.outputs import Outputs
+from partway.cli.outputs import Outputs, inputs_of
 from partway.cli.request import load, request
 from partway.cli.tasks import Task, run_each
 
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     width, height = wanted.size or (None, None)
     width = width if options.width is None else options.width
     height = height if options.height is None else options.height
-    outputs = Outputs(options.output, stem="", count=options.count)
+    outputs = Outputs(options.output, stem="", count=options.count, inputs=inputs_of(options))
     pipe = load(wanted)
     start = partial(pipe.stream, width=width, height=height)
     return run_each(options, Task("txt2img", wanted, pipe), start, outputs)

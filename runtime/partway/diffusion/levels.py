@@ -15,6 +15,8 @@ from partway.errors import InputError
 
 Doubles = NDArray[np.float64]
 
+_MOST = 100_000  # steps; models are trained on 1000
+
 
 class NoiseLevel(NamedTuple):
     """One noise level under its two names, passed together so that they cannot be mixed up."""
@@ -65,7 +67,7 @@ def trained(
     zero_terminal_snr  applies Algorithm 1 of Lin et al. 2023 (arXiv 2305.08891), with 4096 for its infinite last
                        sigma (a cumulative alpha of 2**-24), as in diffusers
 
-    Raises `InputError` for an unknown ``beta_schedule`` and for betas outside (0, 1).
+    Raises `InputError` for an unknown ``beta_schedule``, for betas outside (0, 1), and where they leave no picture.
     """
     rates = _beta_schedule(beta_schedule, beta_start, beta_end, train_steps) if betas is None else _trained_betas(betas)
     if zero_terminal_snr:
@@ -77,11 +79,13 @@ def trained(
         alphas[-1] = 2.0**-24
     else:
         alphas = _cumulative_product(1 - rates)
+    if not (alphas > 0).all():
+        raise InputError(f"nothing but noise is left long before the last of {len(alphas)} steps: no training schedule")
     return Trained(np.sqrt((1 - alphas) / alphas).astype(np.float64), steps_offset)
 
 
 def _beta_schedule(name: str, start: float, end: float, steps: int) -> NDArray[np.float32]:
-    if steps < 2 or not 0 < start <= end < 1:
+    if not 2 <= steps <= _MOST or not 0 < start <= end < 1:
         raise InputError(f"betas from {start} to {end} in {steps} steps are no training schedule")
     if name == "scaled_linear":
         return _float32_linspace(start**0.5, end**0.5, steps) ** 2

@@ -12,6 +12,7 @@ Both are streams: each draw continues where the last one ended.
 
 import math
 import operator
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ Words = NDArray[np.uint32]
 Wide = NDArray[np.uint64]
 
 MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1  # torch's range
+DRAWN = -1
+"""What everybody has for a seed that is to be drawn."""
 
 # How many threads an NVIDIA A100 holds at once: 108 multiprocessors of 2048.
 A100_THREADS = 108 * 2048
@@ -133,6 +136,12 @@ def check_seed(seed: Any) -> int:
     if not is_integer(seed, MIN_SEED, MAX_SEED):
         raise InputError(f"seed {seed!r} is out of range; give an integer from -2**63 to 2**64 - 1")
     return operator.index(seed)
+
+
+def drawn(seed: Any) -> int:
+    """As `check_seed`, but draw one where the seed is `DRAWN`: of 32 bits, as many as other tools take."""
+    seed = check_seed(seed)
+    return secrets.randbelow(2**32) if seed == DRAWN else seed
 
 
 # -- of torch's CPU generator

@@ -36,13 +36,14 @@ def engine_named(name: str, files: Networks, device: str) -> str:
     """
     choose("engine", name, ("auto", *ENGINES))
     suffixes = {path.suffix for path in files.values() if isinstance(path, Path)}
-    format_ = next((one for one, file in FILES.items() if Path(file).suffix in suffixes), "onnx")
-    readers = [one for one, row in ENGINES.items() if format_ in row.formats]
+    formats = [one for one, file in FILES.items() if Path(file).suffix in suffixes]  # folders may hold both
+    readers = [one for one, row in ENGINES.items() if set(formats) <= set(row.formats)]
     if name == "auto":
         elsewhere = device.upper() != "CPU" and FAST in readers and ENGINES[FAST].installed
         return FAST if elsewhere else readers[0]
     if name not in readers:
-        raise EngineError(f"this model is {FORMATS[format_]}, which {name} cannot read; use engine {readers[0]!r}")
+        held = next(FORMATS[one] for one in formats if one not in ENGINES[name].formats)
+        raise EngineError(f"this model is {held}, which {name} cannot read; use engine {readers[0]!r}")
     return name
 
 

@@ -17,6 +17,7 @@ _TYPES = {
     "F32": ("f32", "FP32"), "F16": ("f16", "FP16"), "BF16": ("bf16", "BF16"),
     "F8_E4M3": ("f8e4m3", "F8E4M3"), "F8_E5M2": ("f8e5m2", "F8E5M2"),
 }  # fmt: skip
+_INPUTS = {"F32": "f32", "I64": "i64"}
 _KEPT = '<rt_info><attribute name="decompression" version="0"/></rt_info>'
 
 
@@ -42,6 +43,7 @@ def grafted(core: Any, graph: Graph) -> tuple[Any, list[Mapped]]:
         if name in sources:
             parameter.output(0).replace(sources[name])
             model.remove_parameter(parameter)
+    model.add_parameters(_unused(model, graph))
     model.validate_nodes_and_infer_types()
     for port, name in zip(model.outputs, graph.outputs, strict=True):
         port.set_names({name})  # and not what the operator that it comes from is called
@@ -53,6 +55,20 @@ def _constant(array: Any) -> Any:
     from openvino import op
 
     return op.Constant(array, shared_memory=False).output(0)
+
+
+def _unused(model: Any, graph: Graph) -> list[Any]:
+    """Inputs that the network takes and has no use for, which OpenVINO leaves out where it reads ONNX."""
+    from openvino import PartialShape, Type, op
+
+    known, found = {parameter.get_friendly_name() for parameter in model.get_parameters()}, []
+    for name, (dtype, dims) in graph.inputs.items():
+        if name not in known:
+            shape = PartialShape([size if isinstance(size, int) else -1 for size in dims])
+            found.append(op.Parameter(getattr(Type, _INPUTS[dtype]), shape))
+            found[-1].set_friendly_name(name)
+            found[-1].output(0).set_names({name})
+    return found
 
 
 def _constants(core: Any, weights: Mapping[str, Weight], file: Mapped) -> dict[str, Any]:

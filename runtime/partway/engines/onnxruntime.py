@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -10,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.engines.external import linked, locations, moved
 from partway.engines.failures import out_of_memory
 from partway.engines.mapped import Ranges, forget, forgetting, ranges
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.weights import Graph, Networks, check, one_file
 from partway.errors import EngineError, NetworkError, PackageError
-from partway.graphs import WEIGHTS
 from partway.support import heap
 
 _NAME = "onnxruntime"
@@ -121,7 +122,7 @@ class OnnxRuntime:
 
     def _open(self, network: str) -> _Session:
         source, options = self._files[network], self._session_options()
-        model = str(source) if isinstance(source, Path) else self._built(source, options)
+        model = _stored(source, options) if isinstance(source, Path) else self._built(source, options)
         changed = {} if isinstance(source, Path) else self._changed(source)
         try:
             if changed:
@@ -140,7 +141,7 @@ class OnnxRuntime:
     def _open_frugally(self, network: str) -> _Session:
         """A session whose pages of mapped weights can be given back."""
         source = self._files[network]
-        weights = source.with_name(WEIGHTS["onnx"]) if isinstance(source, Path) else one_file(source)
+        weights = _beside(source) if isinstance(source, Path) else one_file(source)
         before = ranges(weights)
         session, _ = self._open(network)
         own = _apart(ranges(weights), before)
@@ -184,6 +185,26 @@ def library() -> Any:
     except ImportError as error:
         raise EngineError("ONNX Runtime is not installed; run: pip install onnxruntime") from error
     return onnxruntime
+
+
+def _stored(graph: Path, options: Any) -> bytes | str:
+    """What a session of a file is made of: weights that are links to elsewhere are named where they really lie."""
+    try:
+        real = {file: file.resolve() for file in linked(graph)}
+        folders = {file.parent for file in real.values()}
+        if len(folders) == 1:
+            options.add_session_config_entry(_FOLDER, str(*folders))
+            return moved(graph, lambda places: {**places, "location": real[graph.parent / places["location"]].name})
+    except (OSError, ValueError, LookupError):  # loading it says what is wrong
+        pass
+    return str(graph)
+
+
+def _beside(graph: Path) -> Path:
+    """The file of a graph's weights, or one of them; that of the graph where it holds them itself."""
+    with suppress(OSError, ValueError):  # as above
+        return next((graph.parent / name for name in sorted(locations(graph))), graph)
+    return graph
 
 
 def _port(port: Any) -> Port:

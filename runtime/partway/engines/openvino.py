@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.engines import addressed
 from partway.engines.compiled import Compiled
 from partway.engines.failures import out_of_memory
 from partway.engines.frugal import stage
@@ -21,6 +22,7 @@ from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
 from partway.engines.weights import Graph, Networks, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
+from partway.graphs import is_port
 from partway.support.caching import Recent
 
 _NAME = "openvino"
@@ -204,12 +206,14 @@ class OpenVINO:
             return self._graft(network, path)
         beside = path.with_suffix(".bin")
         try:
-            if path.suffix != ".xml" or not beside.is_file() or not beside.stat().st_size:
+            if path.suffix != ".xml":
+                return _Read(*addressed.read(self._core, path))
+            if not beside.is_file() or not beside.stat().st_size:
                 return _Read(self._core.read_model(str(path)))
             weights = Mapped(beside)
             tensor = self._library.Tensor(weights.bytes, shared_memory=True)
             return _Read(self._core.read_model(path.read_text("utf-8"), tensor), [weights])
-        except (RuntimeError, MemoryError, OSError, UnicodeDecodeError) as error:
+        except (RuntimeError, MemoryError, OSError, ValueError) as error:  # also of text that is no UTF-8
             raise out_of_memory(network, _NAME, error) or PackageError(
                 f"{path} cannot be loaded ({_last_line(error)}); export it again"
             ) from error
@@ -235,7 +239,7 @@ def library() -> Any:
     Who wants it imports openvino before. Raises `EngineError` if the library is not installed.
     """
     try:
-        with _missing("openvino_telemetry"):  # which OpenVINO can do without
+        with missing("openvino_telemetry"):  # which OpenVINO can do without
             import openvino
     except ImportError as error:
         raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
@@ -243,7 +247,7 @@ def library() -> Any:
 
 
 @contextmanager
-def _missing(module: str) -> Iterator[None]:
+def missing(module: str) -> Iterator[None]:
     """Let a module look as if it were not installed meanwhile, unless it is in use already."""
     modules: dict[str, Any] = sys.modules
     if module in modules:
@@ -290,7 +294,8 @@ def _made_by(core: Any, device: str) -> list[str]:
 
 
 def _name(port: Any) -> str:
-    return str(port.get_any_name())
+    """One of its names: that which networks have for it, where an exporter left others too."""
+    return str(next(filter(is_port, sorted(port.get_names())), None) or port.get_any_name())
 
 
 def _last_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Weights that stay in the file that they came in: where their bytes lie, and whether that file is still the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -83,6 +83,11 @@ class Graph(Protocol):
     @property
     def changes(self) -> Mapping[str, Change]:
         """Those of them that are computed instead, by name."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str, Sequence[int | str]]]:
+        """What it takes: type as in `BITS`, and sizes, of which those with a name may be any."""
         ...
 
     @property

@@ -58,6 +58,6 @@ def suited(package: Package, model: str | Path | None) -> Package:
                 sampler=sampler or package.sampler,
                 schedule=schedule or (package.grid if sampler else package.schedule),
                 grid=schedule or package.grid,
-                defaults=given,
+                defaults={**package.defaults, **given},
             )
     return package

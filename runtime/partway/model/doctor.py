@@ -1,6 +1,6 @@
 """Checks of a model folder: are its files whole, and do its networks compute here what they should?
 
-Both need what partway's export leaves in ``partway.json``: checksums and goldens (inputs, torch's outputs).
+Both need what partway's export leaves in ``partway.json``: checksums, and goldens (inputs and outputs).
 """
 
 import math
@@ -50,11 +50,13 @@ def check_networks(package: Package, engine: Engine) -> Iterator[Check]:
     """
     goldens = package.manifest.get("goldens", {})
     gates = package.manifest.get("verification", {})
+    truth = str(package.manifest.get("truth", "torch"))
     for network in package.networks:
         try:
             if network in goldens:
                 gate = float(gates.get(network, {}).get("gate", DEFAULT_GATE))
-                yield _check_golden(engine, network, package.path(goldens[network]), gate)
+                check = _check_golden(engine, network, package.path(goldens[network]), gate)
+                yield check._replace(detail=check.detail.format(truth=truth))
             else:
                 engine.signature(network)
                 yield Check(network, True, "loads; there is no golden to compare with")
@@ -89,4 +91,4 @@ def _check_golden(engine: Engine, network: str, golden: Path, gate: float) -> Ch
             f"gives {', '.join(outputs)} where the golden has {', '.join(wanted) or 'nothing'}",
         )
     worst = min(psnr(reference, outputs[name]) for name, reference in wanted.items())
-    return Check(network, worst >= gate, f"{worst:.1f} dB from torch, at least {gate:g} dB expected")
+    return Check(network, worst >= gate, f"{worst:.1f} dB from {{truth}}, at least {gate:g} dB expected")

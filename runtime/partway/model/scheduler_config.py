@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from partway.diffusion.levels import Trained, trained
 from partway.diffusion.predictions import PREDICTIONS
 from partway.diffusion.samplers.named import method_of
-from partway.errors import PackageError
+from partway.errors import PackageError, is_integer
 from partway.model.schedulers import FOREIGN, SCHEDULERS, Config, refusal
 
 
@@ -78,6 +78,9 @@ def read(given: Config, class_name: str) -> Scheduler:
         raise PackageError(f"predicts {prediction!r}; known predictions: {', '.join(PREDICTIONS)}")
     sampler = row.sampler(config)
     method_of(sampler)
+    offset = given.get("steps_offset") or 0
+    if not is_integer(offset, 0, 1000):
+        raise PackageError(f"has steps_offset {offset!r}, which is a whole number from 0 on")
     levels = trained(
         str(config["beta_schedule"]),
         float(config["beta_start"]),
@@ -85,7 +88,7 @@ def read(given: Config, class_name: str) -> Scheduler:
         int(config["num_train_timesteps"]),
         betas=config["trained_betas"],
         zero_terminal_snr=bool(config.get("rescale_betas_zero_snr")),
-        steps_offset=int(given.get("steps_offset") or 0),
+        steps_offset=int(offset),
     )
     spacing = str(given.get("timestep_spacing", row.own.get("timestep_spacing", "linspace")))
     return Scheduler(prediction, levels, sampler, row.schedule(config).__name__, _grid(given, class_name, spacing))

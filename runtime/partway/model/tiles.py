@@ -73,8 +73,8 @@ UNTILED = Tilings()
 def _tiling(package: Package, network: str, tile: int | None, overlap: int | None, *, reads: int = 1) -> Tiling:
     """The tiling of a network, ``reads`` of whose pixels make a latent; ``tile`` and ``overlap`` are in pixels."""
     factor = package.vae_scale_factor
-    file = package.networks[network]
-    fixed = fixed_size(file) if isinstance(file, Path) else None  # what is built takes any size
+    file = package.networks.get(network)
+    fixed = fixed_size(file) if isinstance(file, Path) else None  # what is built takes any size, and what is not there
     if fixed is not None:
         height, width = (side // reads for side in fixed)
     elif tile is not None:

@@ -20,13 +20,15 @@ from unicodedata import category, normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.errors import PackageError
+from partway.errors import PackageError, is_integer
+from partway.support.files import impostor
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Vocabulary
     from tokenizers.models import BPE
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+_MOST = 10_000_000  # tokens
 LENGTH = 77  # positions of CLIP's text encoders, where the folder does not say
 
 
@@ -91,23 +93,32 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     if stored is None:  # before transformers 4.34 special tokens were kept in a file of their own
         settings |= _read_json(folder / "special_tokens_map.json")
     begin, end, unknown, padding = (
-        _content(settings.get(f"{name}_token") or default)
+        _content(settings.get(f"{name}_token") or default) or default
         for name, default in (("bos", BEGIN), ("eos", END), ("unk", END), ("pad", END))
     )
     vocabulary = _read_vocabulary(folder, unknown)
 
     if stored is not None:
-        added = {_content(token): int(number) for number, token in stored.items()}
+        added = {_content(token): number for number, token in stored.items()}
     else:
         added = _read_json(folder / "added_tokens.json")
         added |= {token.content: number for number, token in vocabulary.get_added_tokens_decoder().items()}
     pairs, size = vocabulary.model, vocabulary.get_vocab_size(with_added_tokens=False)
-    others = map(_content, settings.get("additional_special_tokens") or ())
+    added = {token: _number(number, _MOST, folder) for token, number in added.items() if token}
+    listed = settings.get("additional_special_tokens") or []
+    if not isinstance(listed, list):
+        raise PackageError(f"additional_special_tokens in {folder} is no list; fetch the tokenizer again")
+    others = filter(None, map(_content, listed))
     for token in (begin, end, unknown, padding, *others):
         if token not in added:
             known = pairs.token_to_id(token)
             next_id = size + sum(pairs.token_to_id(other) is None for other in added)
             added[token] = next_id if known is None else known
+    limit = size + len(added)
+    if any(added[token] >= limit for token in (begin, end, padding)):  # a vocabulary may lack some numbers
+        limit += max(vocabulary.get_vocab(with_added_tokens=False).values(), default=0)
+    for token in (begin, end, padding):  # which stand in every prompt
+        _number(added[token], limit, folder)
 
     length = settings.get("model_max_length")
     if not isinstance(length, int) or not 2 < length < 1e20:  # transformers writes 1e30 for "not set"
@@ -131,6 +142,9 @@ def _read_vocabulary(folder: Path, unknown: str) -> "Vocabulary":
             pairs = BPE.from_file(str(words), str(merges), unk_token=unknown, end_of_word_suffix="</w>")
             vocabulary = tokenizers.Tokenizer(pairs)
     except Exception as error:  # tokenizers raises nothing more special
+        for file in (combined, words, merges):
+            if what := impostor(file):
+                raise PackageError(f"{file} {what}") from error
         raise PackageError(f"the tokenizer in {folder} is broken ({error}); fetch its files again") from error
     if not isinstance(vocabulary.model, BPE) or vocabulary.model.end_of_word_suffix != "</w>":
         raise PackageError(f"the tokenizer in {folder} is not CLIP's; use a Stable Diffusion model")
@@ -145,11 +159,20 @@ def _read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PackageError(f"{path} cannot be read ({error}); fetch it again") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise PackageError(f"{path} {impostor(path) or f'cannot be read ({error}); fetch it again'}") from error
     if not isinstance(record, dict):
         raise PackageError(f"{path} holds no JSON object; fetch it again")
     return record
+
+
+def _number(value: Any, limit: int, folder: Path) -> int:
+    """Return a token's number, which files hold as text or as a number."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value[:12])
+    if not is_integer(value, 0, limit - 1):
+        raise PackageError(f"the tokenizer in {folder} numbers a token {value!r}, which is none; fetch its files again")
+    return int(value)
 
 
 def _content(token: Any) -> str:

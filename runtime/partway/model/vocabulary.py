@@ -34,8 +34,13 @@ def tokenizers(package: Package) -> tuple[Tokenizer, ...]:
     names = package.text_encoders
     if not package.root.is_file():
         return tuple(load_tokenizer(package.root / TOKENIZERS[name]) for name in names)
+    return tuple(clip_tokenizer(padding(package, name)) for name in names)
+
+
+def padding(package: Package, text_encoder: str) -> str:
+    """The token that a text encoder of a model in one file was shown behind the end of a text."""
     second = package.config("unet").get("use_linear_projection") and not package.size_conditions
-    return tuple(clip_tokenizer("!" if second or name == "text_encoder_2" else END) for name in names)
+    return "!" if second or text_encoder == "text_encoder_2" else END
 
 
 def clip_tokenizer(padding: str = END) -> Tokenizer:

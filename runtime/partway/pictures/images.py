@@ -4,18 +4,24 @@ Files are written by `partway.pictures.metadata`.
 """
 
 import os
+import re
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from partway.errors import MAX_SIDE, ImageError, InputError, number
+from partway.errors import MAX_SIDE, ImageError, InputError, PartwayError, number
+from partway.pictures import png
+from partway.support.warning import warn
 
 Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
 
+ADDRESS = re.compile(r"(https?|ftps?|s3|gs|file):/|data:\w*", re.IGNORECASE)
+_NO_DECODER = re.compile("ghostscript|cannot (find loader|load this image)|not available|unsupported", re.IGNORECASE)
+_HALVED = re.compile("(RGB[AaX]?|LA);16")  # what Pillow makes 8 bits of
 _WIDE_MODES = ("I", "F")  # and every "I;16*": more than 8 bits a value, which Pillow clips on conversion
 
 
@@ -89,6 +95,9 @@ def enlarged(picture: Picture, scale: float) -> Image.Image:
     width, height = (round(side * scale) for side in picture.original.size)
     if max(width, height) > MAX_SIDE:
         raise InputError(f"{scale:g} times this picture is {width}x{height}; a side has at most {MAX_SIDE} pixels")
+    if is_wide(picture.original) and picture.alpha is None:
+        grey = Image.fromarray(_unit_grey(picture.original)).resize((width, height), Image.Resampling.LANCZOS)
+        return wide(np.asarray(grey))
     made = eight_bit(picture.original).resize((width, height), Image.Resampling.LANCZOS)
     return _with(made, None, picture.icc_profile)
 
@@ -106,15 +115,31 @@ def eight_bit(image: Image.Image) -> Image.Image:
     return _with(to_pil(_to_pixels(colours))[0], alpha, _rgb_profile(image))
 
 
+def missing(name: str) -> ImageError:
+    """The error of a picture that is not there, which may be an address; a `Path` of one has lost a slash."""
+    if ADDRESS.match(name):
+        return ImageError(f"{name[:60]} is an address; download the picture and give its file")
+    return ImageError(f"no such picture: {name}")
+
+
+def sixteen_bit(image: Image.Image) -> Image.Image:
+    """Return a wide grey picture with 16 bits a value, which PNG can hold."""
+    return image if image.mode == "I;16" else _with(wide(_unit_grey(image)), None, image.info.get("icc_profile"))
+
+
 def _from_file(name: str) -> Picture:
     try:
+        source, profile = png.readable(name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities that Pillow copes with
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(name) as image:
-                return _from_pil(image, name)
+            with Image.open(source) as image:
+                if profile is not None:
+                    image.info["icc_profile"] = profile
+                halved = any(_HALVED.search(str(tile)) for tile in getattr(image, "tile", ()))
+                picture = _from_pil(image, name)
     except FileNotFoundError:
-        raise ImageError(f"no such picture: {name}") from None
+        raise missing(name) from None
     except IsADirectoryError:
         raise ImageError(f"{name} is a folder, not a picture") from None
     except UnidentifiedImageError:
@@ -122,18 +147,31 @@ def _from_file(name: str) -> Picture:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ImageError(f"{name} has more than {limit} million pixels; make it smaller first") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as problem:
+    except (PartwayError, MemoryError):
+        raise
+    except Exception as problem:  # decoders raise anything: OSError, SyntaxError, struct.error, ...
+        if ADDRESS.match(name):  # too long for a name
+            raise missing(name) from None
         raise ImageError(f"cannot read {name}: {problem}") from None
+    if halved:
+        warn(f"{name} has 16 bits a colour, of which 8 are read")
+    return picture
 
 
 def _from_pil(image: Image.Image, name: str) -> Picture:
-    _check_size(*image.size)
+    stub = isinstance(image, ImageFile.StubImageFile)  # of what other programs decode, which knows no size before
+    if not stub:
+        _check_size(*image.size)
     try:
         image.load()
     except MemoryError:
         raise
-    except Exception as problem:  # decoders raise anything: OSError, SyntaxError, struct.error, ...
+    except Exception as problem:  # as above
+        if stub or _NO_DECODER.search(str(problem)):
+            kind = image.format or "of a kind"
+            raise ImageError(f"{name} is {kind}, which Pillow cannot decode here ({problem}); save it as PNG") from None
         raise ImageError(f"{name} is damaged or cut short: {problem}") from None
+    _check_size(*image.size)
     original = _upright(image)
     colours, alpha = _colours_and_alpha(original)
     return Picture(_to_pixels(colours), alpha, _rgb_profile(original), original)
@@ -153,6 +191,16 @@ def _from_array(array: NDArray[np.generic]) -> Picture:
     original = Image.fromarray(np.ascontiguousarray((unit * 255).round().astype(np.uint8)))
     colours = np.repeat(unit[..., None], 3, axis=2) if unit.ndim == 2 else unit[..., :3]
     return Picture(_to_pixels(colours), _colours_and_alpha(original)[1], None, original)
+
+
+def is_wide(image: Image.Image) -> bool:
+    """Whether a picture has more than 8 bits a value, all of which are read: it is grey then."""
+    return image.mode in _WIDE_MODES or image.mode.startswith("I;16")
+
+
+def wide(unit: Array) -> Image.Image:
+    """A grey picture of 16 bits from (H, W) in [0, 1]; other values are clipped."""
+    return Image.fromarray((np.clip(unit, 0, 1) * 65535).round().astype(np.uint16))
 
 
 def _with(image: Image.Image, alpha: Image.Image | None, icc_profile: bytes | None) -> Image.Image:
@@ -178,7 +226,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _colours_and_alpha(image: Image.Image) -> tuple[Array, Image.Image | None]:
     """Return the colours as (H, W, 3) float32 in [0, 1], whatever the mode, and alpha if there is any."""
-    if image.mode in _WIDE_MODES or image.mode.startswith("I;16"):
+    if is_wide(image):
         return np.repeat(_unit_grey(image)[..., None], 3, axis=2), _alpha_of_key(image)
     try:
         if not image.has_transparency_data:

@@ -1,11 +1,13 @@
 """Masks: which pixels a run may change, and with what share of its strength.
 
-A mask is a grey picture of the source's size. A white pixel is changed with the run's strength, a black one keeps its
-bytes, and a grey one is changed with that share of the strength: a strength for each pixel (Levin & Fried 2023, arXiv
-2306.00950).
+A mask is a picture of the source's size; `partway.pictures.meaning` says what it means. A white pixel is changed with
+the run's strength, a black one keeps its bytes, and a grey one is changed with that share of the strength: a strength
+for each pixel (Levin & Fried 2023, arXiv 2306.00950).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +17,13 @@ from partway.diffusion.dials import Part
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.sampling import Denoiser
 from partway.errors import MAX_SIDE, InputError, number
-from partway.pictures import images
+from partway.pictures import images, meaning
+from partway.support.warning import warn
 
 Array = NDArray[np.float32]
 PADDING = 32  # pixels around the mask that a run on the mask alone also sees
+_MUCH = 0.5  # of white, or of a result that shows
+_FEW = 64  # pixels of one latent
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
@@ -31,6 +36,7 @@ class Edit:
     box       the part of the source that a run works on
     picture   that part, at the size at which the run works on it
     blur      pixels inside the mask over which the change fades in
+    remarks   what a user should know: how the mask was read, and where it lets next to nothing change
     """
 
     source: images.Picture
@@ -38,6 +44,17 @@ class Edit:
     box: Box
     picture: images.Picture
     blur: float
+    remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def shown(self) -> Image.Image:
+        """How much of a result shows, in mode "L": all where the mask is not black, but for what fades in there."""
+        marked = Image.fromarray((self.weights > 0).astype(np.uint8) * np.uint8(255))
+        if not self.blur:
+            return marked
+        soft = np.asarray(marked.filter(ImageFilter.GaussianBlur(self.blur)), np.float32) / 255
+        faded = np.clip(2 * soft - 1, 0, 1) * (self.weights > 0)  # of the blurred edge, only the half inside
+        return Image.fromarray((255 * faded).round().astype(np.uint8))
 
     def padded(self, multiple: int) -> Array:
         """The mask (1, 1, H, W) of ``picture``, padded as its pixels are."""
@@ -47,16 +64,11 @@ class Edit:
 
     def finish(self, made: Image.Image) -> Image.Image:
         """Paste ``made``, a run's result for ``picture``, into the source through the mask."""
-        alpha = Image.fromarray((self.weights > 0).astype(np.uint8) * np.uint8(255))
-        if self.blur:
-            soft = np.asarray(alpha.filter(ImageFilter.GaussianBlur(self.blur)), np.float32) / 255
-            faded = np.clip(2 * soft - 1, 0, 1) * (self.weights > 0)  # of the blurred edge, only the half inside
-            alpha = Image.fromarray((255 * faded).round().astype(np.uint8))
         source = images.eight_bit(self.source.original).convert("RGB")
         filled = source.copy()
         left, top, right, bottom = self.box
         filled.paste(made.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
-        return images.finish(Image.composite(filled, source, alpha), self.source)
+        return images.finish(Image.composite(filled, source, self.shown), self.source)
 
 
 def edit(
@@ -70,10 +82,11 @@ def edit(
     """Read a mask for a picture.
 
     With ``padding`` (pixels), a run works on the `surroundings` of what is not black, enlarged to ``size`` (width,
-    height) where they are smaller. Raises InputError for a mask of another size, for one that is all
-    black, and for values out of range.
+    height) where they are smaller. What the mask was taken for, and that it lets next to nothing change, is a
+    `partway.PartwayWarning` and a remark of the edit. Raises InputError for a mask of another size, for one that lets
+    nothing change, and for values out of range.
     """
-    weights = _grey(mask)
+    weights, remark = meaning.read(mask)
     height, width = weights.shape
     if (width, height) != picture.original.size:
         wanted = "x".join(map(str, picture.original.size))
@@ -81,15 +94,36 @@ def edit(
     if not weights.any():
         raise InputError("the mask is all black, so nothing may change; white marks what to change")
     number("mask_blur", blur, 0, 1000)
+    made = Edit(picture, weights, (0, 0, width, height), picture, blur)
+    made = replace(made, remarks=tuple(filter(None, (remark, *_remarks(made)))))
+    for one in made.remarks:
+        warn(one)
     if padding is None:
-        return Edit(picture, weights, (0, 0, width, height), picture, blur)
+        return made
     number("padding", padding, 0, MAX_SIDE)
     box = surroundings(weights, padding, size)
     left, top, right, bottom = box
     scale = max(1.0, min(size[0] / (right - left), size[1] / (bottom - top)))
     enlarged = (round((right - left) * scale), round((bottom - top) * scale))
     part = images.eight_bit(picture.original).convert("RGB").crop(box).resize(enlarged, Image.Resampling.LANCZOS)
-    return Edit(picture, weights, box, images.read(part), blur)
+    return replace(made, box=box, picture=images.read(part))
+
+
+def _remarks(made: Edit) -> Iterator[str]:
+    """What a user should know of a mask that lets little change; raises InputError for one that lets nothing."""
+    shown = np.asarray(made.shown)
+    if not shown.any():
+        raise InputError(f"mask_blur {made.blur:g} is wider than the mask, so nothing would change; take less")
+    if shown.max() < _MUCH * 255:
+        yield f"mask_blur {made.blur:g} is nearly as wide as the mask: at most {shown.max() / 2.55:.0f} % will show"
+    brightest = float(made.weights[shown > 0].max())
+    if brightest < _MUCH:
+        yield f"the brightest of the mask is {100 * brightest:.1f} % of white, and no more of the strength counts"
+    if np.count_nonzero(shown) < _FEW:
+        yield f"the mask marks {np.count_nonzero(shown)} of {shown.size} pixels, so hardly anything will change"
+    alpha = made.source.alpha
+    if alpha is not None and not np.asarray(alpha)[shown > 0].any():
+        yield "all that the mask marks is transparent in the picture, and stays so"
 
 
 def surroundings(weights: Array, padding: int, size: tuple[int, int]) -> Box:
@@ -154,11 +188,3 @@ def keeping(denoise: Denoiser, known: Array, noise: Array, weights: Array, part:
         return known + free * (denoise(x, level, boost) - known)
 
     return masked
-
-
-def _grey(mask: images.Source) -> Array:
-    """The mask in any kind of picture, as (H, W) float32 in [0, 1]."""
-    pixels = images.read(mask).pixels
-    grey: Array = (pixels.mean(axis=1)[0] / 2 + 0.5).clip(0, 1)
-    grey[grey < 1e-6] = 0  # so that black is exactly 0
-    return grey

@@ -11,6 +11,8 @@ that Pillow reads and writes by a plugin needs that imported here, before `FORMA
 import hashlib
 import json
 import os
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +22,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from partway.diffusion.names import A1111_SAMPLERS, A1111_SCHEDULES
 from partway.errors import ImageError, choose
-from partway.pictures.images import eight_bit
+from partway.pictures import png
+from partway.pictures.images import ADDRESS, eight_bit, is_wide, missing, sixteen_bit
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The formats in which results can be written, by file suffix."""
@@ -36,6 +39,7 @@ _MODES = {  # what each format stores without loss of depth; other modes are wri
 _EXIF_IFD, _MAKER_NOTE, _USER_COMMENT = 0x8769, 0x927C, 0x9286
 _UNICODE = b"UNICODE\0"  # EXIF 2.3, 4.6.5: marks a UserComment as UTF-16
 _EXIF_LIMIT = 65_000  # bytes; one JPEG segment holds 65,533
+_LONGEST = 10_000_000  # characters of a record; prompts may be long
 
 _A1111_NOISE = {"torch-cpu": "CPU", "torch-cuda": "NV"}
 
@@ -51,7 +55,7 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Image CFG scale": f"{settings['image_guidance_scale']:g}" if record["task"] == "instruct" else None,
         "Seed": settings["seed"],
         "Size": f"{record['width']}x{record['height']}",
-        "Model": record["model"]["name"],
+        "Model": re.split(r"[/\\]", record["model"]["name"].rstrip("/\\"))[-1],  # a checkpoint's name, not its place
         "Denoising strength": f"{settings['strength']:g}" if record["task"] not in NO_STRENGTH else None,
         "Lora hashes": ", ".join(f"{one['name']}: {one['tensors_sha256'][:12]}" for one in loras) or None,
         "RNG": _A1111_NOISE.get(settings["rng"], settings["rng"]),
@@ -64,10 +68,19 @@ def parameters_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, Any]) -> None:
+def write(
+    image: Image.Image,
+    file: BinaryIO,
+    suffix: str,
+    record: Mapping[str, Any],
+    *,
+    quality: int = 95,
+    **options: Any,
+) -> None:
     """Write ``image`` into ``file`` in the format of ``suffix`` (".png", ...) with ``record`` inside.
 
-    record: JSON-ready; the record of a result has the keys of `partway.cli.records.record`, that of a sheet any.
+    record: JSON-ready; the record of a result has the keys of `partway.records.record`, that of a sheet any.
+    quality: 0 to 100, of JPEG and WebP. Other options are Pillow's, of PNG.
     Raises InputError for an unknown suffix.
     """
     format_ = FORMATS[choose("picture format", suffix.lower(), FORMATS)]
@@ -82,37 +95,47 @@ def write(image: Image.Image, file: BinaryIO, suffix: str, record: Mapping[str, 
         if text is not None:
             chunks.add_text("parameters", text)
         chunks.add_text("partway", packed)
-        image.save(file, format_, pnginfo=chunks, icc_profile=profile)
+        image.save(file, format_, pnginfo=chunks, icc_profile=profile, **options)
     else:
-        image.save(file, format_, quality=95, icc_profile=profile, exif=_exif(text, packed))
+        image.save(file, format_, quality=quality, icc_profile=profile, exif=_exif(text, packed, format_))
 
 
-def read_parameters(source: str | os.PathLike[str]) -> dict[str, Any]:
+def read_parameters(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:
     """Return the ``partway`` record inside a picture file that partway wrote.
 
     Raises ImageError if the file cannot be read or holds no such record.
     """
+    packed = _packed(source)
+    if not isinstance(packed, str | bytes) or packed[:1] not in ("{", b"{", "[", b"["):  # cameras have notes, too
+        raise ImageError(f"{source} holds no partway settings; only pictures made by partway can be replayed")
     try:
-        with Image.open(source) as image:
-            image.load()  # a PNG's text may follow its pixels
-            packed = image.info.get("partway") or image.getexif().get_ifd(_EXIF_IFD).get(_MAKER_NOTE)
+        record = json.loads(packed) if len(packed) <= _LONGEST else None
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
+        raise ImageError(f"the partway settings in {source} are damaged or are those of a sheet")
+    return record
+
+
+def _packed(source: str | os.PathLike[str] | BinaryIO) -> object:
+    """What a picture file has in a record's place, None where there is nothing; raises as `read_parameters` does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities that Pillow copes with
+            file = png.readable(os.fspath(source))[0] if isinstance(source, str | os.PathLike) else source
+            with Image.open(file) as image:
+                image.load()  # a PNG's text may follow its pixels
+                return image.info.get("partway") or image.getexif().get_ifd(_EXIF_IFD).get(_MAKER_NOTE)
     except FileNotFoundError:
-        raise ImageError(f"no such picture: {source}") from None
+        raise missing(str(source)) from None
     except UnidentifiedImageError:
         raise ImageError(f"{source} is not a picture") from None
     except MemoryError:
         raise
     except Exception as problem:  # as in images: decoders raise anything
+        if ADDRESS.match(str(source)):  # too long for a name
+            raise missing(str(source)) from None
         raise ImageError(f"cannot read {source}: {problem}") from None
-    if packed is None:
-        raise ImageError(f"{source} holds no partway settings; only pictures made by partway can be replayed")
-    try:
-        record = json.loads(packed)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
-        raise ImageError(f"the partway settings in {source} are damaged or are those of a sheet")
-    return record
 
 
 def check_suffix(path: Path) -> None:
@@ -132,19 +155,23 @@ def pixel_hash(image: Image.Image) -> str:
     return hashlib.sha256(head + image.tobytes()).hexdigest()
 
 
-def _exif(text: str | None, packed: str) -> bytes:
+def _exif(text: str | None, packed: str, format_: str) -> bytes:
     exif = Image.Exif()
     exif[_EXIF_IFD] = {_MAKER_NOTE: packed.encode("ascii")}
     if text is not None:
         exif[_EXIF_IFD][_USER_COMMENT] = _UNICODE + text.encode("utf-16-be")
     data = exif.tobytes()
-    return data if len(data) < _EXIF_LIMIT else b""  # better a picture without its settings than none
+    return (
+        data if len(data) < _EXIF_LIMIT or format_ != "JPEG" else b""
+    )  # better a picture without its settings than none
 
 
 def _storable(image: Image.Image, format_: str) -> Image.Image:
     """Return the picture in a mode that the format can hold; JPEG has no alpha, so that is laid on white."""
     if image.mode in _MODES[format_] and not (format_ == "JPEG" and image.has_transparency_data):
         return image
+    if format_ == "PNG" and is_wide(image):
+        return sixteen_bit(image)
     plain = eight_bit(image)
     if format_ == "JPEG" and plain.mode == "RGBA":
         white = Image.new("RGBA", plain.size, "white")

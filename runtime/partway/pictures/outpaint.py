@@ -30,8 +30,23 @@ class Margins:
 
 
 def edit(picture: images.Picture, margins: Margins, feather: int = FEATHER) -> masks.Edit:
-    """The edit that continues a picture when `partway.Pipeline.stream` runs it; see `canvas`."""
+    """The edit that continues a picture when `partway.Pipeline.stream` runs it; see `canvas`.
+
+    It has the picture's profile and transparency, and its 16 bits where it is grey and has so many; new pixels are
+    opaque.
+    """
     started, weights = canvas(picture, margins, feather)
+    place = (margins.left, margins.top)
+    if images.is_wide(picture.original) and picture.alpha is None:
+        grey = np.asarray(started.convert("L"), np.float32) / np.float32(255)
+        started = images.wide(grey)
+        started.paste(images.wide((picture.pixels[0, 0] + 1) / 2), place)
+    elif picture.alpha is not None:
+        alpha = Image.new("L", started.size, 255)
+        alpha.paste(picture.alpha, place)
+        started.putalpha(alpha)
+    if picture.icc_profile is not None:
+        started.info["icc_profile"] = picture.icc_profile
     return masks.edit(images.read(started), weights)
 
 

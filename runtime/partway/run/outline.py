@@ -45,10 +45,17 @@ def check(package: Package, settings: Settings) -> None:
     """Raise `InputError` for a setting that is not for this kind of model."""
     tiles.check(package, settings)
     sizes.check(package.size_conditions, settings)
-    if VAES[settings.vae][0] not in package.networks:
+    if VAES[settings.vae][1] not in package.networks:
         raise InputError(f"this model has no {settings.vae} VAE; export it with one, or leave vae out")
     if settings.reuse and SHALLOW not in package.networks:
         raise InputError("this model has no shallow graph for reuse; export it with --split, or leave reuse out")
+
+
+def check_calls(package: Package, plan: Plan) -> None:
+    """Raise `InputError` for a run that encodes a picture with a model that has no network for it."""
+    encoder = plan.vae[0]
+    if plan.calls[encoder] and encoder not in package.networks:
+        raise InputError(f"this model has no {encoder}, so it makes pictures from a prompt alone: use txt2img")
 
 
 def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True) -> tuple[Plan, Part]:

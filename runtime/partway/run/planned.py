@@ -9,11 +9,15 @@ from partway.diffusion.levels import NoiseLevel
 from partway.engines import Engine
 from partway.engines.frugal import Frugal
 from partway.engines.streamed import Streamed
+from partway.model.conditions import GUIDED
 from partway.model.package import Package
 from partway.model.tiles import Tilings
+from partway.model.tokens import Tokenizer
 from partway.run.plans import Plan
 from partway.run.starts import Start
 from partway.settings import Settings
+from partway.support.lines import shortened
+from partway.support.warning import warn
 
 
 class Loading(NamedTuple):
@@ -65,3 +69,17 @@ class Planned:
         """The same with the plan as it went, as `Plan.followed`."""
         tiles = self.tilings.unet.needed(*self.latent_shape[2:])
         return replace(self, plan=self.plan.followed(levels, made, tiles))
+
+    def warn(self) -> None:
+        """Warn of what is not read."""
+        for name, text in self.plan.unread.items():
+            warn(f"the {name.replace('_', ' ')} is too long for this model, which does not read {shortened(text)}")
+
+    def reading(self, prompt: str, tokenizers: Sequence[Tokenizer]) -> "Planned":
+        """The same with a plan that has what is not read of its texts, which are cut where the model takes no more."""
+        kinds = GUIDED[self.package.guidance].prompts(self.settings) if self.plan.levels else set()
+        texts = {"prompt": prompt} if True in kinds else {}
+        if False in kinds and not self.package.unprompted(self.settings):
+            texts["negative_prompt"] = self.settings.negative_prompt
+        ends = {name: tokenizers[0].truncated(text) for name, text in texts.items()}  # all split text alike
+        return replace(self, plan=replace(self.plan, unread={name: end for name, end in ends.items() if end}))

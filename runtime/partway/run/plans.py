@@ -1,12 +1,13 @@
 """What a run will do, said before it does anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from partway.diffusion.levels import NoiseLevel
 from partway.graphs import VAES
 from partway.support.amounts import shown, shown_time
+from partway.support.lines import shortened
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Plan:
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
     denoising_start, denoising_end  the shares of the noise levels between which the run stays, None for no limit
+    unread         the end of "prompt" or "negative_prompt" that is too long for the model, which does not read it
     padded         width and height in pixels that networks see, where the picture is smaller; None where it is not
     peak_bytes     the most memory that the process is predicted to take, None where that is not known
     memory         what is done to keep it low
@@ -43,6 +45,7 @@ class Plan:
     reads_image: bool
     denoising_start: float | None = None
     denoising_end: float | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
     padded: tuple[int, int] | None = None
     peak_bytes: int | None = None
     memory: str = ""
@@ -113,6 +116,10 @@ class Plan:
         head += f"\ntime: about {shown_time(self.seconds)}, once networks are loaded" if self.seconds else ""
         if self.padded:
             head += f"\nsize: padded to {self.padded[0]}x{self.padded[1]}, and cut back at the end"
+        head += "".join(
+            f"\nnot read: {shortened(text)}, the end of the {name.replace('_', ' ')}"
+            for name, text in self.unread.items()
+        )
         start = f"starts at sigma {self.start_sigma:.3f} (timestep {self.start_timestep:.1f})"
         share = f"noise is {100 * self.noise_share:.1f} % of the start"
         if not self.reads_image:

@@ -79,10 +79,22 @@ class Result:
 
 
 class Run:
-    """A run under way: iterate over its steps, or take its `result`; `stop` it, or leave it to cancel it."""
+    """A run under way: iterate over its steps, or take its `result`; `stop` it, or leave it to cancel it.
 
-    def __init__(self, plan: Plan, settings: Settings, work: Iterator[Step | Result], ration: Ration) -> None:
+    size: width and height of its pictures
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        work: Iterator[Step | Result],
+        ration: Ration,
+        *,
+        size: tuple[int, int],
+    ) -> None:
         self.plan = plan
+        self.size = size
         self.settings = settings
         self._work = work
         self._ration = ration

@@ -49,6 +49,8 @@ class Start:
             raise InputError("an instruction needs a picture, and takes no mask")
         if package.inpaints and self.edit is None:
             raise InputError("this is an inpainting model, which needs a picture and a mask: use inpaint or outpaint")
+        if package.inpaints and self.edit is not None and self.edit.weights.max() < 0.5:
+            raise InputError("this inpainting model reads masks as black and white, and this one is darker than that")
         if self.edit is not None and (settings.denoising_start or settings.denoising_end):
             raise InputError("a run with a mask cannot be handed over; leave out denoising_start and denoising_end")
         if self.edit is not None and not decode:

@@ -50,16 +50,34 @@ def unused(folder: Path, stem: str, suffix: str) -> Path:
     return path
 
 
-def cache_folder() -> Path:
-    """Return partway's folder for what can be made again: $PARTWAY_CACHE, or partway in $XDG_CACHE_HOME or ~/.cache."""
+def cache_folder() -> Path | None:
+    """Return partway's folder for what can be made again: $PARTWAY_CACHE, or partway in $XDG_CACHE_HOME or ~/.cache.
+
+    None where the user has no home; what is there may not be readable.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("PARTWAY_CACHE") or Path(base) / "partway").expanduser()
+    folder = os.path.expanduser(os.environ.get("PARTWAY_CACHE") or os.path.join(base, "partway"))
+    return None if folder.startswith("~") else Path(folder)
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
     """Return the size and the time of the last change, in nanoseconds, of every file in ``folder``, by name."""
     found = {file.name: file.stat() for file in sorted(folder.iterdir()) if file.is_file()}
     return {name: (about.st_size, about.st_mtime_ns) for name, about in found.items()}
+
+
+def impostor(path: Path) -> str | None:
+    """What a file is that is not what its name says, and what to do: what Git LFS or a web page left in its place."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return None
+    if start.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer and not the file itself; fetch it with: git lfs pull"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "is a web page; download it again"
+    return None
 
 
 def _temporary(path: Path) -> Path:
