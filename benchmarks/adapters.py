@@ -98,9 +98,12 @@ def _write_lora(unet: Any, path: Path, seed: int) -> None:
     """A LoRA in float16 under kohya's names, with alpha the rank, as openvino.genai takes none else."""
     assert isinstance(unet, Network)
     rng, tensors = np.random.default_rng(seed), {}
-    for name, weight in unet.weights.items():
-        if "attentions." in name and name.endswith(".weight") and len(weight.shape) > 1:
-            key, (outs, ins, *kernel) = f"lora_unet_{name.removesuffix('.weight').replace('.', '_')}", weight.shape
+    for name in (name for node in unet.nodes for name in node.inputs[1:2]):
+        if "attentions." in name and ".norm" not in name and name.endswith(".weight"):
+            key, (outs, ins, *kernel) = (
+                f"lora_unet_{name.removesuffix('.weight').replace('.', '_')}",
+                unet.weights[name].shape,
+            )
             tensors[f"{key}.lora_down.weight"] = rng.normal(0, ins**-0.5, (RANK, ins, *kernel)).astype(np.float16)
             up = rng.normal(0, 0.1 * RANK**-0.5, (outs, RANK, *(1 for _ in kernel)))
             tensors[f"{key}.lora_up.weight"] = up.astype(np.float16)
