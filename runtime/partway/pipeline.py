@@ -11,10 +11,11 @@ from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine, open_engine
 from partway.engines.weights import Networks as Files
 from partway.errors import InputError
-from partway.model.adapted import Adaptation, Adapted
+from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
 from partway.model.networks import Networks
 from partway.model.package import Package
+from partway.model.swapped import Adapted
 from partway.model.tokens import Tokenizer
 from partway.pictures import images, masks, outpaint
 from partway.run import starts
@@ -154,8 +155,12 @@ class Pipeline:
         ``image`` True stands for any picture of this size in pixels, by default the model's own, and False for
         text-to-image; or it is what `stream` would be given. Raises as `stream` does.
         """
-        start = starts.imagined(image, self.package, width=width, height=height)
-        planned = self.planner.planned(self.package, self.package.settings(settings), start, decode=decode)
+        start, chosen = (
+            starts.imagined(image, self.package, width=width, height=height),
+            self.package.settings(settings),
+        )
+        self.adapted.adaptation(self.package, chosen.adapters)
+        planned = self.planner.planned(self.package, chosen, start, decode=decode)
         return planned.reading(prompt, self.tokenizers).plan
 
     @keywords(SETTING_ALIASES)
