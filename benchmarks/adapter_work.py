@@ -127,10 +127,11 @@ class Branch(_Given):
     """Down and up as inputs of a branch beside every layer; nothing is merged."""
 
     def swap(self, lora: Lora) -> None:
+        modules = open_adapter(lora.file).modules
         if self._engine is None:
             names = list(_unet(self._package).changed(changes(self._package, [lora])["unet"]).changes)
-            self._engine = self._opened(_Open(_branched(_unet(self._package), names)))
-        modules = open_adapter(lora.file).modules
+            rank = next(iter(modules.values())).rank or 0
+            self._engine = self._opened(_Open(_branched(_unet(self._package), names, rank)))
         keys = {name: f"lora_unet_{name.removesuffix('.weight').replace('.', '_')}" for name in self._weights()}
         self._arrays = {}
         for name, key in keys.items():
@@ -228,7 +229,7 @@ def _values(changes: Mapping[str, Change]) -> dict[str, Value]:
     return {name: Value("F32", change.shape) for name, change in changes.items()}
 
 
-def _branched(network: Network, names: list[str]) -> Network:
+def _branched(network: Network, names: list[str], rank: int) -> Network:
     """The network with a branch of two more products beside each that takes one of these weights."""
     nodes, inputs = [], dict(network.inputs)
     for node in network.nodes:
@@ -240,7 +241,7 @@ def _branched(network: Network, names: list[str]) -> Network:
         plain, low, high = (f"{name}/{part}" for part in ("plain", "low", "high"))
         kind = "Conv" if node.kind == "Conv" else "MatMul"
         outs, ins = network.weights[name].shape[:2]
-        rank, ones = f"{name}/rank", (1, 1) if kind == "Conv" else ()
+        ones = (1, 1) if kind == "Conv" else ()
         shapes = ((rank, ins, *ones), (outs, rank, *ones)) if ones else ((ins, rank), (rank, outs))
         inputs |= {f"{name}/{part}": Value("F32", shape) for part, shape in zip(("down", "up"), shapes, strict=True)}
         nodes += [
