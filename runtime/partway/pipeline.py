@@ -202,7 +202,7 @@ class Pipeline:
             with clock.paused():  # what the caller does with a step
                 yield Step.after(state, colours, networks.decode_image)
 
-        planned = planned.followed(state.behind, evaluations.made)
+        planned = planned.followed(state.behind, evaluations)
         latents = arrived(planned, state, early=ration.short)
         pictures, drift = [], ()
         if planned.plan.calls[networks.decoder]:

@@ -6,13 +6,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from partway.engines.protocol import Engine, Signature
-from partway.graphs import NETWORKS, SHALLOW, TOKENIZERS, VAES
+from partway.graphs import CONTROLS, NETWORKS, SHALLOW, TOKENIZERS, VAES
+
+
+_PREDICTING = ("unet", SHALLOW, *CONTROLS)
 
 
 def stage(network: str) -> tuple[str, ...]:
-    """The networks of this one's stage: both UNets, or all text encoders, or itself alone."""
-    if network in ("unet", SHALLOW):
-        return ("unet", SHALLOW)
+    """The networks of this one's stage: both UNets and what guides them, or all text encoders, or itself alone."""
+    if network in _PREDICTING:
+        return _PREDICTING
     return tuple(TOKENIZERS) if network in TOKENIZERS else (network,)
 
 
@@ -44,7 +47,7 @@ class Frugal:
     def _enter(self, network: str) -> None:
         used = stage(network)
         if used != self._used:
-            for other in (*NETWORKS, SHALLOW, *VAES["tiny"]):  # all of them: an earlier run may have left some
+            for other in (*NETWORKS, *_PREDICTING, *VAES["tiny"]):  # all of them: an earlier run may have left some
                 if other not in used:
                     self._engine.release(other)
             self._used = used

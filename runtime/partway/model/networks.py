@@ -16,6 +16,7 @@ from partway.engines import Engine
 from partway.errors import NetworkError
 from partway.graphs import DEEP, SHALLOW, VAES
 from partway.model import unet
+from partway.model.guiding import Guiding
 from partway.model.package import Package
 from partway.model.tiles import UNTILED, Tilings, blended
 
@@ -143,21 +144,25 @@ class Networks:
         conditioning: Conditioning,
         guidance_scale: float = 1.0,
         reuse: Reuse | None = None,
+        guiding: Guiding | None = None,
     ) -> Array:
         """The UNet's output (B, C, h, w) for inputs (B, C or more, h, w) and conditioning of the same batch.
 
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
-        says whether the shallow graph will do.
+        says whether the shallow graph will do, ``guiding`` what guides it by pictures.
         """
         inputs, reuse = conditioning.inputs(), reuse or Reuse()
         if self.package.guidance == "embedded":
             scale = embedding(guidance_scale, self.package.guidance_width)
             inputs[unet.GUIDANCE] = np.repeat(scale, len(x), axis=0)
 
-        def predict(tile: Array) -> Array:
-            return self._predict(timestep, {unet.SAMPLE: tile, **inputs}, reuse)
+        def predict(tile: Array, *hints: Array) -> Array:
+            told = {unet.SAMPLE: tile, **inputs}
+            if guiding is not None:
+                told |= guiding.inputs(self.engine, timestep, told, hints) if reuse.full else guiding.kept(len(tile))
+            return self._predict(timestep, told, reuse)
 
-        return blended(predict, x, self.tilings.unet)
+        return blended(predict, x, self.tilings.unet, beside=guiding.hints if guiding else ())
 
     def _predict(self, timestep: float, inputs: dict[str, Array], reuse: Reuse) -> Array:
         """The output for one tile, by the whole UNet or its shallow graph, and what it leaves for the next one."""

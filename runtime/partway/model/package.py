@@ -21,6 +21,7 @@ from partway.errors import InputError, PackageError, choose
 from partway.graphs import BUILT, FILES, TOKENIZERS
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
+from partway.model.guides import Guide
 from partway.settings import Settings
 
 _PREDICTED = ("epsilon", "v_prediction")  # what a file may have to be told
@@ -52,6 +53,7 @@ class Package:
     manifest        contents of partway.json, or empty
     defaults        settings by name that suit the model, for those that the user leaves out (`partway.model.catalog`)
     checkpoint      what is known of a model that is not exported
+    guides          what guides its UNet by pictures (`partway.model.guides`)
     inferred        what the ``config.json`` of networks says or, where there is none, would say
     """
 
@@ -79,6 +81,7 @@ class Package:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     inferred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    guides: tuple[Guide, ...] = ()
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
         """The settings of a run: those that the user chose, else those of the model, else those of `Settings`."""

@@ -11,6 +11,7 @@ from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
 from partway.model.conditions import GUIDED
 from partway.model.encoders import Encoders
+from partway.model.guiding import Guiding
 from partway.model.networks import Networks, Posterior
 from partway.pictures import images, masks, previews
 from partway.run.denoising import denoiser
@@ -57,9 +58,10 @@ def begin(encoders: Encoders, prompt: str, planned: Planned) -> Beginning:
     conditioning = encoders.conditioning(prompt, settings, planned.latent_shape)
     known = _known(encoders, planned, draw)
     x, noise = _noised(planned, known, draw)
-    evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained)
+    sigmas = planned.part.schedule.sigmas
+    evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained, package.guides, sigmas)
     channels = _channels(encoders, planned, known, draw)
-    denoise = denoiser(encoders.networks, conditioning, evaluations, channels)
+    denoise = denoiser(encoders.networks, conditioning, evaluations, channels, _guiding(planned))
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it
@@ -119,6 +121,15 @@ def _channels(encoders: Encoders, planned: Planned, known: Known, draw: Draw) ->
     kept = images.pad(edit.picture.pixels, package.multiple) * (edit.padded(package.multiple) < 0.5)
     latents = _sampled(encoders.networks, encoders.posterior(kept), draw)
     return masks.inpainting_channels(_latent_mask(edit, planned), latents, planned.pictures)
+
+
+def _guiding(planned: Planned) -> Guiding | None:
+    """What guides the UNet by pictures, each shown at the size of the latents' own."""
+    package = planned.package
+    if not package.guides:
+        return None
+    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, planned.hints, strict=True)]
+    return Guiding(package.guides, seen, package.config("unet"), planned.pictures)
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:
