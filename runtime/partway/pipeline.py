@@ -8,8 +8,10 @@ from partway.budget.planner import Planner
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import State, trajectory
-from partway.engines import Engine
+from partway.engines import Engine, open_engine
+from partway.engines.weights import Networks as Files
 from partway.errors import InputError
+from partway.model.adapted import Adaptation, Adapted
 from partway.model.encoders import Encoders, Posteriors, Texts
 from partway.model.networks import Networks
 from partway.model.package import Package
@@ -37,6 +39,7 @@ class Pipeline:
     planner      decides what a run does
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
+    adapted      the networks of the last run that had adapters
     """
 
     package: Package
@@ -46,6 +49,7 @@ class Pipeline:
     texts: Texts = field(default_factory=lambda: Recent(32))
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
+    adapted: Adapted = field(default_factory=Adapted)
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -179,12 +183,15 @@ class Pipeline:
         starts.check_task(self.package, instruct=instruct)
         planned = self.planner.planned(self.package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
         planned.warn()
-        ration = Ration(chosen.deadline)
-        return Run(planned.plan, planned.settings, self._work(prompt, planned, ration), ration, size=start.size)
+        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(self.package, chosen.adapters)
+        return Run(
+            planned.plan, planned.settings, self._work(prompt, planned, ration, adapters), ration, size=start.size
+        )
 
-    def _work(self, prompt: str, planned: Planned, ration: Ration) -> Iterator[Step | Result]:
+    def _work(self, prompt: str, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
-        clock = Clock(planned.loading.over(self.engine))
+        engine = self.adapted.over(self.engine, adapters, self._open)
+        clock = Clock(planned.loading.over(engine))
         networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
         ration.begin(self.decode_times.expected(*decoding))
@@ -193,7 +200,7 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, adapters.voice)
         x, denoise, evaluations, noise, colours = begin(encoders, prompt, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
@@ -210,3 +217,7 @@ class Pipeline:
                 pictures, drift = decoded(networks, planned, latents)
         kept = latents if planned.start.edit is None else None  # with a mask the picture says more
         yield Result(pictures, planned.plan, planned.settings, clock.seconds(), kept, drift)
+
+    def _open(self, networks: Files) -> Engine:
+        """An engine like this pipeline's own for other networks."""
+        return open_engine(self.planner.engine or "auto", networks, self.planner.options)

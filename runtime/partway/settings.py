@@ -4,7 +4,7 @@ To add a setting, add a field to `Settings` with its line in the docstring and i
 `Options`, and its flag to `partway.cli.arguments`; a list also needs a row in `partway.cli.request`, for replays.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypedDict
@@ -18,6 +18,7 @@ from partway.diffusion.schedules import Spacing
 from partway.diffusion.written import Given, spacing_of
 from partway.errors import MAX_SIDE, InputError, choose, is_integer, number
 from partway.graphs import VAES
+from partway.loras import Lora, chosen
 from partway.support.keywords import refuse_unknown
 
 MAX_STEPS = 1000
@@ -82,6 +83,7 @@ class Options(TypedDict, total=False):
     denoising_start: float | None
     denoising_end: float | None
     deadline: float | None
+    loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora]
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Settings:
                        effect on it
     deadline           seconds that a run may take. It drops steps when they turn out too slow, and decodes its
                        estimate of the picture when the time is up (`partway.run.deadline`); None for no limit
+    loras              adapters (LoRA and relatives), ``{"film.safetensors": 0.8}``: files, and how much of each counts.
+                       In place of the number a mapping may give ``unet``, ``text`` and ``blocks`` apart, as `Lora` has
     """
 
     strength: float = 0.6
@@ -165,6 +169,7 @@ class Settings:
     denoising_start: float | None = None
     denoising_end: float | None = None
     deadline: float | None = None
+    loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora] = ()
 
     def __new__(cls, *values: object, **given: object) -> Self:
         """Refuse names that are no settings, which Python would call a `TypeError`."""
@@ -182,6 +187,7 @@ class Settings:
         store("variation_seed", drawn(self.variation_seed))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
+        store("loras", chosen(self.loras))
         self._find_sampler_and_schedule(store)
         self._check_hand_over()
         choose("dial", self.dial, DIALS)
@@ -192,6 +198,11 @@ class Settings:
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
         return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+
+    @property
+    def adapters(self) -> tuple[Lora, ...]:
+        """The adapters, in the order in which they were given."""
+        return chosen(self.loras)
 
     @property
     def guidance(self) -> Guidance:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
+from partway.loras import parsed
 from partway.pictures.metadata import FORMATS
 from partway.settings import Settings
 
@@ -179,6 +180,10 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         str,
         "NAME",
         "own; tiny, an autoencoder that the model has beside it; or a file with another of either",
+    )
+    text = "a LoRA or relative (.safetensors) with its weight, as film.safetensors:0.8; can be repeated"
+    group.add_argument(
+        "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")

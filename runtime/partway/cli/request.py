@@ -11,6 +11,7 @@ from partway.cli.arguments import LOAD, SETTINGS, supplied
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.model import hub
+from partway.model.hashes import file_sha256
 from partway.pictures import metadata
 from partway.records import MACHINE
 from partway.support.lines import shortened
@@ -31,6 +32,7 @@ _TYPES: dict[str, Any] = {
     "prediction": str,
     "vae": str,
     "then": list,
+    "loras": list,
 }
 
 
@@ -66,6 +68,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
     checked = partway.Settings(**settings)  # before anything slow
+    warn_if_other_loras(made.get("loras"), checked)
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -82,6 +85,16 @@ def request(options: argparse.Namespace, task: str) -> Request:
 def load(wanted: Request) -> partway.Pipeline:
     """Load the model."""
     return partway.load(wanted.model, **wanted.load)
+
+
+def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which adapters are other files than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for lora in settings.adapters:
+        path = Path(lora.file)
+        if lora.name in hashes and path.is_file() and file_sha256(path) != hashes[lora.name]:
+            say("warning", f"{lora.file} is not the LoRA that this was made with")
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
@@ -139,7 +152,7 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
             )
         if key not in keys:
             raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
-        texts = not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        texts = key == "loras" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {shortened(str(value))}, which it cannot be")
     return part

@@ -123,7 +123,10 @@ class OnnxRuntime:
     def _open(self, network: str) -> _Session:
         source, options = self._files[network], self._session_options()
         model = _stored(source, options) if isinstance(source, Path) else self._built(source, options)
+        changed = {} if isinstance(source, Path) else self._changed(source)
         try:
+            if changed:
+                options.add_external_initializers(list(changed), list(changed.values()))
             session = self._library.InferenceSession(model, options, providers=[self._provider])
         except Exception as error:
             what, remedy = (source, "export") if isinstance(source, Path) else (network, "download")
@@ -151,6 +154,13 @@ class OnnxRuntime:
         # The level above lays out convolutions' weights anew: much more memory while it loads, and no quicker calls.
         options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         return graph.with_files()
+
+    def _changed(self, graph: Graph) -> dict[str, Any]:
+        """The weights that are computed, which the session copies."""
+        return {
+            name: self._library.OrtValue.ortvalue_from_numpy(change.make().reshape(graph.weights[name].shape))
+            for name, change in graph.changes.items()
+        }
 
     def _session_options(self) -> Any:
         options = self._library.SessionOptions()

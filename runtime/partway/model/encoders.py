@@ -11,18 +11,22 @@ from partway.model.tokens import Tokenizer
 from partway.settings import Settings
 from partway.support.caching import Recent
 
-Texts = Recent[str, TextEmbeddings]
+Texts = Recent[tuple[str, str], TextEmbeddings]
 Posteriors = Recent[tuple[str | int | bytes, ...], Posterior]
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The encoders of a run, and the outputs of theirs that earlier runs have left."""
+    """The encoders of a run, and the outputs of theirs that earlier runs have left.
+
+    voice: text that tells adapters of the text encoders apart
+    """
 
     networks: Networks
     tokenizers: tuple[Tokenizer, ...]
     texts: Texts
     pictures: Posteriors
+    voice: str = ""
 
     def conditioning(self, prompt: str, settings: Settings, shape: tuple[int, ...]) -> Conditioning:
         """Conditioning of every prediction that the run needs in turn, the prompt's last: one row for each picture.
@@ -53,4 +57,4 @@ class Encoders:
         def make() -> TextEmbeddings:
             return self.networks.encode_text([tokenizer([text]) for tokenizer in self.tokenizers])
 
-        return self.texts.get(text, make)
+        return self.texts.get((self.voice, text), make)

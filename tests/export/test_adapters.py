@@ -1,0 +1,92 @@
+"""Adapters on exported ONNX packages: the merged model's picture, whatever the precision of the stored weights."""
+
+from functools import cache
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+import adapter_files
+import partway
+import stored
+from likeness import assert_same, source
+
+PROMPT = "a cozy scandinavian living room, warm light"
+SETTINGS = {"guidance_scale": 5.0, "strength": 0.5}
+OURS = {**SETTINGS, "steps": 6, "seed": 7, "sampler": "euler", "schedule": "leading"}
+ENGINES = ["onnxruntime", "openvino"]
+
+
+@pytest.fixture(scope="module")
+def adapted(exported, tmp_path_factory):
+    """A LoRA's file for a small model, and the model's pipeline in diffusers with that merged at 0.8."""
+    pipe = diffusers.StableDiffusionImg2ImgPipeline.from_pretrained(
+        exported("sd1", "onnx", "fp32").source, safety_checker=None, requires_safety_checker=False
+    )
+    pipe.scheduler = diffusers.EulerDiscreteScheduler.from_config(pipe.scheduler.config, timestep_spacing="leading")
+    pipe.set_progress_bar_config(disable=True)
+    rng, tensors = np.random.default_rng(0), {}
+    for start, network in {"lora_unet": pipe.unet, "lora_te": pipe.text_encoder}.items():
+        for name, layer in network.named_modules():
+            if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d):
+                weight = layer.weight.detach().numpy().astype(np.float64)
+                size = 0.15 * float(weight.std())
+                own, delta = adapter_files.lora(rng, weight.shape, size=size)
+                tensors |= {f"{start}_{name.replace('.', '_')}.{end}": one for end, one in own.items()}
+                with torch.no_grad():
+                    layer.weight.copy_(torch.from_numpy(weight + 0.8 * delta(weight)))
+    return stored.write(tmp_path_factory.mktemp("lora") / "film.safetensors", tensors), pipe
+
+
+def made(exported, weights, engine, loras, **options):
+    return opened(exported("sd1", "onnx", weights, **options).folder, engine).img2img(
+        source(), PROMPT, loras=loras, **OURS
+    )
+
+
+@cache
+def opened(folder, engine):
+    return partway.load(folder, engine=engine)
+
+
+def decibels(one, other):
+    error = np.mean((np.asarray(one, float) - np.asarray(other, float)) ** 2)
+    return 10 * np.log10(255**2 / error)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_package_gives_the_picture_of_the_merged_model(exported, adapted, engine):
+    file, pipe = adapted
+    generator = torch.Generator().manual_seed(7)
+    wanted = pipe(PROMPT, image=source(), num_inference_steps=6, generator=generator, **SETTINGS).images
+    plain = made(exported, "fp32", engine, {}).image
+    assert decibels(plain, wanted[0]) < 35
+    assert_same(made(exported, "fp32", engine, {file: 0.8}).images, wanted)
+    assert (np.asarray(made(exported, "fp32", engine, {}).image) == np.asarray(plain)).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("weights", ["fp16", "int8", "int4"])
+def test_smaller_weights_are_no_further_away_than_without(exported, adapted, weights, engine):
+    file, _ = adapted
+    without, with_it = (
+        decibels(made(exported, weights, engine, loras).image, made(exported, "fp32", engine, loras).image)
+        for loras in ({}, {file: 0.8})
+    )
+    assert with_it >= without - 1
+
+
+def test_a_split_package_has_it_in_both_graphs(exported, adapted):
+    file, _ = adapted
+    package = opened(exported("sd1", "onnx", "int8", split=True).folder, "onnxruntime")
+    plain, with_it = (package.img2img(source(), PROMPT, reuse=0.5, loras=one, **OURS) for one in ({}, {file: 0.8}))
+    whole = package.img2img(source(), PROMPT, loras={file: 0.8}, **OURS)
+    assert with_it.plan.calls["unet_shallow"] > 0
+    assert decibels(with_it.image, whole.image) > decibels(with_it.image, plain.image) + 3
+
+
+def test_openvino_ir_is_refused(exported, adapted):
+    pipe = partway.load(exported("sd1", "openvino", "fp32").folder)
+    with pytest.raises(partway.InputError, match="OpenVINO IR"):
+        pipe.img2img(source(), PROMPT, loras={adapted[0]: 0.8})
