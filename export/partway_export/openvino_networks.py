@@ -40,6 +40,11 @@ class _Partly(NamedTuple):
         """The network's."""
         return self.network.with_files()
 
+    @property
+    def place(self) -> Path:
+        """One of the files that its weights lie in."""
+        return self.network.place
+
     def with_inputs(self) -> bytes:
         """The network's."""
         return self.network.with_inputs()

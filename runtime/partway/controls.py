@@ -64,25 +64,80 @@ class Control:
         return not (step / steps < self.start or (step + 1) / steps > self.end)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values: without the picture, and of the network's path its name alone."""
-        shown = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "picture"}
-        return shown | {"network": Path(self.network).name}
+        """The fields as JSON-ready values, of files their names alone."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        return shown | {"network": Path(self.network).name, "picture": _named(self.picture)}
+
+
+@dataclass(frozen=True, eq=False)
+class IPAdapter:
+    """A picture that a run takes for a part of its prompt, through an IP-Adapter; `InputError` names what cannot be.
+
+    network  the adapter's file
+    picture  a file name, a PIL image or an array; None for the picture that the run starts from
+    scale    0 .. 10, how much it counts beside the text: 0 is nothing
+    encoder  its encoder of pictures, a file or a folder; None for the folder image_encoder beside the adapter
+    """
+
+    network: str
+    picture: Any = None
+    scale: float = 1.0
+    encoder: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, what in (("network", "an IP-Adapter"), ("encoder", "its encoder")):
+            value = getattr(self, name)
+            if value is None and name == "encoder":
+                continue
+            if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+                raise InputError(f"{what} is named by its file or folder, not {value!r}")
+            object.__setattr__(self, name, os.fspath(value))
+        object.__setattr__(self, "scale", number("an IP-Adapter's scale", self.scale, 0, MAX_SCALE))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON-ready values, of files their names alone."""
+        names = {"network": Path(self.network).name, "picture": _named(self.picture)}
+        return names | {"scale": self.scale, "encoder": None if self.encoder is None else Path(self.encoder).name}
+
+
+def image_prompt(value: Any) -> IPAdapter | None:
+    """An IP-Adapter from what a user gave: one, or a mapping of its fields; raises `InputError`."""
+    if value is None or isinstance(value, IPAdapter):
+        return value
+    known = [field.name for field in fields(IPAdapter)]
+    if not isinstance(value, Mapping) or "network" not in value or not set(value) <= set(known):
+        raise InputError(f"an IP-Adapter has {', '.join(known)}, not {value!r}")
+    return IPAdapter(**value)
+
+
+def _named(picture: Any) -> str | None:
+    return None if picture is None else Path(picture).name if isinstance(picture, str | os.PathLike) else "a picture"
 
 
 def chosen(value: Any) -> tuple[Control, ...]:
-    """Controls from what a user gave: one, or several; raises `InputError`."""
+    """Controls from what a user gave: one, or several, each a `Control` or a mapping of its fields.
+
+    Raises `InputError`.
+    """
     if value is None:
         return ()
-    if isinstance(value, Control):
+    if isinstance(value, Control | Mapping):
         value = [value]
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise InputError(f"control is partway.Control(...), or several of them, not {value!r}")
-    found = tuple(value)
-    if not all(isinstance(one, Control) for one in found):
-        raise InputError(f"control is partway.Control(...), or several of them, not {value!r}")
+    found = tuple(map(_of, value))
     if len(found) > MAX_CONTROLS:
         raise InputError(f"a run takes at most {MAX_CONTROLS} controls, not {len(found)}")
     return found
+
+
+def _of(value: Any) -> Control:
+    if isinstance(value, Control):
+        return value
+    known = [field.name for field in fields(Control)]
+    if not isinstance(value, Mapping) or "network" not in value or not set(value) <= set(known):
+        raise InputError(f"a control has {', '.join(known)}, not {value!r}")
+    return Control(**value)
 
 
 def parsed(text: str) -> dict[str, Any]:

@@ -82,3 +82,11 @@ def is_port(name: str) -> bool:
 def is_guide(name: str) -> bool:
     """Whether an input of the UNet is one that adapters of pictures give it, and no plain one has."""
     return name == MIDDLE or name.startswith(tuple(one.removesuffix("{}") for one in (RESIDUAL, FEATURE, KEY, VALUE)))
+
+
+def skips(levels: int, layers: int) -> list[tuple[int, int]]:
+    """For each skip of a UNet's way down the level whose channels it has, and how often its size is halved."""
+    found = [(0, 0)]
+    for level in range(levels):
+        found += [(level, level)] * layers + [(level, level + 1)] * (level < levels - 1)
+    return found

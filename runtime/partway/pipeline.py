@@ -13,6 +13,7 @@ from partway.engines.weights import Networks as Files
 from partway.errors import InputError
 from partway.model.adapted import Adaptation, Adapted
 from partway.model.encoders import Encoders, Posteriors, Texts
+from partway.model.guides import Built, guided
 from partway.model.networks import Networks
 from partway.model.package import Package
 from partway.model.tokens import Tokenizer
@@ -40,6 +41,7 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     adapted      the networks of the last run that had adapters
+    guided       the last that guided it by pictures
     """
 
     package: Package
@@ -50,6 +52,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     adapted: Adapted = field(default_factory=Adapted)
+    guided: Built = field(default_factory=lambda: Recent(4))
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -155,7 +158,9 @@ class Pipeline:
         text-to-image; or it is what `stream` would be given. Raises as `stream` does.
         """
         start = starts.imagined(image, self.package, width=width, height=height)
-        planned = self.planner.planned(self.package, self.package.settings(settings), start, decode=decode)
+        chosen = self.package.settings(settings)
+        package = guided(self.package, chosen, self.guided)
+        planned = self.planner.planned(package, chosen, start, decode=decode)
         return planned.reading(prompt, self.tokenizers).plan
 
     @keywords(SETTING_ALIASES)
@@ -181,9 +186,10 @@ class Pipeline:
             raise InputError(f"the prompt must be text, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        planned = self.planner.planned(self.package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
+        package = guided(self.package, chosen, self.guided)
+        planned = self.planner.planned(package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
         planned.warn()
-        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(self.package, chosen.adapters)
+        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
         return Run(
             planned.plan, planned.settings, self._work(prompt, planned, ration, adapters), ration, size=start.size
         )
@@ -192,7 +198,7 @@ class Pipeline:
         """The straight line: encode, step from noise level to noise level, decode."""
         engine = self.adapted.over(self.engine, adapters, self._open)
         clock = Clock(planned.loading.over(engine))
-        networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
+        networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
         ration.begin(self.decode_times.expected(*decoding))
         if not planned.plan.levels:

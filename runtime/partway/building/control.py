@@ -1,4 +1,6 @@
-"""A ControlNet (Zhang et al. 2023, arXiv 2302.05543): a UNet's way down that also sees a picture; diffusers' ControlNetModel.
+"""A ControlNet (Zhang et al. 2023, arXiv 2302.05543), a UNet's way down that also sees a picture.
+
+It is diffusers' ControlNetModel.
 
 What it gives is added to what the UNet's own way down leaves for its way up.
 """
@@ -25,7 +27,9 @@ def controlnet(weights: Mapping[str, Weight], config: Config) -> Network:
     h, left = encode(g, g.add(g.conv(x, "conv_in"), _hint(g, seen)), told, form)
     for index, skip in enumerate(left):
         made = g.conv(skip.tensor, f"controlnet_down_blocks.{index}")
-        g.output(made, RESIDUAL.format(index), "batch", skip.width, f"rows_residual_{index}", f"columns_residual_{index}")
+        g.output(
+            made, RESIDUAL.format(index), "batch", skip.width, f"rows_residual_{index}", f"columns_residual_{index}"
+        )
     middle = g.conv(h, "controlnet_mid_block")
     g.output(middle, MIDDLE, "batch", form.widths[-1], "rows_mid", "columns_mid")
     return g.finish()

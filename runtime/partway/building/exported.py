@@ -6,7 +6,7 @@ weight replaces, in float32.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.building import onnx, wire
+from partway.building.joins import element, guided_inputs, joined, joins
 from partway.engines.weights import Change, Source, Weight
 from partway.errors import PackageError
 
@@ -74,6 +75,10 @@ class Exported:
         """The graph with weights that are computed in place of those of these layers."""
         return Rewritten(self, {f"adapted/{name}": one for name, one in changes.items() if name in self.products})
 
+    def values(self, number: int) -> list[bytes]:
+        """Its inputs or its outputs, by the number of their field."""
+        return [one.data for one in self.graph if one.number == number]
+
     def _product(self, number: int, node: wire.Operator) -> Product | None:
         if node.kind == _BITS4:
             plain = node.numbers.get("bits", 4) == 4 and not any(node.inputs[3:])
@@ -131,16 +136,29 @@ class Exported:
 
 @dataclass(frozen=True, eq=False)
 class Rewritten:
-    """A network that an engine can open, as `partway.building.network.Network`; changes are by ``adapted/LAYER``."""
+    """A network that an engine can open, as `partway.building.network.Network`; changes are by ``adapted/LAYER``.
+
+    widths: channels of the skips that a ControlNet's residuals are added to; none where it takes none
+    """
 
     file: Exported
     by_name: Mapping[str, Change] = field(default_factory=dict)
+    widths: Sequence[int] = ()
+
+    def guided(self, widths: Sequence[int]) -> "Rewritten":
+        """The same with residuals that are added to its skips, of these channels."""
+        return replace(self, widths=widths)
+
+    @property
+    def place(self) -> Path:
+        """The file that most weights lie in."""
+        beside = self.file.path.with_name(f"{self.file.path.name}_data")
+        return beside if beside.is_file() else self.file.path
 
     @cached_property
     def weights(self) -> Mapping[str, Weight]:
         """The weights that are computed, in the shape in which nodes take them."""
-        beside = self.file.path.with_name(f"{self.file.path.name}_data")
-        source = Source.of(beside if beside.is_file() else self.file.path)
+        source = Source.of(self.place)
         found = {name: self._product(name) for name in self.by_name}
         shapes = {name: one.shape[::-1] if one.turned else one.shape for name, one in found.items()}
         return {name: Weight(source, "F32", shape, 0) for name, shape in shapes.items()}
@@ -158,7 +176,7 @@ class Rewritten:
     @property
     def outputs(self) -> Mapping[str, object]:
         """What it gives, in order."""
-        values = (one.data for one in self.file.graph if one.number == _OUTPUT)
+        values = self.file.values(_OUTPUT)
         return dict.fromkeys(next(part.text for part in wire.fields(data) if part.number == 1) for data in values)
 
     def with_files(self) -> bytes:
@@ -177,6 +195,7 @@ class Rewritten:
     def _model(self, more: list[bytes], *, whole: bool) -> bytes:
         renamed = {self._product(name).node: name for name in self.by_name}
         used = self._used(renamed)
+        found = joins(self.file.nodes, len(self.widths)) if self.widths else {}
         parts: list[bytes] = []
         number = 0
         for one in self.file.graph:
@@ -184,6 +203,8 @@ class Rewritten:
                 node = self.file.nodes[number]
                 if number in renamed:
                     parts.append(onnx.message(_NODE, _rewired(node, renamed[number])))
+                elif number in found:
+                    parts += _joined(node, found[number], middle=len(found) > 1 and found[number] == len(found) - 1)
                 elif used.intersection(node.outputs):
                     parts.append(one.whole)
                 number += 1
@@ -191,6 +212,8 @@ class Rewritten:
                 parts += self._kept(one, used, whole=whole)
             else:
                 parts.append(one.whole)
+        kind = element(self.file.values(_INPUT), "sample")
+        more = [*more, *(onnx.message(_INPUT, one) for one in guided_inputs(found, self.widths, kind))]
         graph = b"".join(parts + more)
         if len(graph) > _MOST:
             raise PackageError(f"{self.file.path} is too large for adapters on this engine; use engine 'onnxruntime'")
@@ -224,6 +247,12 @@ class Rewritten:
 def _after(node: wire.Operator) -> list[str]:
     """What a node takes beside what it multiplies."""
     return [] if node.kind == _BITS4 else node.inputs[2:]
+
+
+def _joined(node: wire.Operator, skip: int, *, middle: bool) -> list[bytes]:
+    *adds, join = joined(node, skip, middle=middle)
+    made = [onnx.bare_node(*add) for add in adds] + [onnx.bare_node(*join) + b"".join(node.rest)]
+    return [onnx.message(_NODE, one) for one in made]
 
 
 def _rewired(node: wire.Operator, weight: str) -> bytes:

@@ -215,10 +215,14 @@ class Graph:
         """
         seen = context or x
         query, key, value = self.linear(x, f"{layer}.to_q"), *(self.linear(seen, f"{layer}.to_{one}") for one in "kv")
-        mixed = self.op("MultiHeadAttention", query, key, value, domain=MICROSOFT, num_heads=heads)
+        mixed = self.attend(query, key, value, heads)
         if beside is not None:
-            mixed = self.add(mixed, self.op("MultiHeadAttention", query, *beside, domain=MICROSOFT, num_heads=heads))
+            mixed = self.add(mixed, self.attend(query, *beside, heads))
         return self.linear(mixed, f"{layer}.to_out.0")
+
+    def attend(self, query: str, key: str, value: str, heads: int) -> str:
+        """What queries find among keys and values, before it is projected."""
+        return self.op("MultiHeadAttention", query, key, value, domain=MICROSOFT, num_heads=heads)
 
     def enlarge(self, x: str, like: str | None = None) -> str:
         """Every pixel repeated: twice in either direction, or until the picture has the size of ``like``."""

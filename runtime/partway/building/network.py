@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,11 @@ class Network:
     def changed(self, changes: Mapping[str, Change]) -> "Network":
         """The network with those of the changes that are of its weights."""
         return replace(self, changes={name: one for name, one in changes.items() if name in self.weights})
+
+    @property
+    def place(self) -> Path:
+        """One of the files that its weights lie in, all of which are in one folder."""
+        return min(weight.source.path for weight in self.weights.values())
 
     def with_files(self) -> bytes:
         """The ONNX model with weights as external data, each in a file that is named without its folder."""

@@ -99,9 +99,7 @@ class Skip(NamedTuple):
     width: int
 
 
-def encode(
-    g: Graph, h: str, told: Told, form: Form, features: Sequence[str] = ()
-) -> tuple[str, list[Skip]]:
+def encode(g: Graph, h: str, told: Told, form: Form, features: Sequence[str] = ()) -> tuple[str, list[Skip]]:
     """The way down and the middle: what the middle gives, and what each layer leaves, from (B, C, h, w).
 
     ``features`` are added to the end of each level, and one more to the middle (Mou et al. 2023, arXiv 2302.08453).

@@ -10,6 +10,7 @@ from partway.checkpoints.folder import folder_weights, read_json
 from partway.checkpoints.parts import Weights, levels
 from partway.checkpoints.safetensors import read_header
 from partway.checkpoints.strangers import stranger
+from partway.engines.weights import Source
 from partway.errors import PackageError
 
 _OTHERS = (
@@ -41,6 +42,11 @@ class ControlPart:
     weights: Weights
     config: Mapping[str, Any]
     channels: int
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files that it is stored in, as they are now."""
+        return tuple(sorted({weight.source for weight in self.weights.values()}))
 
     @property
     def pooled(self) -> bool:

@@ -6,8 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from partway.engines.protocol import Engine, Signature
-from partway.graphs import CONTROLS, NETWORKS, SHALLOW, TOKENIZERS, VAES
-
+from partway.graphs import CONTROLS, IMAGE_ADAPTER, IMAGE_ENCODER, NETWORKS, SHALLOW, TOKENIZERS, VAES
 
 _PREDICTING = ("unet", SHALLOW, *CONTROLS)
 
@@ -47,7 +46,13 @@ class Frugal:
     def _enter(self, network: str) -> None:
         used = stage(network)
         if used != self._used:
-            for other in (*NETWORKS, *_PREDICTING, *VAES["tiny"]):  # all of them: an earlier run may have left some
+            for other in (
+                *NETWORKS,
+                *_PREDICTING,
+                *VAES["tiny"],
+                IMAGE_ENCODER,
+                IMAGE_ADAPTER,
+            ):  # all of them: an earlier run may have left some
                 if other not in used:
                     self._engine.release(other)
             self._used = used

@@ -16,7 +16,7 @@ from partway.engines.failures import out_of_memory
 from partway.engines.mapped import Ranges, forget, forgetting, ranges
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
-from partway.engines.weights import Graph, Networks, check, one_file
+from partway.engines.weights import Graph, Networks, check
 from partway.errors import EngineError, NetworkError, PackageError
 from partway.support import heap
 
@@ -141,7 +141,7 @@ class OnnxRuntime:
     def _open_frugally(self, network: str) -> _Session:
         """A session whose pages of mapped weights can be given back."""
         source = self._files[network]
-        weights = _beside(source) if isinstance(source, Path) else one_file(source)
+        weights = _beside(source) if isinstance(source, Path) else source.place
         before = ranges(weights)
         session, _ = self._open(network)
         own = _apart(ranges(weights), before)
@@ -150,7 +150,7 @@ class OnnxRuntime:
     def _built(self, graph: Graph, options: Any) -> bytes:
         """What a session of a network that is built here is made of, and ``options`` set for it."""
         check(graph)
-        options.add_session_config_entry(_FOLDER, str(one_file(graph).parent))
+        options.add_session_config_entry(_FOLDER, str(graph.place.parent))
         # The level above lays out convolutions' weights anew: much more memory while it loads, and no quicker calls.
         options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         return graph.with_files()

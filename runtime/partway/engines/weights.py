@@ -95,6 +95,11 @@ class Graph(Protocol):
         """What it gives, in order."""
         ...
 
+    @property
+    def place(self) -> Path:
+        """One of the files that its weights lie in, all of which are in one folder."""
+        ...
+
     def with_files(self) -> bytes:
         """The model with weights as external data of files, which are named without their folder."""
         ...
@@ -106,11 +111,6 @@ class Graph(Protocol):
 
 Networks = Mapping[str, Path | Graph]
 """Networks by name: files of a format that an engine reads, or what was written here."""
-
-
-def one_file(graph: Graph) -> Path:
-    """One of the files that its weights lie in, all of which are in one folder."""
-    return min(weight.source.path for weight in graph.weights.values())
 
 
 def check(graph: Graph) -> None:

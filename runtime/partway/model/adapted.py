@@ -20,8 +20,9 @@ from partway.checkpoints.values import read
 from partway.engines import Engine, Signature
 from partway.engines.weights import Change, Networks, Weight
 from partway.errors import InputError
-from partway.graphs import FORMATS, TOKENIZERS
+from partway.graphs import FORMATS, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS, skips
 from partway.loras import Lora
+from partway.model.guides import key_of
 from partway.model.package import Package
 from partway.support.caching import Recent
 
@@ -52,7 +53,15 @@ class Adaptation:
 
 
 def adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
-    """Find what adapters change in a model; raises `PackageError` or `InputError` if one of them does not fit."""
+    """Find what adapters change in a model, and what guides it by pictures.
+
+    Raises `PackageError` or `InputError` if an adapter does not fit.
+    """
+    found = _adaptation(package, loras)
+    return _guided(found, package) if package.guides or package.image_prompt else found
+
+
+def _adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
     if not loras:
         return Adaptation()
     if package.checkpoint is None:
@@ -66,6 +75,33 @@ def adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
         {name: _networks(package, name, own) for name, own in changes.items()},
         {name: repr(sorted((one, change.key) for one, change in own.items())) for name, own in changes.items()},
     )
+
+
+def _guided(found: Adaptation, package: Package) -> Adaptation:
+    """The same with the networks of a model's guides, and with a UNet that takes what they give."""
+    own = {name: one for name, one in package.networks.items() if _part(name) == "unet"}
+    unet = {**own, **found.networks.get("unet", {})}
+    if package.checkpoint is None:
+        unet = {name: _joined(one, package.config("unet")) for name, one in unet.items()}
+    keys = {one.network: repr(one.part.sources) for one in package.guides}
+    takes = repr([(one.network, one.part.once) for one in package.guides])
+    if package.image_prompt is not None:
+        keys |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER), repr(package.image_prompt.part.sources))
+        takes += " and a picture"
+    networks = {name: {name: package.networks[name]} for name in keys}
+    return Adaptation(
+        {**found.networks, "unet": unet, **networks},
+        {**found.keys, "unet": f"{found.keys.get('unet', '')} guided by {takes}", **keys},
+    )
+
+
+def _joined(graph: Any, unet: Mapping[str, Any]) -> Any:
+    """An exported graph of the UNet, changed or not, with residuals that are added to its skips."""
+    from partway.building.exported import Exported
+
+    widths = unet["block_out_channels"]
+    channels = [widths[level] for level, _ in skips(len(widths), int(unet["layers_per_block"]))]
+    return (Exported(graph).changed({}) if isinstance(graph, Path) else graph).guided(channels)
 
 
 def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:
@@ -151,9 +187,9 @@ class Adapted:
         self._kept: dict[str, tuple[str, Engine]] = {}
 
     def adaptation(self, package: Package, loras: Sequence[Lora]) -> Adaptation:
-        """What `adaptation` finds, once for each state of the files."""
+        """What `adaptation` finds in one model, once for each state of the files."""
         key = [(one, open_adapter(one.file).source) for one in loras]
-        return self._found.get((id(package), *key), lambda: adaptation(package, loras))
+        return self._found.get((key_of(package), *key), lambda: adaptation(package, loras))
 
     def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Networks], Engine]) -> Engine:
         """An engine for one run. Networks that it has no use for are released, and what is the same is kept."""

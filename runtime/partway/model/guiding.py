@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.engines import Engine
-from partway.graphs import FEATURE, MIDDLE, RESIDUAL
+from partway.graphs import FEATURE, IMAGE_ADAPTER, IMAGE_ENCODER, MIDDLE, RESIDUAL, SHALLOW, VALUE, skips
 from partway.model import unet
-from partway.model.guides import Guide
+from partway.model.guides import Guide, ImagePrompt
 from partway.pictures import images
 
 Array = NDArray[np.float32]
@@ -23,16 +23,24 @@ class Guiding:
 
     hints     of each guide, (1, C, H, W) at the size of the run's padded picture
     unet      the UNet's configuration
-    pictures  how many the run makes: so many rows of a batch, the last ones, are the prompt's
+    prompted  how many rows of a batch, the last ones, are for the prompt
+    pictured  by the UNet's names what an IP-Adapter gives without a picture and with one, each (1, N, C)
     active    numbers of the guides that count at this step
     """
 
     def __init__(
-        self, guides: Sequence[Guide], hints: Sequence[Array], unet: Mapping[str, Any], pictures: int
+        self,
+        guides: Sequence[Guide],
+        hints: Sequence[Array],
+        unet: Mapping[str, Any],
+        prompted: int,
+        pictured: Mapping[str, tuple[Array, Array]],
     ) -> None:
         self.guides, self.hints = guides, hints
-        self._levels, self._layers = len(unet["block_out_channels"]), int(unet["layers_per_block"])
-        self._pictures = pictures
+        self._widths = list(unet["block_out_channels"])
+        self._skips = skips(len(self._widths), int(unet["layers_per_block"]))
+        self._residuals = any(not guide.part.once for guide in guides)
+        self._prompted, self._pictured = prompted, pictured
         self._features: dict[tuple[int, int], dict[str, Array]] = {}  # by guide and tile
         self._outermost: dict[int, Array] = {}  # by tile, the last that the UNet's outermost layers were given
         self._tile = 0
@@ -47,12 +55,12 @@ class Guiding:
     ) -> dict[str, Array]:
         """What the UNet takes beside ``told``, its own inputs for the next tile, of which ``hints`` show the place."""
         self._tile += 1
-        found = self._nothing(engine, *told[unet.SAMPLE].shape)
+        found = self._nothing(*told[unet.SAMPLE].shape) if self._residuals else {}
         for number, guide in enumerate(self.guides):
             if guide.part.once:
                 made = self._once(engine, number, hints[number])
             elif number in self.active:
-                made = self._residuals(engine, guide, timestep, told, hints[number])
+                made = self._looked(engine, guide, timestep, told, hints[number])
             else:
                 continue
             scale = guide.control.scale if number in self.active else 0.0
@@ -60,12 +68,22 @@ class Guiding:
                 _add(found, name, array * np.float32(own * scale), len(told[unet.SAMPLE]))
         if _OUTERMOST in found:
             self._outermost[self._tile] = found[_OUTERMOST]
-        return found
+        return found | self._of_picture(len(told[unet.SAMPLE]))
 
-    def kept(self, rows: int) -> dict[str, Array]:
+    def kept(self, engine: Engine, rows: int) -> dict[str, Array]:
         """What the UNet's outermost layers alone take for the next tile: as the last time, for the last rows of it."""
         self._tile += 1
-        return {_OUTERMOST: self._outermost[self._tile][-rows:]} if self._outermost else {}
+        taken = engine.signature(SHALLOW).inputs
+        found = {name: array for name, array in self._of_picture(rows).items() if name in taken}
+        return found | ({_OUTERMOST: self._outermost[self._tile][-rows:]} if self._outermost else {})
+
+    def _of_picture(self, rows: int) -> dict[str, Array]:
+        """What an IP-Adapter gives for so many rows."""
+        prompted = min(self._prompted, rows)
+        return {
+            name: np.concatenate([without.repeat(rows - prompted, axis=0), picture.repeat(prompted, axis=0)])
+            for name, (without, picture) in self._pictured.items()
+        }
 
     def _once(self, engine: Engine, number: int, hint: Array) -> dict[str, Array]:
         key = (number, self._tile)
@@ -75,11 +93,11 @@ class Guiding:
             self._features[key] = engine.run(guide.network, {_PICTURE: shown})
         return self._features[key]
 
-    def _residuals(
+    def _looked(
         self, engine: Engine, guide: Guide, timestep: float, told: Mapping[str, Array], hint: Array
     ) -> dict[str, Array]:
         taken = engine.signature(guide.network).inputs
-        rows = self._pictures if guide.prompted else len(told[unet.SAMPLE])
+        rows = self._prompted if guide.prompted else len(told[unet.SAMPLE])
         given = {name: array[-rows:] for name, array in told.items() if name in taken}
         channels = taken[unet.SAMPLE].shape[1]
         given[unet.SAMPLE] = given[unet.SAMPLE][:, :channels]  # without a mask's, and an instruction's picture
@@ -87,17 +105,14 @@ class Guiding:
         made = unet.evaluate(engine, guide.network, timestep, given, batch=rows)
         return {name: _mean(array) for name, array in made.items()} if guide.part.pooled else made
 
-    def _nothing(self, engine: Engine, rows: int, _: int, height: int, width: int) -> dict[str, Array]:
-        """Residuals of zeros, where the UNet takes any, of the sizes that its levels have."""
-        sizes = [(height, width)]
-        for level in range(self._levels):
-            sizes += [sizes[-1]] * self._layers
-            if level < self._levels - 1:
-                sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-        named = {RESIDUAL.format(index): size for index, size in enumerate(sizes)} | {MIDDLE: sizes[-1]}
-        ports = engine.signature("unet").inputs
-        shapes = {name: (rows, ports[name].shape[1] or 0, *size) for name, size in named.items() if name in ports}
-        return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    def _nothing(self, rows: int, _: int, height: int, width: int) -> dict[str, Array]:
+        """Residuals of zeros, of the sizes that the UNet's skips have."""
+        found = {}
+        for index, (level, halvings) in enumerate([*self._skips, self._skips[-1]]):
+            name = MIDDLE if index == len(self._skips) else RESIDUAL.format(index)
+            size = (-(-side // 2**halvings) for side in (height, width))
+            found[name] = np.zeros((rows, self._widths[level], *size), np.float32)
+        return found
 
 
 def _scales(guide: Guide, count: int) -> Iterable[float]:
@@ -117,3 +132,20 @@ def _add(found: dict[str, Array], name: str, array: Array, rows: int) -> None:
 
 def _mean(array: Array) -> Array:
     return array.mean(axis=(2, 3), keepdims=True)
+
+
+def pictured(engine: Engine, prompt: ImagePrompt, shown: Array) -> dict[str, tuple[Array, Array]]:
+    """What an IP-Adapter gives the UNet without a picture and with one, from what its encoder is shown.
+
+    Without one the base takes zeros for the encoder's output, and "plus" shows the encoder zeros, as diffusers has it.
+    Values count by the prompt's scale.
+    """
+    name = "hidden_states" if prompt.part.plus else "image_embeds"
+    pixels = np.concatenate([np.zeros_like(shown), shown]) if prompt.part.plus else shown
+    given = engine.run(IMAGE_ENCODER, {"pixel_values": pixels})[name]
+    if not prompt.part.plus:
+        given = np.concatenate([np.zeros_like(given), given])
+    made = engine.run(IMAGE_ADAPTER, {name: given})
+    for value in filter(lambda one: one.startswith(VALUE.removesuffix("{}")), made):
+        made[value] = made[value] * np.float32(prompt.prompt.scale)
+    return {name: (array[:1], array[1:]) for name, array in made.items()}

@@ -158,8 +158,10 @@ class Networks:
 
         def predict(tile: Array, *hints: Array) -> Array:
             told = {unet.SAMPLE: tile, **inputs}
-            if guiding is not None:
-                told |= guiding.inputs(self.engine, timestep, told, hints) if reuse.full else guiding.kept(len(tile))
+            if guiding is not None and reuse.full:
+                told |= guiding.inputs(self.engine, timestep, told, hints)
+            elif guiding is not None:
+                told |= guiding.kept(self.engine, len(tile))
             return self._predict(timestep, told, reuse)
 
         return blended(predict, x, self.tilings.unet, beside=guiding.hints if guiding else ())

@@ -24,7 +24,7 @@ from partway.graphs import BUILT, FILES, TOKENIZERS
 from partway.loras import chosen as chosen_loras
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
-from partway.model.guides import Guide
+from partway.model.guides import Guide, ImagePrompt
 from partway.settings import Settings
 
 _PREDICTED = ("epsilon", "v_prediction")  # what a file may have to be told
@@ -56,7 +56,7 @@ class Package:
     manifest        contents of partway.json, or empty
     defaults        settings by name that suit the model, for those that the user leaves out (`partway.model.catalog`)
     checkpoint      what is known of a model that is not exported
-    guides          what guides its UNet by pictures (`partway.model.guides`)
+    guides, image_prompt  what guides its UNet by pictures (`partway.model.guides`)
     inferred        what the ``config.json`` of networks says or, where there is none, would say
     """
 
@@ -85,6 +85,7 @@ class Package:
     checkpoint: Checkpoint | None = None
     inferred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     guides: tuple[Guide, ...] = ()
+    image_prompt: ImagePrompt | None = None
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
         """The settings of a run: those that the user chose, else of adapters, else of the model, else of `Settings`."""

@@ -184,5 +184,7 @@ def blended(
 
 def _part(x: Array, times: int, top: int, left: int, size: tuple[int, int]) -> Array:
     """The tile of x, of which so many pixels make a latent."""
-    rows, columns = (slice(start * times, (start + side) * times) for start, side in zip((top, left), size, strict=True))
+    rows, columns = (
+        slice(start * times, (start + side) * times) for start, side in zip((top, left), size, strict=True)
+    )
     return np.ascontiguousarray(x[:, :, rows, columns])

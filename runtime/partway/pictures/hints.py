@@ -61,6 +61,6 @@ def sized(picture: images.Picture, size: tuple[int, int]) -> Image.Image:
     (width, height), (wide, high) = image.size, size
     if abs(width * high / (wide * height) - 1) > _ODD:
         raise InputError(
-            f"the control picture is {width}x{height} and the run's {wide}x{high}, of other proportions; crop it to these"
+            f"the control picture is {width}x{height} and the run's {wide}x{high}, of other proportions; crop it so"
         )
     return image.resize(size, Image.Resampling.LANCZOS)

@@ -11,7 +11,7 @@ from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
 from partway.model.conditions import GUIDED
 from partway.model.encoders import Encoders
-from partway.model.guiding import Guiding
+from partway.model.guiding import Guiding, pictured
 from partway.model.networks import Networks, Posterior
 from partway.pictures import images, masks, previews
 from partway.run.denoising import denoiser
@@ -61,7 +61,7 @@ def begin(encoders: Encoders, prompt: str, planned: Planned) -> Beginning:
     sigmas = planned.part.schedule.sigmas
     evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained, package.guides, sigmas)
     channels = _channels(encoders, planned, known, draw)
-    denoise = denoiser(encoders.networks, conditioning, evaluations, channels, _guiding(planned))
+    denoise = denoiser(encoders.networks, conditioning, evaluations, channels, _guiding(encoders, planned))
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it
@@ -123,13 +123,15 @@ def _channels(encoders: Encoders, planned: Planned, known: Known, draw: Draw) ->
     return masks.inpainting_channels(_latent_mask(edit, planned), latents, planned.pictures)
 
 
-def _guiding(planned: Planned) -> Guiding | None:
+def _guiding(encoders: Encoders, planned: Planned) -> Guiding | None:
     """What guides the UNet by pictures, each shown at the size of the latents' own."""
-    package = planned.package
-    if not package.guides:
+    package, prompt = planned.package, planned.package.image_prompt
+    if not package.guides and prompt is None:
         return None
-    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, planned.hints, strict=True)]
-    return Guiding(package.guides, seen, package.config("unet"), planned.pictures)
+    hints = planned.hints[: len(package.guides)]
+    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, hints, strict=True)]
+    given = {} if prompt is None else pictured(encoders.networks.engine, prompt, planned.hints[-1])
+    return Guiding(package.guides, seen, package.config("unet"), planned.pictures, given)
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:

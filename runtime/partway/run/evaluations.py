@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partway.diffusion.dials import Part
 from partway.diffusion.levels import NoiseLevel, Trained
@@ -45,7 +46,7 @@ class Evaluations:
         guided: Guided,
         trained: Trained,
         guides: Sequence[Guide] = (),
-        sigmas: Sequence[float] | Array = (),
+        sigmas: Sequence[float] | NDArray[np.float64] = (),
     ) -> None:
         self.settings = settings
         self.guides = guides

@@ -6,10 +6,25 @@ from PIL import Image
 
 from partway.controls import Control
 from partway.errors import InputError
+from partway.model.package import Package
 from partway.pictures import hints, images
 from partway.run.starts import Start
 
 Array = NDArray[np.float32]
+
+
+def hints_of(package: Package, start: Start) -> tuple[Array, ...]:
+    """What a model's guides are shown, and its image prompt last; raises as `hint_of` does."""
+    found = [hint_of(guide.control, start) for guide in package.guides]
+    if package.image_prompt is not None:
+        picture = package.image_prompt.prompt.picture
+        own = start.picture if picture is None else images.read(picture)
+        if own is None:
+            raise InputError(
+                "which picture for the IP-Adapter? text-to-image starts from none; give it with --ip-image"
+            )
+        found.append(package.image_prompt.seen(own))
+    return tuple(found)
 
 
 def hint_of(control: Control, start: Start) -> Array:

@@ -9,10 +9,10 @@ from partway.diffusion.levels import Trained
 from partway.diffusion.schedules import Spacing
 from partway.diffusion.written import spacing_of
 from partway.errors import InputError
-from partway.graphs import SHALLOW, VAES
+from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, VAES
 from partway.model import sizes, tiles
 from partway.model.conditions import GUIDED
-from partway.model.guides import Guide
+from partway.model.guides import Guide, ImagePrompt
 from partway.model.package import Package
 from partway.run.evaluations import Evaluations, evaluations
 from partway.run.plans import Plan, counted
@@ -32,6 +32,7 @@ class Kind(NamedTuple):
     text_encoders: tuple[str, ...] = ("text_encoder",)
     unprompted: Callable[[Settings], bool] = lambda settings: False
     guides: tuple[Guide, ...] = ()
+    image_prompt: ImagePrompt | None = None
 
     @classmethod
     def of(cls, package: Package) -> "Kind":
@@ -79,6 +80,7 @@ def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True
     runs = part.schedule.steps > 0
     calls = _texts(kind, settings, runs=runs)
     calls |= {encoder: _encodes(kind, settings, start, reads=reads) * runs}
+    calls |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER) if kind.image_prompt else (), int(runs))
     calls |= all_of.looks | made.pop("calls")
     calls |= {decoder: _decodes(settings, start, runs=runs) * decode}
     plan = Plan(

@@ -47,7 +47,7 @@ class Planned:
     settings  with the tiles that were chosen, so that its record repeats it on any machine
     part      the part of the schedule that runs, and the shares of picture and noise in the start latents
     tilings   how pictures are cut for the UNet and the VAE
-    hints     what the model's guides are shown, (1, 3, H, W) each, at the size of the start
+    hints     what the model's guides are shown, (1, 3, H, W) each, at the size of the start, and its image prompt last
     """
 
     package: Package
