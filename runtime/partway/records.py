@@ -63,10 +63,11 @@ def record(
     ran = {"seed": result.seeds[0], "sampler": plan.sampler, "schedule": plan.schedule}
     loras = result.settings.adapters
     ran |= {"loras": [{**one.as_dict(), "file": Path(one.file).name} for one in loras]}
-    controls = [one for one in result.settings.controls if one.scale]
+    controls: list[Control | IPAdapter] = [one for one in result.settings.controls if one.scale]
     prompt = image_prompt(result.settings.ip_adapter)
     ran |= {"control": [_replayed(one, source) for one in controls]}
-    ran |= {"ip_adapter": None if prompt is None or not prompt.scale else _replayed(prompt, source)}
+    guides = [*controls, *([prompt] if prompt is not None and prompt.scale else [])]
+    ran |= {"ip_adapter": _replayed(prompt, source) if prompt in guides and prompt is not None else None}
     return {
         "partway": partway.__version__,
         "task": task,
@@ -76,7 +77,7 @@ def record(
         "height": image.height,
         "model": {"name": _place(wanted.model, package), **described(package)},
         "loras": [_named(one) for one in loras],
-        "controls": [_shown_to(one) for one in (*controls, *([prompt] if prompt and prompt.scale else []))],
+        "controls": [_shown_to(one) for one in guides],
         "load": {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE},
         "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,

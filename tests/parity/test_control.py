@@ -1,11 +1,13 @@
 """Runs that ControlNets and T2I-Adapters guide, against diffusers' pipelines: same weights, same seed, same picture."""
 
+import inspect
 from functools import cache
 
 import diffusers
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 
 import checkpoint_models
@@ -74,10 +76,10 @@ def theirs(models):
     def get(kind, cls, **more):
         parts = dict(components(kind)) | more
         parts |= {"add_watermarker": False} if kind == "sdxl" else {"requires_safety_checker": False}
-        if kind == "sdxl":
-            parts = {name: part for name, part in parts.items() if name not in ("image_encoder",)}
         parts["scheduler"] = diffusers.EulerDiscreteScheduler(**EULER, steps_offset=1)
-        pipe = getattr(diffusers, f"{cls}Pipeline")(**parts)
+        cls = getattr(diffusers, f"{cls}Pipeline")
+        taken = inspect.signature(cls.__init__).parameters
+        pipe = cls(**{name: part for name, part in parts.items() if name in taken})
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
@@ -97,6 +99,7 @@ def nets(models, kind, count):
 COMMON = {"guidance_scale": 5.0, "negative_prompt": NEGATIVE}
 THEIRS = {**COMMON, "num_inference_steps": 6}
 OURS = {**COMMON, "steps": 6, "seed": 7, "sampler": "euler", "schedule": "leading"}
+LONG = {**OURS, "steps": 24}
 
 
 def generator():
@@ -222,8 +225,8 @@ def test_tiles_reuse_segments_batches_and_adapters_of_weights(models):
     assert near(opened(path, "openvino", static=True).img2img(image, PROMPT, **settings), 50)
     limited = opened(path, memory_limit="330MB").img2img(image, PROMPT, **settings)
     assert limited.plan.peak_bytes <= 330e6 and near(limited, 45)
-    reused = opened(path).img2img(image, PROMPT, reuse=0.5, **settings)
-    assert reused.plan.calls["control_0"] == reused.plan.calls["unet"] < whole.plan.calls["control_0"]
+    reused = opened(path).img2img(image, PROMPT, reuse=0.9, **(settings | LONG))
+    assert reused.plan.calls["control_0"] == reused.plan.calls["unet"] < reused.plan.steps_run
     assert near(reused, 20)
     tiled = opened(path).img2img(image, PROMPT, tile=64, **settings)
     assert tiled.plan.calls["control_0"] == tiled.plan.calls["unet"] > whole.plan.calls["unet"]
@@ -238,12 +241,103 @@ def test_an_exported_package(exported, models, tmp_path):
     save_file(net.state_dict(), tmp_path / "control.safetensors")
     control = partway.Control(tmp_path / "control.safetensors", kind="canny")
     made = [
-        opened(folder, engine).img2img(source(96, 64), PROMPT, strength=0.5, control=control, reuse=reuse, **OURS)
-        for engine, reuse in (("onnxruntime", 0), ("openvino", 0), ("onnxruntime", 0.5))
+        opened(folder, engine).img2img(source(96, 64), PROMPT, strength=0.5, control=control, reuse=reuse, **LONG)
+        for engine, reuse in (("onnxruntime", 0), ("openvino", 0), ("onnxruntime", 0.9))
     ]
-    plain = opened(folder).img2img(source(96, 64), PROMPT, strength=0.5, **OURS)
+    plain = opened(folder).img2img(source(96, 64), PROMPT, strength=0.5, **LONG)
     assert_same(made[1].images, made[0].images)
     assert np.abs(np.subtract(made[0].image, plain.image, dtype=float)).mean() > 2
     assert made[2].plan.calls["unet_shallow"]
     with pytest.raises(partway.PackageError, match="exported to OpenVINO IR, whose UNet nothing can guide"):
         opened(exported("sd1", "openvino", "fp32").folder).img2img(source(96, 64), PROMPT, control=control)
+
+
+@pytest.fixture(scope="module")
+def image_prompts(models, tmp_path_factory):
+    """``image_prompts(kind)``: a folder with a small encoder of pictures, and IP-Adapters in its authors' names."""
+    root = tmp_path_factory.mktemp("ip")
+
+    @cache
+    def get(kind):
+        folder = root / kind
+        torch.manual_seed(4)
+        config = transformers.CLIPVisionConfig(
+            hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, image_size=48,
+            patch_size=8, projection_dim=40, hidden_act="gelu",
+        )  # fmt: skip
+        loud(transformers.CLIPVisionModelWithProjection(config), 5).save_pretrained(folder / "image_encoder")
+        unet = diffusers.UNet2DConditionModel.from_pretrained(models(kind) / "folder/unet")
+        text = unet.config.cross_attention_dim
+        attending = [name for name in unet.attn_processors if "attn2" in name]
+        generator = torch.Generator().manual_seed(6)
+
+        def normal(*shape):
+            return torch.randn(shape, generator=generator) / shape[-1] ** 0.5
+
+        layers = {}
+        for index, name in enumerate(attending):
+            width = unet.get_submodule(name.removesuffix(".processor")).to_k.weight.shape[0]
+            for one in ("to_k_ip", "to_v_ip"):
+                layers[f"ip_adapter.{2 * index + 1}.{one}.weight"] = 3 * normal(width, text)
+        base = {"image_proj.proj.weight": normal(4 * text, 40), "image_proj.proj.bias": normal(4 * text)}
+        base |= {"image_proj.norm.weight": 1 + normal(text), "image_proj.norm.bias": normal(text)}
+        plus = {"image_proj.latents": normal(1, 16, 64), "image_proj.proj_in.weight": normal(64, 64)}
+        plus |= {"image_proj.proj_in.bias": normal(64), "image_proj.proj_out.weight": normal(text, 64)}
+        plus |= {"image_proj.proj_out.bias": normal(text), "image_proj.norm_out.bias": normal(text)}
+        plus |= {"image_proj.norm_out.weight": 1 + normal(text)}
+        for index in range(4):
+            name = f"image_proj.layers.{index}"
+            plus |= {f"{name}.0.{one}.weight": 1 + normal(64) for one in ("norm1", "norm2")}
+            plus |= {f"{name}.0.{one}.bias": normal(64) for one in ("norm1", "norm2")}
+            plus |= {f"{name}.0.to_q.weight": 2 * normal(64, 64), f"{name}.0.to_kv.weight": 2 * normal(128, 64)}
+            plus |= {f"{name}.0.to_out.weight": normal(64, 64), f"{name}.1.0.weight": 1 + normal(64)}
+            plus |= {f"{name}.1.0.bias": normal(64), f"{name}.1.1.weight": normal(256, 64)}
+            plus |= {f"{name}.1.3.weight": normal(64, 256)}
+        save_file(base | layers, folder / "base.safetensors")
+        save_file(plus | layers, folder / "plus.safetensors")
+        return folder
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("kind", "which", "engine", "scale"),
+    [
+        ("sd1", "base", "onnxruntime", 1.0),
+        ("sd1", "base", "openvino", 0.6),
+        ("sd1", "plus", "onnxruntime", 0.6),
+        ("sdxl", "plus", "openvino", 1.0),
+        ("sdxl", "base", "onnxruntime", 0.6),
+    ],
+)
+def test_an_ip_adapter(models, theirs, image_prompts, kind, which, engine, scale):
+    cls = f"StableDiffusion{'XL' if kind == 'sdxl' else ''}Img2Img"
+    unet = diffusers.UNet2DConditionModel.from_pretrained(models(kind) / "folder/unet")  # which the adapter changes
+    pipe = theirs(kind, cls, unet=unet)
+    where = {"subfolder": "", "weight_name": f"{which}.safetensors", "image_encoder_folder": "image_encoder"}
+    pipe.load_ip_adapter(str(image_prompts(kind)), **where)
+    pipe.set_ip_adapter_scale(scale)
+    image, shown = source(96, 64), source(80, 112)
+    wanted = pipe(
+        PROMPT, image=image, ip_adapter_image=shown, strength=0.5, generator=generator(), **THEIRS
+    ).images  # fmt: skip
+    mine = opened(models(kind) / "model.safetensors", engine)
+    prompt = partway.IPAdapter(image_prompts(kind) / f"{which}.safetensors", shown, scale=scale)
+    made = mine.img2img(image, PROMPT, strength=0.5, ip_adapter=prompt, **OURS)
+    assert_same(made.images, wanted)
+    assert (made.plan.calls["image_encoder"], made.plan.calls["image_adapter"]) == (1, 1)
+    plain = mine.img2img(image, PROMPT, strength=0.5, **OURS)
+    assert np.abs(np.subtract(made.image, plain.image, dtype=float)).mean() > 2
+
+
+def test_all_at_once_and_reused(models, image_prompts):
+    """A ControlNet, a T2I-Adapter and an IP-Adapter guide one run, also in its shallow steps and in segments."""
+    path, image = models("sd1") / "model.safetensors", source(128, 64)
+    controls = [partway.Control(models("sd1") / f"{name}.safetensors", scale=0.5) for name in ("control0", "adapter")]
+    prompt = partway.IPAdapter(image_prompts("sd1") / "plus.safetensors", scale=0.5)
+    settings = {**LONG, "strength": 0.5, "control": controls, "ip_adapter": prompt}
+    whole = opened(path).img2img(image, PROMPT, **settings)
+    streamed = opened(path, stream=True).img2img(image, PROMPT, **settings)
+    assert_same(streamed.images, whole.images)
+    reused = opened(path).img2img(image, PROMPT, reuse=0.9, **settings)
+    assert reused.plan.calls["unet_shallow"] and reused.plan.calls["control_1"] == 1

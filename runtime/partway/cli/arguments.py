@@ -199,6 +199,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
 def add_control(group: Any) -> None:
     """Add --control, which says what a picture guides, and what goes with it."""
     kinds = ", ".join(KINDS)
+    type_: Any
     for flag, type_, metavar, text in (
         ("--control", parsed_control, "KIND:PICTURE:SCALE", f"let a picture guide: {kinds}, as in canny:room.jpg:0.8; "
          "without PICTURE it is the one to start from; can be repeated"),
