@@ -10,12 +10,12 @@ from partway.pictures import images
 from partway.pictures.hints import MAKERS, MASKED, hint, sized
 
 
-def squares(width=64, height=48):
+def squares(size=(64, 48)):
     """A white square on black, and a soft slope beside it."""
-    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[12:36, 8:24] = 255
-    pixels[:, 40:] = np.linspace(0, 60, width - 40, dtype=np.uint8)[:, None]
-    return Image.fromarray(pixels)
+    pixels[:, 40:] = np.linspace(0, 60, 24, dtype=np.uint8)[:, None]
+    return Image.fromarray(pixels).resize(size)
 
 
 def test_every_kind_has_a_maker():
@@ -37,7 +37,7 @@ def test_the_others():
     for kind in ("blur", "tile"):
         made = hint(kind, picture)
         assert made.shape == unit.shape and abs(made.mean() - unit.mean()) < 0.02
-        assert np.abs(np.diff(made, axis=3)).max() < 0.5 < np.abs(np.diff(unit, axis=3)).max()
+        assert np.abs(np.diff(made, axis=3)).max() < 0.7 < np.abs(np.diff(unit, axis=3)).max()
 
 
 def test_a_mask_is_marked_where_it_is_above_a_half():
@@ -48,10 +48,10 @@ def test_a_mask_is_marked_where_it_is_above_a_half():
 
 
 def test_another_size_of_the_same_proportions_is_resized():
-    assert sized(images.read(squares(32, 24)), (64, 48)).size == (64, 48)
-    assert sized(images.read(squares(100, 75)), (127, 96)).size == (127, 96)  # but for rounding
+    assert sized(images.read(squares((32, 24))), (64, 48)).size == (64, 48)
+    assert sized(images.read(squares((100, 75))), (127, 96)).size == (127, 96)  # but for rounding
     with pytest.raises(InputError, match="64x64 and the run's 64x48"):
-        sized(images.read(squares(64, 64)), (64, 48))
+        sized(images.read(squares((64, 64))), (64, 48))
 
 
 @pytest.mark.parametrize(
