@@ -1,7 +1,10 @@
 """The names of a model's networks and of their files: what engines, packages and plans all call them.
 
-It imports nothing, so that each of those can.
+It imports nothing of partway, so that each of those can.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 """The folder of the tokenizer that each text encoder has."""
@@ -84,9 +87,11 @@ def is_guide(name: str) -> bool:
     return name == MIDDLE or name.startswith(tuple(one.removesuffix("{}") for one in (RESIDUAL, FEATURE, KEY, VALUE)))
 
 
-def skips(levels: int, layers: int) -> list[tuple[int, int]]:
-    """For each skip of a UNet's way down the level whose channels it has, and how often its size is halved."""
+def skips(unet: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """For each skip of the way down, by the UNet's configuration: the level whose channels it has, and its halvings."""
+    levels, layers = len(unet["block_out_channels"]), unet.get("layers_per_block", 2)
     found = [(0, 0)]
     for level in range(levels):
-        found += [(level, level)] * layers + [(level, level + 1)] * (level < levels - 1)
+        found += [(level, level)] * (layers if isinstance(layers, int) else layers[level])
+        found += [(level, level + 1)] * (level < levels - 1)
     return found

@@ -10,8 +10,10 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+import adapter_files
 import checkpoint_models
 import partway
+import stored
 from likeness import assert_same, mask, source
 
 PROMPT, NEGATIVE = "a cozy scandinavian living room, warm light!", "dark photo"
@@ -210,7 +212,7 @@ def test_what_counts_nothing_leaves_the_picture_as_it_is(models):
     assert np.abs(np.subtract(guided.image, plain.image, dtype=float)).mean() > 2
 
 
-def test_tiles_reuse_segments_batches_and_adapters_of_weights(models):
+def test_tiles_reuse_segments_batches_and_a_memory_limit(models):
     """Each way of running gives nearly the picture that the plain way gives."""
     path, image = models("sd1") / "model.safetensors", source(128, 96)
     settings = {"strength": 0.5, **OURS, "control": partway.Control(models("sd1") / "control0.safetensors", scale=0.5)}
@@ -231,6 +233,28 @@ def test_tiles_reuse_segments_batches_and_adapters_of_weights(models):
     tiled = opened(path).img2img(image, PROMPT, tile=64, **settings)
     assert tiled.plan.calls["control_0"] == tiled.plan.calls["unet"] > whole.plan.calls["unet"]
     assert near(tiled, 12)
+
+
+def test_beside_a_lora(models, tmp_path):
+    """Both change the picture; the ControlNet stays loaded while adapters come and go, and what is left out is gone."""
+    rng = np.random.default_rng(0)
+    tensors, _ = adapter_files.lora(rng, (32, 32, 1, 1))
+    layer = "lora_unet_down_blocks_0_attentions_0_proj_in"
+    stored.write(tmp_path / "lora.safetensors", {f"{layer}.{name}": array for name, array in tensors.items()})
+    pipe = opened(models("sd1") / "model.safetensors")
+
+    def made(**more):
+        return np.asarray(pipe.img2img(source(96, 64), PROMPT, strength=0.5, **OURS, **more).image, float)
+
+    control, loras = partway.Control(models("sd1") / "control0.safetensors"), {tmp_path / "lora.safetensors": 1.0}
+    guided = made(control=control)
+    engine = pipe.adapted.engine("control_0")
+    both, adapted = made(control=control, loras=loras), made(loras=loras)
+    assert engine is not None and min(np.abs(both - other).mean() for other in (guided, adapted)) > 0.5
+    made(control=control, loras=loras)
+    engine = pipe.adapted.engine("control_0")
+    assert np.array_equal(made(control=control), guided) and pipe.adapted.engine("control_0") is engine
+    assert np.array_equal(made(), made()) and pipe.adapted.engine("control_0") is None
 
 
 def test_an_exported_package(exported, models, tmp_path):

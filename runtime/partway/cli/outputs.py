@@ -55,8 +55,12 @@ def check(path: Path, inputs: Sequence[Path]) -> None:
 
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:
-    """The files that a command line names for the run to read: the picture, the mask, the one that is replayed."""
-    named = (getattr(options, name, None) for name in ("input", "mask", "from_png"))
+    """The files that a command line names for the run to read: the picture, the mask, the one that is replayed.
+
+    Also those that guide it.
+    """
+    named = [getattr(options, name, None) for name in ("input", "mask", "from_png", "ip_image_")]
+    named += [control["picture"] for control in getattr(options, "controlled", [])]
     return [Path(name) for name in named if name is not None]
 
 

@@ -99,8 +99,7 @@ def _joined(graph: Any, unet: Mapping[str, Any]) -> Any:
     """An exported graph of the UNet, changed or not, with residuals that are added to its skips."""
     from partway.building.exported import Exported
 
-    widths = unet["block_out_channels"]
-    channels = [widths[level] for level, _ in skips(len(widths), int(unet["layers_per_block"]))]
+    channels = [unet["block_out_channels"][level] for level, _ in skips(unet)]
     return (Exported(graph).changed({}) if isinstance(graph, Path) else graph).guided(channels)
 
 

@@ -14,7 +14,7 @@ from partway.checkpoints.control import ControlPart, fitting, open_control
 from partway.checkpoints.ip_adapter import ImagePart, open_ip_adapter
 from partway.controls import Control, IPAdapter
 from partway.engines.weights import Networks
-from partway.errors import PackageError
+from partway.errors import InputError, PackageError
 from partway.graphs import CONTROLS, FORMATS
 from partway.pictures import images
 from partway.settings import Settings
@@ -127,5 +127,8 @@ def _guides(wanted: Sequence[Control]) -> list[Guide]:
     """Controls with their networks; those of one file share one."""
     paths = list(dict.fromkeys(Path(one.network) for one in wanted))
     parts = [open_control(path) for path in paths]
+    for one in wanted:
+        if one.guess_mode and parts[paths.index(Path(one.network))].once:
+            raise InputError(f"guess_mode is for ControlNets, and {one.network} is a T2I-Adapter; leave it out")
     places = [paths.index(Path(one.network)) for one in wanted]
     return [Guide(one, CONTROLS[at], parts[at]) for one, at in zip(wanted, places, strict=True)]

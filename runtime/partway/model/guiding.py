@@ -38,7 +38,7 @@ class Guiding:
     ) -> None:
         self.guides, self.hints = guides, hints
         self._widths = list(unet["block_out_channels"])
-        self._skips = skips(len(self._widths), int(unet["layers_per_block"]))
+        self._skips = skips(unet)
         self._residuals = any(not guide.part.once for guide in guides)
         self._prompted, self._pictured = prompted, pictured
         self._features: dict[tuple[int, int], dict[str, Array]] = {}  # by guide and tile
@@ -51,16 +51,19 @@ class Guiding:
         self.active, self._tile = active, 0
 
     def inputs(
-        self, engine: Engine, timestep: float, told: Mapping[str, Array], hints: Sequence[Array]
+        self, engine: Engine, timestep: float, told: Mapping[str, Array], hints: Sequence[Array], *, batch: int
     ) -> dict[str, Array]:
-        """What the UNet takes beside ``told``, its own inputs for the next tile, of which ``hints`` show the place."""
+        """What the UNet takes beside ``told``, its own inputs for the next tile, of which ``hints`` show the place.
+
+        Networks that guide are called with ``batch`` rows at the most, as the UNet itself.
+        """
         self._tile += 1
         found = self._nothing(*told[unet.SAMPLE].shape) if self._residuals else {}
         for number, guide in enumerate(self.guides):
             if guide.part.once:
                 made = self._once(engine, number, hints[number])
             elif number in self.active:
-                made = self._looked(engine, guide, timestep, told, hints[number])
+                made = self._looked(engine, guide, timestep, told, hints[number], batch)
             else:
                 continue
             scale = guide.control.scale if number in self.active else 0.0
@@ -94,7 +97,7 @@ class Guiding:
         return self._features[key]
 
     def _looked(
-        self, engine: Engine, guide: Guide, timestep: float, told: Mapping[str, Array], hint: Array
+        self, engine: Engine, guide: Guide, timestep: float, told: Mapping[str, Array], hint: Array, batch: int
     ) -> dict[str, Array]:
         taken = engine.signature(guide.network).inputs
         rows = self._prompted if guide.prompted else len(told[unet.SAMPLE])
@@ -102,7 +105,7 @@ class Guiding:
         channels = taken[unet.SAMPLE].shape[1]
         given[unet.SAMPLE] = given[unet.SAMPLE][:, :channels]  # without a mask's, and an instruction's picture
         given[_CONDITION] = np.broadcast_to(hint, (rows, *hint.shape[1:]))
-        made = unet.evaluate(engine, guide.network, timestep, given, batch=rows)
+        made = unet.evaluate(engine, guide.network, timestep, given, batch=min(rows, batch))
         return {name: _mean(array) for name, array in made.items()} if guide.part.pooled else made
 
     def _nothing(self, rows: int, _: int, height: int, width: int) -> dict[str, Array]:

@@ -159,7 +159,7 @@ class Networks:
         def predict(tile: Array, *hints: Array) -> Array:
             told = {unet.SAMPLE: tile, **inputs}
             if guiding is not None and reuse.full:
-                told |= guiding.inputs(self.engine, timestep, told, hints)
+                told |= guiding.inputs(self.engine, timestep, told, hints, batch=len(tile) // reuse.parts)
             elif guiding is not None:
                 told |= guiding.kept(self.engine, len(tile))
             return self._predict(timestep, told, reuse)
