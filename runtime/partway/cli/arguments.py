@@ -12,8 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from partway.controls import KINDS, Control, IPAdapter
-from partway.controls import parsed as parsed_control
+from partway.cli.controls import add_controls, given_controls
 from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
@@ -187,7 +186,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     group.add_argument(
         "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
-    add_control(group)
+    add_controls(group)
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")
@@ -196,56 +195,9 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     add("negative_aesthetic_score", float, "A", "and how good what it should not be is")
 
 
-def add_control(group: Any) -> None:
-    """Add --control, which says what a picture guides, and what goes with it."""
-    kinds = ", ".join(KINDS)
-    type_: Any
-    for flag, type_, metavar, text in (
-        ("--control", parsed_control, "KIND:PICTURE:SCALE", f"let a picture guide: {kinds}, as in canny:room.jpg:0.8; "
-         "without PICTURE it is the one to start from; can be repeated"),
-        ("--control-model", str, "FILE", "the ControlNet or T2I-Adapter of each --control, in their order"),
-    ):  # fmt: skip
-        dest = "controlled" if type_ is parsed_control else "control_models"
-        group.add_argument(
-            flag, type=type_, action="append", dest=dest, metavar=metavar, default=argparse.SUPPRESS, help=text
-        )
-    for name, what in (("start", "after which controls begin to count"), ("end", "after which they count no more")):
-        text = f"0 to 1, the share of steps {what}"
-        group.add_argument(f"--control-{name}", type=float, metavar="S", default=argparse.SUPPRESS, help=text)
-    for name, type_, metavar, text in (
-        ("adapter", str, "FILE", "an IP-Adapter, through which a picture counts as a part of the prompt"),
-        ("image", str, "PICTURE", "that picture; the one to start from if not given"),
-        ("scale", float, "S", "how much it counts beside the text (default 1)"),
-        ("encoder", str, "PATH", "its encoder of pictures (default: the folder image_encoder beside it)"),
-    ):
-        group.add_argument(
-            f"--ip-{name}", type=type_, dest=f"ip_{name}_", metavar=metavar, default=argparse.SUPPRESS, help=text
-        )
-    text = "controls guide the prompt's prediction alone, coarse layers most"
-    group.add_argument("--guess-mode", action="store_true", default=argparse.SUPPRESS, help=text)
-
-
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the user gave; raises `InputError` where controls and their networks are not as many."""
-    settings = supplied(options, SETTINGS)
-    pictures, networks = getattr(options, "controlled", []), getattr(options, "control_models", [])
-    if len(pictures) != len(networks):
-        raise InputError(
-            f"each --control needs a --control-model, and there are {len(pictures)} and {len(networks)} of them"
-        )
-    named = {"start": "control_start", "end": "control_end", "guess_mode": "guess_mode"}
-    common = {own: getattr(options, name) for own, name in named.items() if hasattr(options, name)}
-    if common and not pictures:
-        raise InputError("--control-start, --control-end and --guess-mode go with --control, and there is none")
-    if pictures:
-        settings["control"] = [
-            Control(network, **{**picture, **common}) for network, picture in zip(networks, pictures, strict=True)
-        ]
-    told = {"network": "ip_adapter_", "picture": "ip_image_", "scale": "ip_scale_", "encoder": "ip_encoder_"}
-    image = {own: getattr(options, name) for own, name in told.items() if hasattr(options, name)}
-    if image and "network" not in image:
-        raise InputError("--ip-image, --ip-scale and --ip-encoder go with --ip-adapter, and there is none")
-    return settings | ({"ip_adapter": IPAdapter(**image)} if image else {})
+    """The settings that the user gave; raises `InputError` for controls that lack a part."""
+    return supplied(options, SETTINGS) | given_controls(options)
 
 
 def _seconds(text: str) -> float:

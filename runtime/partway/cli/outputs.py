@@ -59,7 +59,7 @@ def inputs_of(options: argparse.Namespace) -> list[Path]:
 
     Also those that guide it.
     """
-    named = [getattr(options, name, None) for name in ("input", "mask", "from_png", "ip_image_")]
+    named = [getattr(options, name, None) for name in ("input", "mask", "from_png", "ip_picture")]
     named += [control["picture"] for control in getattr(options, "controlled", [])]
     return [Path(name) for name in named if name is not None]
 
