@@ -21,7 +21,7 @@ def add_controls(group: Any) -> None:
         )
 
     text = f"let a picture guide: {', '.join(KINDS)}, as in canny:room.jpg:0.8; without PICTURE it is the one to "
-    add("--control", parsed, "controlled", "KIND:PICTURE:SCALE", f"{text}start from; can be repeated", several=True)
+    add("--control", str, "controlled", "KIND:PICTURE:SCALE", f"{text}start from; can be repeated", several=True)
     text = "the ControlNet or T2I-Adapter of each --control, in their order"
     add("--control-model", str, "control_models", "FILE", text, several=True)
     add("--control-start", float, "control_start", "S", "0 to 1, the share of steps after which controls count")
@@ -41,7 +41,7 @@ def given_controls(options: argparse.Namespace) -> dict[str, Any]:
 
     The first --control goes through the first --control-model, and so on.
     """
-    pictures, networks = getattr(options, "controlled", []), getattr(options, "control_models", [])
+    pictures, networks = controlled(options), getattr(options, "control_models", [])
     if len(pictures) != len(networks):
         raise InputError(
             f"each --control needs a --control-model, and there are {len(pictures)} and {len(networks)} of them"
@@ -56,6 +56,11 @@ def given_controls(options: argparse.Namespace) -> dict[str, Any]:
     if pictures:
         found["control"] = [Control(network, **{**picture, **common}) for network, picture in each]
     return found | ({"ip_adapter": IPAdapter(**image)} if image else {})
+
+
+def controlled(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What each --control says, as fields of `Control`; raises `InputError`."""
+    return [parsed(text) for text in getattr(options, "controlled", [])]
 
 
 def _given(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
