@@ -246,7 +246,7 @@ def test_beside_a_lora(models, tmp_path):
     def made(**more):
         return np.asarray(pipe.img2img(source(96, 64), PROMPT, strength=0.5, **OURS, **more).image, float)
 
-    control, loras = partway.Control(models("sd1") / "control0.safetensors"), {tmp_path / "lora.safetensors": 1.0}
+    control, loras = partway.Control(models("sd1") / "control0.safetensors"), {tmp_path / "lora.safetensors": 30.0}
     guided = made(control=control)
     engine = pipe.adapted.engine("control_0")
     both, adapted = made(control=control, loras=loras), made(loras=loras)
