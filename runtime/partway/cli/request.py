@@ -68,7 +68,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
-    settings = _known(made, "settings", SETTINGS) | settings_of(options)
+    settings = _alone(_known(made, "settings", SETTINGS)) | settings_of(options)
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
@@ -156,6 +156,20 @@ def _size(made: Mapping[str, Any]) -> tuple[int, int] | None:
 def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = record.get(name, {})
     return part if isinstance(part, dict) else {}
+
+
+def _alone(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a record's settings; ImageError where those of pictures that guide name more than files beside us."""
+    guides = settings.get("control") or []
+    for one in [*(guides if isinstance(guides, list) else []), settings.get("ip_adapter")]:
+        for name in ("network", "picture", "encoder"):
+            place = one.get(name) if isinstance(one, dict) else None
+            if place is not None and Path(str(place)).name != place:
+                raise ImageError(
+                    f"the replayed picture names {shortened(str(place))}, which is not a file's name alone; partway "
+                    "wrote no such"
+                )
+    return settings
 
 
 def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -154,12 +154,13 @@ def blended(
     times as large each, whose part of the tile ``run`` is given after it.
     """
     height, width = (side // reads for side in x.shape[2:])
+    given = [(x, reads), *((one, one.shape[2] // height) for one in beside)]
     if tiling.exact:
         short = [max(0, tiling.height - height), max(0, tiling.width - width)]
         if any(short):
             x, *beside = (
-                np.pad(one, [(0, 0), (0, 0), *((0, extra * one.shape[2] // height) for extra in short)], mode="edge")
-                for one in (x, *beside)
+                np.pad(one, [(0, 0), (0, 0), *((0, extra * times) for extra in short)], mode="edge")
+                for one, times in given
             )
             extended = blended(run, x, tiling, reads=reads, writes=writes, beside=beside)
             return extended[:, :, : height * writes, : width * writes]
@@ -171,7 +172,7 @@ def blended(
     total: Array | None = None
     mass = np.zeros((height * writes, width * writes), np.float32)
     for top, left in product(tops, lefts):
-        made = run(*(_part(one, one.shape[2] // height, top, left, (h, w)) for one in (x, *beside)))
+        made = run(*(_part(one, times, top, left, (h, w)) for one, times in given))
         if total is None:
             total = np.zeros((*made.shape[:2], *mass.shape), np.float32)
         place = np.s_[top * writes : (top + h) * writes, left * writes : (left + w) * writes]
