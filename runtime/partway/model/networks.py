@@ -84,12 +84,14 @@ class Networks:
 
     tilings  how pictures are cut; by default the networks are given whole ones
     vae      a key of `VAES`
+    guiding  what guides the UNet by pictures in this run
     """
 
     engine: Engine
     package: Package
     tilings: Tilings = UNTILED
     vae: str = "own"
+    guiding: Guiding | None = None
 
     @property
     def encoder(self) -> str:
@@ -144,14 +146,13 @@ class Networks:
         conditioning: Conditioning,
         guidance_scale: float = 1.0,
         reuse: Reuse | None = None,
-        guiding: Guiding | None = None,
     ) -> Array:
         """The UNet's output (B, C, h, w) for inputs (B, C or more, h, w) and conditioning of the same batch.
 
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
-        says whether the shallow graph will do, ``guiding`` what guides it by pictures.
+        says whether the shallow graph will do.
         """
-        inputs, reuse = conditioning.inputs(), reuse or Reuse()
+        inputs, reuse, guiding = conditioning.inputs(), reuse or Reuse(), self.guiding
         if self.package.guidance == "embedded":
             scale = embedding(guidance_scale, self.package.guidance_width)
             inputs[unet.GUIDANCE] = np.repeat(scale, len(x), axis=0)

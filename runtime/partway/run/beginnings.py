@@ -1,6 +1,7 @@
 """Where a run begins: latents with their noise, and what estimates the picture under it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +62,9 @@ def begin(encoders: Encoders, prompt: str, planned: Planned) -> Beginning:
     sigmas = planned.part.schedule.sigmas
     evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained, package.guides, sigmas)
     channels = _channels(encoders, planned, known, draw)
-    denoise = denoiser(encoders.networks, conditioning, evaluations, channels, _guiding(encoders, planned))
+    guiding = _guiding(encoders, planned)
+    networks = replace(encoders.networks, guiding=guiding)
+    denoise = denoiser(networks, conditioning, evaluations, channels, guiding)
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it

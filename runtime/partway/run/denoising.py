@@ -21,7 +21,7 @@ def denoiser(
 
     ``conditioning`` is for all predictions that the run needs, ``evaluations`` decides which each evaluation makes.
     ``channels`` are further ones of the network's input, (B, C, h, w), of which predictions without the picture get
-    zeros. ``guiding`` has what guides the network by pictures.
+    zeros. ``guiding`` is what guides the networks by pictures, which is told which of it counts.
     """
     prediction, guided, settings = PREDICTIONS[networks.package.prediction], evaluations.guided, evaluations.settings
     if channels is not None:
@@ -36,7 +36,7 @@ def denoiser(
         if channels is not None:
             inputs = np.concatenate([inputs, channels[-len(inputs) :]], axis=1)
         last = conditioning.last(len(inputs))
-        output = networks.predict(inputs, level.timestep, last, settings.guidance_scale, evaluations.reuse, guiding)
+        output = networks.predict(inputs, level.timestep, last, settings.guidance_scale, evaluations.reuse)
         if wanted > 1:
             predictions = evaluations.reuse.completed(np.split(output, made))
             output = guided.combine(predictions, settings, boost)
