@@ -197,7 +197,7 @@ class Pipeline:
     def _work(self, prompt: str, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
         engine = self.adapted.over(self.engine, adapters, self._open)
-        clock = Clock(planned.loading.over(engine))
+        clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
         networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
         ration.begin(self.decode_times.expected(*decoding))

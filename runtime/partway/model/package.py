@@ -20,7 +20,7 @@ from partway.checkpoints.record import TINY, Checkpoint
 from partway.diffusion.levels import Trained
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
-from partway.graphs import BUILT, FILES, TOKENIZERS
+from partway.graphs import BUILT, FILES, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS
 from partway.loras import chosen as chosen_loras
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
@@ -113,6 +113,12 @@ class Package:
     def segments(self) -> tuple[str, ...]:
         """The networks that the UNet is cut into, in the order of their calls; empty where it is not cut."""
         return tuple(name for name in self.networks if name.startswith("unet_segment_"))
+
+    @property
+    def guide_networks(self) -> tuple[str, ...]:
+        """The networks that guide the UNet by pictures."""
+        pictured = (IMAGE_ENCODER, IMAGE_ADAPTER) if self.image_prompt is not None else ()
+        return (*dict.fromkeys(guide.network for guide in self.guides), *pictured)
 
     @property
     def text_encoders(self) -> tuple[str, ...]:

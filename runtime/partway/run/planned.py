@@ -34,10 +34,10 @@ class Loading(NamedTuple):
     batch: int | None = None
     segments: tuple[str, ...] = ()
 
-    def over(self, engine: Engine) -> Engine:
-        """The engine as this run uses it."""
+    def over(self, engine: Engine, guides: Sequence[str] = ()) -> Engine:
+        """The engine as this run uses it, with networks that guide it by pictures."""
         engine = Streamed(engine, self.segments) if self.segments else engine
-        return Frugal(engine, self.batch) if self.release else engine
+        return Frugal(engine, self.batch, guides) if self.release else engine
 
 
 @dataclass(frozen=True, eq=False)
