@@ -65,7 +65,9 @@ def level(work: Work) -> Work:
     options.intra_op_num_threads = work["threads"]
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.disable_prepacking", packed)
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.place.parent))
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(Path(work["file"]).resolve().parent)
+    )
     begun = time.perf_counter()
     session = ort.InferenceSession(graph.with_files(), options, providers=["CPUExecutionProvider"])
     heap.trim()

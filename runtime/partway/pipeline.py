@@ -11,11 +11,12 @@ from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine, open_engine
 from partway.engines.weights import Networks as Files
 from partway.errors import InputError
-from partway.model.adapted import Adaptation, Adapted
+from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
 from partway.model.guides import Built, guided
 from partway.model.networks import Networks
 from partway.model.package import Package
+from partway.model.swapped import Adapted
 from partway.model.tokens import Tokenizer
 from partway.pictures import images, masks, outpaint
 from partway.run import starts
@@ -160,6 +161,7 @@ class Pipeline:
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
         package = guided(self.package, chosen, self.guided)
+        self.adapted.adaptation(package, chosen.adapters)
         planned = self.planner.planned(package, chosen, start, decode=decode)
         return planned.reading(prompt, self.tokenizers).plan
 

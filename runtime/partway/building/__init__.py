@@ -4,5 +4,5 @@ It imports the ground and `partway.engines.weights`; no engine is loaded, and ne
 Start at ``graph.py``, the language, then read one of the networks beside its class in diffusers: ``unet.py``,
 ``vae.py``, ``text.py``, ``tiny_vae.py``; of what guides a UNet by pictures ``control.py``, ``t2i_adapter.py``,
 ``ip_adapter.py`` and ``image.py``, which ``guided.py`` joins. ``onnx.py`` writes what comes out, ``parts.py`` takes
-parts of it. ``exported.py`` rewrites graphs that were exported, with ``wire.py`` and ``joins.py``.
+parts of it. ``exported.py`` rewrites graphs that were exported, with ``wire.py`` and ``joined.py``.
 """

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
+from partway.loras import chosen, in_prompt, named
 from partway.model import hub
 from partway.model.hashes import file_sha256, path_sha256
 from partway.pictures import metadata
@@ -72,6 +74,8 @@ def request(options: argparse.Namespace, task: str) -> Request:
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
+    if options.lora_dir is not None:
+        prompt, settings["loras"] = _with_loras(prompt, settings.get("loras"), options.lora_dir)
     checked = partway.Settings(**settings)  # before anything slow
     warn_if_other_loras(made.get("loras"), checked)
     warn_if_other_controls(made.get("controls"), checked)
@@ -86,6 +90,15 @@ def request(options: argparse.Namespace, task: str) -> Request:
         source=_part(made, "source"),
         made_with=_part(made, "model"),
     )
+
+
+def _with_loras(prompt: str, given: Any, folder: str) -> tuple[str, tuple[partway.Lora, ...]]:
+    """The prompt without what it says of adapters, and these beside those that were given, by name or as files."""
+    known = [
+        one if Path(one.file).is_file() else replace(one, file=str(named(one.file, folder))) for one in chosen(given)
+    ]
+    prompt, more = in_prompt(prompt, folder)
+    return prompt, (*known, *more)
 
 
 def load(wanted: Request) -> partway.Pipeline:
