@@ -26,8 +26,10 @@ from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
+from partway.model.conditions import guided
 from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
+from partway.model.words import Embeds
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
 from partway.pipeline import Pipeline
@@ -45,6 +47,7 @@ __all__ = [
     "SAMPLERS",
     "SCHEDULES",
     "Drift",
+    "Embeds",
     "EngineError",
     "EngineOptions",
     "Given",
@@ -138,7 +141,7 @@ def plan(
     told = _told(prediction, settings)
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
-        return outline(Kind(trained()), Settings(**settings), start)[0]
+        return outline(Kind(trained()), Settings(**settings), start, guided("pair"))[0]
     own = presets.under(preset, open_model(model, **told))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}

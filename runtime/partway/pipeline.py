@@ -1,6 +1,6 @@
 """From picture and prompt to picture in one straight line: `Pipeline.stream` decides, `Pipeline._work` does it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Unpack
 
@@ -8,12 +8,15 @@ from partway.budget.planner import Planner
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import State, trajectory
-from partway.engines import Engine
+from partway.engines import Engine, open_engine
+from partway.engines.weights import Openable
 from partway.errors import InputError
 from partway.model.encoders import Encoders, Posteriors, Texts
+from partway.model.inversions import Inversion, Inverted, inversions
 from partway.model.networks import Networks
 from partway.model.package import Package
 from partway.model.tokens import Tokenizer
+from partway.model.words import Embeds, Prompt, joined
 from partway.pictures import images, masks, outpaint
 from partway.run import starts
 from partway.run.beginnings import begin
@@ -24,7 +27,7 @@ from partway.run.latents import Latents
 from partway.run.planned import Planned
 from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
-from partway.settings import Options
+from partway.settings import Options, Settings
 from partway.support.caching import Recent
 from partway.support.keywords import keywords
 
@@ -37,6 +40,7 @@ class Pipeline:
     planner      decides what a run does
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
+    inverted     the text encoders of the last run that had embeddings
     """
 
     package: Package
@@ -46,10 +50,16 @@ class Pipeline:
     texts: Texts = field(default_factory=lambda: Recent(32))
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
+    inverted: Inverted = field(default_factory=Inverted)
 
     @keywords(SETTING_ALIASES)
     def img2img(
-        self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
+        self,
+        image: images.Source | Result | Latents,
+        prompt: Prompt,
+        *,
+        decode: bool = True,
+        **settings: Unpack[Options],
     ) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
@@ -65,7 +75,7 @@ class Pipeline:
         self,
         image: images.Source,
         mask: images.Source,
-        prompt: str,
+        prompt: Prompt,
         *,
         only_masked: bool = False,
         padding: int = masks.PADDING,
@@ -85,7 +95,7 @@ class Pipeline:
     def outpaint(
         self,
         image: images.Source,
-        prompt: str,
+        prompt: Prompt,
         *,
         left: int = 0,
         top: int = 0,
@@ -124,7 +134,7 @@ class Pipeline:
     @keywords(SETTING_ALIASES)
     def txt2img(
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -142,7 +152,7 @@ class Pipeline:
         width: int | None = None,
         height: int | None = None,
         decode: bool = True,
-        prompt: str = "",
+        prompt: Prompt = "",
         **settings: Unpack[Options],
     ) -> Plan:
         """What a run with these settings does; it is made as that run's own plan is, and nothing loads.
@@ -151,13 +161,13 @@ class Pipeline:
         text-to-image; or it is what `stream` would be given. Raises as `stream` does.
         """
         start = starts.imagined(image, self.package, width=width, height=height)
-        planned = self.planner.planned(self.package, self.package.settings(settings), start, decode=decode)
-        return planned.reading(prompt, self.tokenizers).plan
+        chosen = self.package.settings(settings)
+        return self._planned(prompt, chosen, start, inversions(self.package, chosen.inversions), decode=decode).plan
 
     @keywords(SETTING_ALIASES)
     def stream(
         self,
-        prompt: str,
+        prompt: Prompt,
         image: starts.ImageInput = None,
         *,
         width: int | None = None,
@@ -173,18 +183,28 @@ class Pipeline:
         `partway.PartwayWarning`; the plan has what is not read.
         """
         chosen = self.package.settings(settings)
-        if not isinstance(prompt, str):
-            raise InputError(f"the prompt must be text, not {prompt!r}")
+        if not isinstance(prompt, str | Embeds):
+            raise InputError(f"the prompt must be text or partway.Embeds, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        planned = self.planner.planned(self.package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
+        named = inversions(self.package, chosen.inversions)
+        planned = self._planned(prompt, chosen, start, named, decode=decode)
         planned.warn()
         ration = Ration(chosen.deadline)
-        return Run(planned.plan, planned.settings, self._work(prompt, planned, ration), ration, size=start.size)
+        return Run(planned.plan, planned.settings, self._work(planned, ration, named), ration, size=start.size)
 
-    def _work(self, prompt: str, planned: Planned, ration: Ration) -> Iterator[Step | Result]:
+    def _planned(
+        self, prompt: Prompt, settings: Settings, start: starts.Start, named: Mapping[str, Inversion], *, decode: bool
+    ) -> Planned:
+        """All that is decided of a run whose texts may name embeddings."""
+        weights = [one.weight for one in joined(prompt, settings)]
+        planned = self.planner.planned(self.package, settings, start, decode=decode, weights=weights)
+        return planned.reading(prompt, self.tokenizers, {name: one.size for name, one in named.items()})
+
+    def _work(self, planned: Planned, ration: Ration, named: Mapping[str, Inversion]) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
-        clock = Clock(planned.loading.over(self.engine))
+        engine, named = self._reading(planned, named)
+        clock = Clock(planned.loading.over(engine))
         networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
         ration.begin(self.decode_times.expected(*decoding))
@@ -193,12 +213,13 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures)
-        x, denoise, evaluations, noise, colours = begin(encoders, prompt, planned)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named)
+        x, denoise, evaluations, noise, colours = begin(encoders, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
         state = State(x)
-        for state in trajectory(denoise, sampler, planned.part.schedule, x, noise, ration):
+        schedule = planned.part.schedule
+        for state in trajectory(denoise, sampler, schedule, x, noise, evaluations.following(ration, schedule)):
             with clock.paused():  # what the caller does with a step
                 yield Step.after(state, colours, networks.decode_image)
 
@@ -210,3 +231,14 @@ class Pipeline:
                 pictures, drift = decoded(networks, planned, latents)
         kept = latents if planned.start.edit is None else None  # with a mask the picture says more
         yield Result(pictures, planned.plan, planned.settings, clock.seconds(), kept, drift)
+
+    def _reading(self, planned: Planned, named: Mapping[str, Inversion]) -> tuple[Engine, Mapping[str, Inversion]]:
+        """The engine of a run, whose text encoders take embeddings where a text names one, and those embeddings."""
+        if not planned.words.names_embeddings(self.tokenizers):
+            return self.engine, {}
+        networks = {name: self.package.networks[name] for name in self.package.text_encoders}
+        return self.inverted.over(self.engine, networks, "", self._open), named
+
+    def _open(self, networks: Mapping[str, Openable]) -> Engine:
+        """An engine like this pipeline's own for other networks."""
+        return open_engine(self.planner.engine or "auto", networks, self.planner.options)

@@ -1,6 +1,7 @@
 """Weights that stay in the file that they came in: where their bytes lie, and whether that file is still the same."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -85,8 +86,18 @@ class Graph(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Worded:
+    """The text encoder of a file or a graph, which also takes vectors in place of tokens (`partway.engines.worded`)."""
+
+    source: Path | Graph
+
+
 Networks = Mapping[str, Path | Graph]
 """Networks by name: files of a format that an engine reads, or what was written here."""
+
+Openable = Path | Graph | Worded
+"""What an engine opens."""
 
 
 def one_file(graph: Graph) -> Path:

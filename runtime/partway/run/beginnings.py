@@ -9,7 +9,6 @@ from partway.diffusion.brownian import paths
 from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
-from partway.model.conditions import GUIDED
 from partway.model.encoders import Encoders
 from partway.model.networks import Networks, Posterior
 from partway.pictures import images, masks, previews
@@ -50,16 +49,16 @@ class Known(NamedTuple):
     colours: Array
 
 
-def begin(encoders: Encoders, prompt: str, planned: Planned) -> Beginning:
-    """Encode prompt and picture, and draw the noise in diffusers' order: posterior, start noise, sampler noise."""
+def begin(encoders: Encoders, planned: Planned) -> Beginning:
+    """Encode prompts and picture, and draw the noise in diffusers' order: posterior, start noise, sampler noise."""
     package, settings = planned.package, planned.settings
     draw = _stream(planned)
-    conditioning = encoders.conditioning(prompt, settings, planned.latent_shape)
+    conditionings = encoders.conditioning(planned.words, planned.guided, settings, planned.latent_shape)
     known = _known(encoders, planned, draw)
     x, noise = _noised(planned, known, draw)
-    evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained)
+    evaluations = Evaluations(settings, planned.guided, package.trained)
     channels = _channels(encoders, planned, known, draw)
-    denoise = denoiser(encoders.networks, conditioning, evaluations, channels)
+    denoise = denoiser(encoders.networks, conditionings, evaluations, channels)
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.diffusion.dials import Part
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, Trained
 from partway.diffusion.reuse import Reuse
 from partway.diffusion.samplers.named import method_of
-from partway.diffusion.sampling import Array, trajectory
+from partway.diffusion.sampling import Array, Select, trajectory
 from partway.graphs import SHALLOW
 from partway.model.conditions import Guided
 from partway.settings import Settings
@@ -32,6 +33,7 @@ class Evaluations:
     """Decides what each evaluation of one run makes, and counts; one object for each run.
 
     made: for each graph of the UNet, the predictions for one picture of each of its evaluations so far
+    step: which step of the schedule is under way, from 0, however many of them are left out
     """
 
     def __init__(self, settings: Settings, guided: Guided, trained: Trained) -> None:
@@ -39,6 +41,16 @@ class Evaluations:
         self.guided = guided
         self.reuse = Reuse(settings.reuse, len(trained.sigmas))
         self.made: dict[str, list[int]] = {"unet": []}
+        self.step = 0
+
+    def following(self, select: Select, schedule: Schedule) -> Select:
+        """The same choice of the levels to come, which tells `step` when one begins."""
+
+        def selected(levels: tuple[NoiseLevel, ...]) -> tuple[NoiseLevel, ...]:
+            self.step = sum(level.sigma > levels[0].sigma for level in schedule.levels)
+            return select(levels)
+
+        return selected
 
     def begin(self, level: NoiseLevel) -> Predictions:
         """Begin the evaluation at a level."""

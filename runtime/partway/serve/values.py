@@ -26,7 +26,7 @@ UNSET = ("", None, "auto", "automatic", "default", "none", "null")
 LONGEST = 32_000
 """Characters of a prompt, as OpenAI has it."""
 
-_LOCAL = ("denoising_start", "denoising_end")  # for runs that are handed on, which no client can do
+_LOCAL = ("denoising_start", "denoising_end", "embeddings")  # for runs that are handed on, and files of this machine
 _TEXT = [name for name, kind in get_type_hints(Options).items() if str in (kind, *get_args(kind))]
 
 
