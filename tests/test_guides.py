@@ -65,6 +65,7 @@ def test_every_option_of_load_and_its_default_is_in_the_table():
         "engine": "auto",
         "vae": None,
         "prediction": None,
+        "loras": (),
     }
     assert {row[0]: row[1] for row in rows} == {f"`{name}`": f"`{value!r}`" for name, value in own.items()}
     assert set(own) == set(signature(partway.load).parameters) - {"model", "revision"}

@@ -11,7 +11,7 @@ from partway.building.network import Network, Value
 from partway.checkpoints.values import read
 from partway.engines.grafted import grafted
 from partway.engines.openvino import library
-from partway.engines.weights import Weight
+from partway.engines.weights import Change, Weight
 from partway_export.storing import Data, Packed, Quantised, form, uses
 
 
@@ -20,6 +20,11 @@ class _Partly(NamedTuple):
 
     network: Network
     weights: Mapping[str, Weight]
+
+    @property
+    def changes(self) -> Mapping[str, Change]:
+        """The network's."""
+        return self.network.changes
 
     @property
     def inputs(self) -> Mapping[str, Value]:

@@ -9,7 +9,8 @@
 `match` translates the strengths of other tools.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -26,6 +27,8 @@ from partway.diffusion.schedules import SCHEDULES
 from partway.diffusion.written import Given, spacing_of
 from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
+from partway.loras import Lora, chosen
+from partway.model.adapted import adaptation
 from partway.model.conditions import guided
 from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
@@ -54,6 +57,7 @@ __all__ = [
     "ImageError",
     "InputError",
     "Latents",
+    "Lora",
     "NetworkError",
     "NoiseLevel",
     "Options",
@@ -94,6 +98,7 @@ def load(
     revision: str | None = None,
     vae: str | Path | None = None,
     prediction: str | None = None,
+    loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora] = (),
 ) -> Pipeline:
     """Open a model: a folder or a .safetensors file, a Hub id (``revision`` pins a version), or a catalogue name.
 
@@ -101,7 +106,8 @@ def load(
     ``preset`` is a name in `PRESETS`, for what is not given here or for a run. ``engine`` is "auto" (the default),
     "onnxruntime" or "openvino"; the other options are `EngineOptions`. Of a model that is not exported, ``vae`` is a
     file whose VAE takes the place of its own, and ``prediction`` ("epsilon" or "v_prediction") says what a file
-    predicts that does not say so. Networks load on first use. Raises
+    predicts that does not say so. ``loras`` are adapters for all runs that name none of their own (`Settings`).
+    Networks load on first use. Raises
     `PackageError`, `EngineError` or `InputError`, each saying what to do.
     """
     given = {
@@ -111,6 +117,9 @@ def load(
     }  # fmt: skip
     presets.options(preset, given)  # refused before anything is fetched
     package = presets.under(preset, open_model(model, revision=revision, vae=vae, prediction=prediction))
+    if loras := chosen(loras):
+        adaptation(package, loras)  # refused before a network loads
+        package = replace(package, defaults={**package.defaults, "loras": loras})
     known = tuned.measured(package)
     engine, options = presets.options(preset, given, tuned.nearest(known, package.size))
     planner = Planner(engine_named(engine, package.networks, options.device), options, known)

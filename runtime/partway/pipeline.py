@@ -11,8 +11,9 @@ from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine, open_engine
 from partway.engines.weights import Openable
 from partway.errors import InputError
+from partway.model.adapted import Adaptation, Adapted
 from partway.model.encoders import Encoders, Posteriors, Texts
-from partway.model.inversions import Inversion, Inverted, inversions
+from partway.model.inversions import Inversion, Inverted, inversions, text_encoders
 from partway.model.networks import Networks
 from partway.model.package import Package
 from partway.model.tokens import Tokenizer
@@ -41,6 +42,7 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     inverted     the text encoders of the last run that had embeddings
+    adapted      the networks of the last run that had adapters
     """
 
     package: Package
@@ -51,6 +53,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     inverted: Inverted = field(default_factory=Inverted)
+    adapted: Adapted = field(default_factory=Adapted)
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -190,8 +193,9 @@ class Pipeline:
         named = inversions(self.package, chosen.inversions)
         planned = self._planned(prompt, chosen, start, named, decode=decode)
         planned.warn()
-        ration = Ration(chosen.deadline)
-        return Run(planned.plan, planned.settings, self._work(planned, ration, named), ration, size=start.size)
+        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(self.package, chosen.adapters)
+        work = self._work(planned, ration, adapters, named)
+        return Run(planned.plan, planned.settings, work, ration, size=start.size)
 
     def _planned(
         self, prompt: Prompt, settings: Settings, start: starts.Start, named: Mapping[str, Inversion], *, decode: bool
@@ -201,9 +205,17 @@ class Pipeline:
         planned = self.planner.planned(self.package, settings, start, decode=decode, weights=weights)
         return planned.reading(prompt, self.tokenizers, {name: one.size for name, one in named.items()})
 
-    def _work(self, planned: Planned, ration: Ration, named: Mapping[str, Inversion]) -> Iterator[Step | Result]:
+    def _work(
+        self, planned: Planned, ration: Ration, adapters: Adaptation, named: Mapping[str, Inversion]
+    ) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
-        engine, named = self._reading(planned, named)
+        engine = self.adapted.over(self.engine, adapters, self._open)
+        if not planned.words.names_embeddings(self.tokenizers):
+            named = {}
+        if named:
+            engine = self.inverted.over(
+                engine, text_encoders(self.package, adapters.networks), adapters.voice, self._open
+            )
         clock = Clock(planned.loading.over(engine))
         networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
@@ -213,7 +225,7 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.voice)
         x, denoise, evaluations, noise, colours = begin(encoders, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
@@ -231,13 +243,6 @@ class Pipeline:
                 pictures, drift = decoded(networks, planned, latents)
         kept = latents if planned.start.edit is None else None  # with a mask the picture says more
         yield Result(pictures, planned.plan, planned.settings, clock.seconds(), kept, drift)
-
-    def _reading(self, planned: Planned, named: Mapping[str, Inversion]) -> tuple[Engine, Mapping[str, Inversion]]:
-        """The engine of a run, whose text encoders take embeddings where a text names one, and those embeddings."""
-        if not planned.words.names_embeddings(self.tokenizers):
-            return self.engine, {}
-        networks = {name: self.package.networks[name] for name in self.package.text_encoders}
-        return self.inverted.over(self.engine, networks, "", self._open), named
 
     def _open(self, networks: Mapping[str, Openable]) -> Engine:
         """An engine like this pipeline's own for other networks."""

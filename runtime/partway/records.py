@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import partway
 from partway.engines import ENGINES
-from partway.model.hashes import model_hash, unet_hash
+from partway.loras import Lora
+from partway.model.hashes import file_sha256, model_hash, tensors_sha256, unet_hash
 from partway.model.hub import DEFAULT
 from partway.model.package import Package
 from partway.pictures.images import Picture
@@ -59,6 +60,10 @@ def record(
     plan, image = result.plan, result.image
     # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
     ran = {"seed": result.seeds[0], "sampler": plan.sampler, "schedule": plan.schedule}
+    loras = result.settings.adapters
+    inversions = result.settings.inversions
+    ran |= {"embeddings": [[name, Path(file).name] for name, file in inversions]}
+    ran |= {"loras": [{**one.as_dict(), "file": Path(one.file).name} for one in loras]}
     return {
         "partway": partway.__version__,
         "task": task,
@@ -67,6 +72,8 @@ def record(
         "width": image.width,
         "height": image.height,
         "model": {"name": _place(wanted.model, package), **described(package)},
+        "loras": [_named(one) for one in loras],
+        "embeddings": [{"name": name, "sha256": file_sha256(Path(file))} for name, file in inversions],
         "load": {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE},
         "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,
@@ -84,6 +91,12 @@ def described(package: Package) -> dict[str, Any]:
 def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
     """Return the SHA-256 of a source picture's file and of its upright pixels."""
     return {"file_sha256": file_hash(path), "pixels_sha256": pixel_hash(picture.original)}
+
+
+def _named(lora: Lora) -> dict[str, str]:
+    """Return an adapter's name, the hash of its file, and that of its tensors alone, by which others know it."""
+    path = Path(lora.file)
+    return {"name": lora.name, "tag": lora.tag, "sha256": file_sha256(path), "tensors_sha256": tensors_sha256(path)}
 
 
 def _place(model: str | None, package: Package) -> str:

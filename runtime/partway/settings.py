@@ -18,6 +18,7 @@ from partway.diffusion.schedules import Spacing
 from partway.diffusion.written import Given, spacing_of
 from partway.errors import MAX_SIDE, InputError, choose, is_integer, number
 from partway.graphs import VAES
+from partway.loras import Lora, chosen
 from partway.prompts.given import named, skipped
 from partway.prompts.syntaxes import SYNTAXES
 from partway.support.keywords import refuse_unknown
@@ -89,6 +90,7 @@ class Options(TypedDict, total=False):
     denoising_start: float | None
     denoising_end: float | None
     deadline: float | None
+    loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora]
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ class Settings:
                        effect on it
     deadline           seconds that a run may take. It drops steps when they turn out too slow, and decodes its
                        estimate of the picture when the time is up (`partway.run.deadline`); None for no limit
+    loras              adapters (LoRA and relatives), ``{"film.safetensors": 0.8}``: files, and how much of each counts.
+                       In place of the number a mapping may give ``unet``, ``text`` and ``blocks`` apart, as `Lora` has
     """
 
     strength: float = 0.6
@@ -184,6 +188,7 @@ class Settings:
     denoising_start: float | None = None
     denoising_end: float | None = None
     deadline: float | None = None
+    loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora] = ()
 
     def __new__(cls, *values: object, **given: object) -> Self:
         """Refuse names that are no settings, which Python would call a `TypeError`."""
@@ -207,6 +212,7 @@ class Settings:
         store("variation_seed", drawn(self.variation_seed))
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
+        store("loras", chosen(self.loras))
         self._find_sampler_and_schedule(store)
         self._check_hand_over()
         choose("dial", self.dial, DIALS)
@@ -227,6 +233,11 @@ class Settings:
     def layers_skipped(self) -> int:
         """``clip_skip`` as diffusers counts."""
         return skipped(self.clip_skip)
+
+    @property
+    def adapters(self) -> tuple[Lora, ...]:
+        """The adapters, in the order in which they were given."""
+        return chosen(self.loras)
 
     @property
     def guidance(self) -> Guidance:

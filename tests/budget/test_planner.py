@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from importlib.util import find_spec
-from math import ceil
 
 import numpy as np
 import pytest
@@ -13,10 +12,10 @@ from PIL import Image
 
 import partway
 import toy
+from counting import calls
 from partway.budget import memory
 from partway.engines import EngineOptions
 from partway.engines.timed import Timed
-from partway.graphs import SHALLOW
 from partway.model import tiles
 from partway.pictures import images, masks
 from partway.run import starts
@@ -118,29 +117,6 @@ def source(pipe, run):
     return (None if task == "text" else picture), chosen
 
 
-def calls(planned, fixed, batch):
-    """Calls of each network in a run: those of its plan, times the batches that they take.
-
-    ``fixed``: the UNet's batch where it has one; ``batch``: the largest that the engine is image at once.
-    """
-    plan, pictures = planned.plan, planned.pictures
-    expected = dict(plan.calls)
-    expected[plan.vae[1]] *= pictures  # decoded one by one
-    for graph in ("unet", SHALLOW):
-        if graph in expected:
-            each = plan.predictions
-            guided = (plan.rows[graph] - plan.calls[graph]) // max(each - 1, 1)
-            counts = {1: plan.calls[graph] - guided, each: guided} if guided else {1: plan.calls[graph]}
-            alone = planned.settings.reuse > 0  # then each prediction is a call
-            expected[graph] = sum(
-                count * ceil(made * pictures / (fixed or min(batch or 99, pictures if alone else made * pictures)))
-                for made, count in counts.items()
-            )
-    if planned.loading.segments:
-        expected |= dict.fromkeys(planned.loading.segments, expected.pop("unet"))
-    return {name: count for name, count in expected.items() if count}
-
-
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs())
 def test_what_a_plan_says_is_what_runs(loaded, folders, run):
@@ -180,7 +156,11 @@ def test_what_a_plan_says_is_what_runs(loaded, folders, run):
     planned = pipe.planner.planned(pipe.package, pipe.package.settings(chosen), start, decode=decode)
     assert planned.plan == said and planned.settings == result.settings
     batch = planned.loading.batch if planned.loading.release else engine.batch
-    assert engine.calls == calls(planned, KINDS[run["kind"]].get("batch"), batch)
+    fixed, reuse = KINDS[run["kind"]].get("batch"), planned.settings.reuse > 0
+    expected = calls(planned.plan, planned.pictures, reuse=reuse, fixed=fixed, batch=batch)
+    if planned.loading.segments:
+        expected |= dict.fromkeys(planned.loading.segments, expected.pop("unet", 0))
+    assert engine.calls == {name: count for name, count in expected.items() if count}
 
     if run["task"] in ("text", "picture") and decode:
         size = {"width": run["size"][0], "height": run["size"][1]}

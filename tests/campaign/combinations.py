@@ -15,6 +15,7 @@ import partway
 import toy
 from campaign import numpy_engine
 from campaign.reports import Report
+from counting import calls
 from partway import DIALS, SAMPLERS, SCHEDULES, InputError, PartwayError
 from partway.diffusion.samplers.named import method_of
 from partway.errors import PartwayWarning
@@ -175,8 +176,7 @@ def attempt(pipes: dict[str, partway.Pipeline], run: Run) -> str:
         planned = pipe.plan(image=False if image is None else image, **run.size, **run.settings)
         under_way = pipe.stream("a room", image, instruct=instruct, **run.size, **run.settings)
     except InputError as error:
-        assert "\n" not in str(error)
-        return f"refused: {without_numbers(error)[:24]}"
+        return refused(error)
     assert under_way.plan == planned, "the plan is another than the run's"
     steps = list(under_way)
     result = under_way.result()
@@ -184,9 +184,8 @@ def attempt(pipes: dict[str, partway.Pipeline], run: Run) -> str:
     assert len(steps) == plan.steps_run, f"{len(steps)} steps, {plan.steps_run} planned"
     assert all(np.isfinite(step.denoised).all() for step in steps), "not finite"
     pictures = len(result.seeds)
-    # Several seeds share a call of each network, but they are decoded one by one, to bound memory.
-    calls = {name: count * (pictures if name == plan.vae[1] else 1) for name, count in plan.calls.items() if count}
-    assert calls == dict(engine.calls), f"calls {dict(engine.calls)}, {plan.calls} planned"
+    expected = calls(plan, pictures, reuse=bool(result.settings.reuse), fixed=MODELS[run.model].get("batch"))
+    assert expected == dict(engine.calls), f"calls {dict(engine.calls)}, {expected} planned"
     made = {name: count * pictures for name, count in plan.rows.items() if count}
     assert made == {name: engine.rows[name] for name in plan.rows if engine.rows[name]}, f"rows {engine.rows}"
     if "denoising_end" in run.settings:
@@ -196,8 +195,13 @@ def attempt(pipes: dict[str, partway.Pipeline], run: Run) -> str:
     return "ran" if plan.levels else "kept"
 
 
+def refused(error: InputError) -> str:
+    assert "\n" not in str(error)
+    return f"refused: {without_numbers(error)[:24]}"
+
+
 def without_numbers(error: Exception) -> str:
-    return re.sub(r"[\d.e-]+", "N", str(error))
+    return re.sub(r"\d[\d.e-]*", "N", str(error))
 
 
 def _check_pictures(pipe: partway.Pipeline, run: Run, result: partway.Result) -> None:
@@ -229,9 +233,13 @@ def campaign(folder, seed: int, first: int, count: int) -> Report:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 warnings.simplefilter("ignore", PartwayWarning)  # what the user is told
-                run = draw(random.Random(f"{case} combination"))
-                case = f"{case} {run}"
-                outcome = attempt(pipes, run)
+                try:
+                    run = draw(random.Random(f"{case} combination"))
+                except InputError as error:  # of a mask
+                    outcome = refused(error)
+                else:
+                    case = f"{case} {run}"
+                    outcome = attempt(pipes, run)
             report.outcome(outcome, case, time.perf_counter() - begun)
         except (Exception, PartwayError) as error:
             report.raised(error, case) if not isinstance(error, AssertionError) else report.fault(

@@ -26,7 +26,6 @@ def finished(report) -> None:
     assert not report.faults, str(report)
 
 
-@pytest.mark.campaign
 def test_some_combinations(tmp_path):
     finished(combinations.campaign(tmp_path, 0, 0, 150))
 

@@ -1,14 +1,14 @@
 """A network as it is built: nodes in the order in which they run, and the weights that they refer to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway.building import onnx
-from partway.engines.weights import Weight
+from partway.engines.weights import Change, Weight
 
 _OPSET, _OPSET_OF_FLOAT8 = 17, 19
 _WIDENED = ("F16", "BF16", "F8_E4M3", "F8_E5M2")
@@ -45,6 +45,7 @@ class Network:
 
     weights  what the nodes take from files: decimals in float32 whatever they are stored in, whole numbers as they are
     seams    where it may be cut, in order (`partway.building.parts`)
+    changes  what is computed in place of some of the weights
     """
 
     nodes: Sequence[Node]
@@ -53,6 +54,11 @@ class Network:
     inputs: Mapping[str, Value]
     outputs: Mapping[str, Value]
     seams: Sequence[Seam] = ()
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+    def changed(self, changes: Mapping[str, Change]) -> "Network":
+        """The network with those of the changes that are of its weights."""
+        return replace(self, changes={name: one for name, one in changes.items() if name in self.weights})
 
     def with_files(self) -> bytes:
         """The ONNX model with weights as external data, each in a file that is named without its folder."""
@@ -68,13 +74,19 @@ class Network:
 
     def _casts(self) -> list[bytes]:
         """What makes float32 of weights that are stored in fewer bits."""
-        wide = (name for name, weight in self.weights.items() if weight.dtype in _WIDENED)
+        wide = (name for name in self.weights if self._narrow(name))
         return [onnx.node("Cast", [_stored(name)], [name], "", {"to": onnx.TYPES["F32"]}) for name in wide]
 
     def _named(self) -> Iterator[tuple[str, Weight]]:
         """Weights by the names that they have where they are stored."""
         for name, weight in self.weights.items():
-            yield (_stored(name) if weight.dtype in _WIDENED else name), weight
+            if name in self.changes:  # the engine is given what is computed
+                yield name, weight._replace(dtype="F32")
+            else:
+                yield (_stored(name) if self._narrow(name) else name), weight
+
+    def _narrow(self, name: str) -> bool:
+        return name not in self.changes and self.weights[name].dtype in _WIDENED
 
     def _model(self, casts: list[bytes], tensors: list[bytes], inputs: list[bytes]) -> bytes:
         float8 = any(weight.dtype.startswith("F8") for weight in self.weights.values())

@@ -42,6 +42,26 @@ def node(
     )
 
 
+def bare_node(kind: str, inputs: Iterable[str], outputs: Iterable[str], name: str) -> bytes:
+    """A NodeProto without attributes and domain, which may follow."""
+    return (
+        b"".join(_data(1, one) for one in inputs)
+        + b"".join(_data(2, one) for one in outputs)
+        + _data(3, name)
+        + _data(4, kind)
+    )
+
+
+def embedded(name: str, kind: int, dims: Sequence[int], raw: bytes) -> bytes:
+    """A TensorProto of raw numbers of a type, by ONNX's number of it."""
+    return b"".join(_integer(1, size) for size in dims) + _integer(2, kind) + _data(8, name) + _data(9, raw)
+
+
+def message(number: int, data: bytes) -> bytes:
+    """A message as a field of another one."""
+    return _data(number, data)
+
+
 def constant(name: str, array: NDArray[np.generic]) -> bytes:
     """A TensorProto that holds its numbers."""
     dims = b"".join(_integer(1, size) for size in array.shape)

@@ -1,4 +1,4 @@
-"""``partway info``: what a model folder or file holds."""
+"""``partway info``: what a model folder or file, or a LoRA, holds."""
 
 import argparse
 import os
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from partway.adapters.changes import family, text_width
+from partway.adapters.reading import Adapter, is_adapter, open_adapter
+from partway.adapters.suggestions import suggested
 from partway.checkpoints.parts import Weights
 from partway.checkpoints.record import Checkpoint
 from partway.cli.arguments import Commands, add_prediction, supplied
@@ -27,7 +30,12 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the description of a model; no network is loaded."""
+    """Print the description of a model, or of a LoRA; no network is loaded."""
+    path = Path(options.model)
+    if is_adapter(path):
+        for name, value in _about(open_adapter(path)).items():
+            print(f"{name:<12} {value}")
+        return 0
     told = {"vae": options.vae, **supplied(options, ("prediction",))}
     package = open_model(options.model, revision=options.revision, **told)
     for name, value in _facts(package).items():
@@ -40,6 +48,27 @@ def run(options: argparse.Namespace) -> int:
         print(f"{network:<12} {_megabytes(size):>10}  {where}")
     print(f"{'in all':<12} {_megabytes(sum(size for size, _ in sizes.values())):>10}")
     return 0
+
+
+def _about(adapter: Adapter) -> dict[str, object]:
+    """What an adapter is, what it goes with, and what it needs."""
+    width, told = text_width(adapter), adapter.metadata
+    ranks = sorted({module.rank for module in adapter.modules.values() if module.rank})
+    trigger = told.get("modelspec.trigger_phrase")
+    needs = ", ".join(f"{name} {value}" for name, value in suggested(adapter).items())
+    kinds = ", ".join(f"{name} ({count} layers)" for name, count in adapter.kinds.items())
+    facts = {
+        "file": adapter.path,
+        "taken for": kinds,
+        "goes with": family(width) if width else "any model with such layers",
+        "rank": ", ".join(map(str, ranks)) or None,
+        "title": told.get("modelspec.title") or told.get("ss_output_name"),
+        "say": trigger,
+        "embeddings": ", ".join(adapter.embeddings) or None,
+        "needs": needs or None,
+        "in all": _megabytes(adapter.source.size),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _suited(package: Package) -> str:

@@ -1,22 +1,26 @@
 """From the command line, and the record in an earlier picture if asked for, to one complete request."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import partway
 from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, supplied
+from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.model import hub
+from partway.model.hashes import file_sha256
 from partway.pictures import metadata
+from partway.prompts.syntaxes import PLAIN, SYNTAXES, marked
 from partway.records import MACHINE
 from partway.support.lines import shortened
 
 # How a task treats the picture it starts from.
 _EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale", "then")
+_SAID = ("negative_prompt", "prompt_2", "negative_prompt_2")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
 _TYPES: dict[str, Any] = {
     "original_size": list | None,
@@ -31,6 +35,11 @@ _TYPES: dict[str, Any] = {
     "prediction": str,
     "vae": str,
     "then": list,
+    "loras": list,
+    "embeddings": list,
+    "prompt_2": str | None,
+    "negative_prompt_2": str | None,
+    "prompt_syntax": str,
 }
 
 
@@ -65,7 +74,13 @@ def request(options: argparse.Namespace, task: str) -> Request:
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
+    texts = [prompt, *(str(settings.get(name) or "") for name in _SAID)]
+    if embeddings := gathered(settings.get("embeddings", ()), options.embedding_dir, texts):
+        settings["embeddings"] = embeddings
     checked = partway.Settings(**settings)  # before anything slow
+    _say_syntax(checked.prompt_syntax, texts)
+    warn_if_other_loras(made.get("loras"), checked)
+    _warn_if_other_embeddings(made.get("embeddings"), checked)
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -82,6 +97,33 @@ def request(options: argparse.Namespace, task: str) -> Request:
 def load(wanted: Request) -> partway.Pipeline:
     """Load the model."""
     return partway.load(wanted.model, **wanted.load)
+
+
+def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which adapters are other files than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for lora in settings.adapters:
+        path = Path(lora.file)
+        if lora.name in hashes and path.is_file() and file_sha256(path) != hashes[lora.name]:
+            say("warning", f"{lora.file} is not the LoRA that this was made with")
+
+
+def _warn_if_other_embeddings(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which embeddings are other files than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for name, file in settings.inversions:
+        if name in hashes and Path(file).is_file() and file_sha256(Path(file)) != hashes[name]:
+            say("warning", f"{file} is not the embedding that this was made with")
+
+
+def _say_syntax(syntax: str, texts: Iterable[str]) -> None:
+    """Say on stderr how brackets and ``BREAK`` are read, where a text has some."""
+    if any(map(marked, texts)):
+        others = ", ".join(name for name in SYNTAXES if name != syntax)
+        how = "as plain text" if syntax == PLAIN else f"in {syntax}'s syntax"
+        say("note", f"brackets and BREAK are read {how}; --prompt-syntax has others: {others}")
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
@@ -139,7 +181,7 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
             )
         if key not in keys:
             raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
-        texts = not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        texts = key == "loras" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {shortened(str(value))}, which it cannot be")
     return part

@@ -40,6 +40,8 @@ class Compiled:
             origin: object = (str(network.resolve()), stamps(network.parent))
         else:  # what it computes, and with which bytes of which files
             origin = (sha256(network.with_inputs()).hexdigest(), sorted(network.weights.items()))
+            if network.changes:
+                origin = (origin, sorted((name, change.key) for name, change in network.changes.items()))
         key = sha256(repr((origin, about)).encode()).hexdigest()[:16]
         return self._make(self._own / key)
 

@@ -29,12 +29,15 @@ def grafted(core: Any, graph: Graph) -> tuple[Any, list[Mapped]]:
     model = core.read_model(graph.with_inputs())
     files: dict[Source, dict[str, Weight]] = {}
     for name, weight in graph.weights.items():
-        files.setdefault(weight.source, {})[name] = weight
+        if name not in graph.changes:
+            files.setdefault(weight.source, {})[name] = weight
     mapped: list[Mapped] = []
     sources: dict[str, Any] = {}
     for source, weights in files.items():
         mapped.append(Mapped(source.path))
         sources |= _constants(core, weights, mapped[-1])
+    for name, change in graph.changes.items():
+        sources[name] = _constant(change.make().reshape(graph.weights[name].shape))
     for parameter in list(model.get_parameters()):
         name = parameter.get_friendly_name()
         if name in sources:
@@ -45,6 +48,13 @@ def grafted(core: Any, graph: Graph) -> tuple[Any, list[Mapped]]:
     for port, name in zip(model.outputs, graph.outputs, strict=True):
         port.set_names({name})  # and not what the operator that it comes from is called
     return model, mapped
+
+
+def _constant(array: Any) -> Any:
+    """The output of a constant that holds a copy of the numbers."""
+    from openvino import op
+
+    return op.Constant(array, shared_memory=False).output(0)
 
 
 def _unused(model: Any, graph: Graph) -> list[Any]:

@@ -125,7 +125,10 @@ class OnnxRuntime:
         source, options = self._files[network], self._session_options()
         inner = source.source if isinstance(source, Worded) else source
         model = _stored(inner, options) if isinstance(inner, Path) else self._built(inner, options)
+        changed = {} if isinstance(inner, Path) else self._changed(inner)
         try:
+            if changed:
+                options.add_external_initializers(list(changed), list(changed.values()))
             model = _worded(model, options) if isinstance(source, Worded) else model
             session = self._library.InferenceSession(model, options, providers=[self._provider])
         except PackageError:
@@ -157,6 +160,13 @@ class OnnxRuntime:
         # The level above lays out convolutions' weights anew: much more memory while it loads, and no quicker calls.
         options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         return graph.with_files()
+
+    def _changed(self, graph: Graph) -> dict[str, Any]:
+        """The weights that are computed, which the session copies."""
+        return {
+            name: self._library.OrtValue.ortvalue_from_numpy(change.make().reshape(graph.weights[name].shape))
+            for name, change in graph.changes.items()
+        }
 
     def _session_options(self) -> Any:
         options = self._library.SessionOptions()

@@ -1,10 +1,13 @@
 """Weights that stay in the file that they came in: where their bytes lie, and whether that file is still the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from partway.errors import PackageError
 
@@ -59,12 +62,28 @@ class Weight(NamedTuple):
         return self._replace(shape=shape, offset=self.offset + index * self.length // count)
 
 
+class Change(NamedTuple):
+    """A weight that is computed when its network loads, in place of the one that lies in a file.
+
+    key   text that is equal where the numbers are
+    make  computes them, float32 in the weight's shape
+    """
+
+    key: str
+    make: Callable[[], NDArray[np.float32]]
+
+
 class Graph(Protocol):
     """A network that was written here, as an ONNX model, and the weights that it takes from files, by name."""
 
     @property
     def weights(self) -> Mapping[str, Weight]:
         """Where they lie; the network has them in float32."""
+        ...
+
+    @property
+    def changes(self) -> Mapping[str, Change]:
+        """Those of them that are computed instead, by name."""
         ...
 
     @property

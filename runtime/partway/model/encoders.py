@@ -41,7 +41,7 @@ class Encoders:
     """The encoders of a run, and the outputs of theirs that earlier runs have left.
 
     inversions  the embeddings (textual inversions) that texts may name; none where the text encoders take no vectors
-    voice       text that is equal where the text encoders say the same
+    voice       text that tells adapters of the text encoders apart
     """
 
     networks: Networks

@@ -3,9 +3,9 @@
 What ``partway.json`` says of a package's files is taken from there; ``partway doctor`` compares it with them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from partway.engines.weights import Source
@@ -20,8 +20,8 @@ _SMALL = 2**20  # bytes of a file that is hashed sooner than it is remembered
 def model_hash(package: Package) -> str:
     """The hash of a model's file, or of the names and hashes of all files of a folder that a run reads."""
     if package.root.is_file():
-        return _hash(package.root)
-    hashes = _stated(package) or {_name(package, file): _hash(file) for file in _files(package)}
+        return file_sha256(package.root)
+    hashes = _stated(package) or {_name(package, file): file_sha256(file) for file in _files(package)}
     return sha256(repr(sorted(hashes.items())).encode()).hexdigest()
 
 
@@ -29,6 +29,16 @@ def unet_hash(package: Package) -> str | None:
     """The hash of the UNet's weights in a package of partway's export; None for other models."""
     stated = _stated(package)
     return next((stated[name] for name in _UNETS if name in stated), None)
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file, remembered in partway's cache folder where that can be written."""
+    return _remembered(path, "", file_hash)
+
+
+def tensors_sha256(path: Path) -> str:
+    """The hash of what follows a .safetensors file's header, which is A1111's for LoRAs; remembered as well."""
+    return _remembered(path, "tensors", _after_header)
 
 
 _UNETS = tuple(f"unet/{name}" for name in (WEIGHTS["onnx"], FILES["onnx"], WEIGHTS["openvino"]))
@@ -59,16 +69,22 @@ def _within(folder: Path) -> Iterator[Path]:
     return (file for file in folder.glob("*") if file.is_file())
 
 
-def _hash(path: Path) -> str:
-    """The hash of a file, remembered in partway's cache folder where that can be written."""
+def _after_header(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _remembered(path: Path, what: str, find: Callable[[Path], str]) -> str:
     source, cache = Source.of(path), cache_folder()
     if source.size < _SMALL or cache is None:
-        return file_hash(path)
-    name = sha256(repr((str(source.path), source.size, source.changed)).encode()).hexdigest()[:24]
+        return find(path)
+    about = (str(source.path), source.size, source.changed, *([what] if what else []))
+    name = sha256(repr(about).encode()).hexdigest()[:24]
     known = cache / "hashes" / name
     with suppress(OSError):
         return known.read_text("ascii")
-    found = file_hash(path)
+    found = find(path)
     with suppress(OSError):
         known.parent.mkdir(parents=True, exist_ok=True)
         known.write_text(found, "ascii")

@@ -37,6 +37,11 @@ def inversions(package: Package, embeddings: Iterable[tuple[str, str]]) -> dict[
     return {name: _fitting(package, open_embedding(file, name)) for name, file in embeddings}
 
 
+def text_encoders(package: Package, changed: Mapping[str, Networks]) -> Networks:
+    """A model's text encoders, as adapters have ``changed`` them, by the part of the model."""
+    return {name: changed.get(name, package.networks)[name] for name in package.text_encoders}
+
+
 def _fitting(package: Package, embedding: Embedding) -> Inversion:
     encoders, widths = package.text_encoders, package.text_widths
     alone = len(encoders) == 1 and len(embedding.vectors) == 1

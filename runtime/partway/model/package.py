@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from partway.adapters.reading import open_adapter
+from partway.adapters.suggestions import combined
 from partway.checkpoints.folder import is_folder
 from partway.checkpoints.opening import is_file, open_checkpoint
 from partway.checkpoints.record import TINY, Checkpoint
@@ -19,6 +21,7 @@ from partway.diffusion.levels import Trained
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
 from partway.graphs import BUILT, FILES, TOKENIZERS
+from partway.loras import chosen as chosen_loras
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
 from partway.settings import Settings
@@ -82,9 +85,10 @@ class Package:
     inferred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
-        """The settings of a run: those that the user chose, else those of the model, else those of `Settings`."""
-        combined: dict[str, Any] = {**self.defaults, **chosen}
-        return Settings(**combined)
+        """The settings of a run: those that the user chose, else of adapters, else of the model, else of `Settings`."""
+        settings: dict[str, Any] = {**self.defaults, **chosen}
+        loras = [one for one in chosen_loras(settings.get("loras")) if one.unet]
+        return Settings(**{**settings, **combined(open_adapter(one.file) for one in loras), **chosen})
 
     def unprompted(self, settings: Settings) -> bool:
         """Whether zeros replace the embeddings of the negative prompt."""

@@ -46,7 +46,7 @@ _A1111_NOISE = {"torch-cpu": "CPU", "torch-cuda": "NV"}
 
 def parameters_text(record: Mapping[str, Any]) -> str:
     """Return A1111's ``parameters`` text for a ``partway`` record (see `write`)."""
-    settings = record["settings"]
+    settings, loras = record["settings"], record.get("loras", [])
     fields = {
         "Steps": settings["steps"],
         "Sampler": A1111_SAMPLERS.get(settings["sampler"], settings["sampler"]),
@@ -57,10 +57,13 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Size": f"{record['width']}x{record['height']}",
         "Model": re.split(r"[/\\]", record["model"]["name"].rstrip("/\\"))[-1],  # a checkpoint's name, not its place
         "Denoising strength": f"{settings['strength']:g}" if record["task"] not in NO_STRENGTH else None,
+        "Lora hashes": ", ".join(f"{one['name']}: {one['tensors_sha256'][:12]}" for one in loras) or None,
+        "TI hashes": ", ".join(f"{one['name']}: {one['sha256'][:12]}" for one in record.get("embeddings", [])) or None,
+        "Clip skip": settings["clip_skip"] + 1 if settings.get("clip_skip") else None,
         "RNG": _A1111_NOISE.get(settings["rng"], settings["rng"]),
         "Version": f"partway {record['partway']}",
     }
-    lines = [record["prompt"]]
+    lines = [" ".join([record["prompt"], *(one["tag"] for one in loras)])]
     if settings["negative_prompt"]:
         lines.append(f"Negative prompt: {settings['negative_prompt']}")
     lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in fields.items() if value is not None))
