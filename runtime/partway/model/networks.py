@@ -208,8 +208,8 @@ def _layer(network: str, outputs: Mapping[str, Array], skip: int) -> Array:
     layers = {int(name.split(".")[-1]): name for name in outputs if name.startswith("hidden_states.")}
     if len(layers) < 2:
         raise NetworkError(f"{network} gives no hidden states, which SDXL and clip_skip need; export the model again")
-    if skip >= len(layers) - 1:
-        raise InputError(f"clip_skip leaves none of the {len(layers) - 1} layers of {network}; skip fewer")
+    if skip >= len(layers):
+        raise InputError(f"clip_skip leaves none of the {len(layers) - 1} layers of {network}; leave out fewer")
     return outputs[layers[sorted(layers)[-1 - skip]]]
 
 

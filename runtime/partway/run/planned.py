@@ -92,9 +92,14 @@ class Planned:
         than the UNet takes, and for embeddings of a prompt that do not fit it.
         """
         words = self._words(prompt, vectors)
-        texts = {"prompt": prompt, "negative_prompt": self.settings.negative_prompt}
-        read = {text.first for text in words.texts}
-        ends = {name: words.cut(text, tokenizers[0]) for name, text in texts.items() if text in read}
+        names = ("negative_prompt", "prompt_2", "negative_prompt_2")
+        texts = {"prompt": prompt, **{name: getattr(self.settings, name) for name in names}}
+        read = {side for text in words.texts for side in text if side is not None}
+        ends = {
+            name: words.cut(text, tokenizers[0])
+            for name, text in texts.items()
+            if isinstance(text, str) and text in read
+        }
         plan = replace(self.plan, unread={name: end for name, end in ends.items() if end})
         if self.plan.levels:
             chunks = words.chunks(tokenizers, pooled=bool(self.package.size_conditions))

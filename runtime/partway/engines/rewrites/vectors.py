@@ -21,7 +21,9 @@ def take_vectors(model: Any) -> None:
     for parameter, name in ((given, GIVEN), (vectors, VECTORS)):
         parameter.set_friendly_name(name)
         parameter.output(0).set_names({name})
-    chosen = opset13.select(given, vectors, own)
+    chosen, names = opset13.select(given, vectors, own), own.get_names()
+    own.set_names(set())
+    chosen.output(0).set_names(names)
     for taker in takers:
         taker.replace_source_output(chosen.output(0))
     model.add_parameters([given, vectors])
