@@ -109,6 +109,7 @@ def test_embeddings_in_place_of_a_prompt(pipe):
         (partway.Embeds(tokens, negative_prompt_embeds=tokens[:70]), "77 tokens and negative_prompt_embeds 70"),
         (partway.Embeds(tokens, tokens[0]), "takes no pooled embeddings"),
         (partway.Embeds(tokens * np.nan), "finite"),
+        (partway.Embeds(tokens[:70]), "70 tokens, and the negative prompt a multiple of 77"),
         (partway.Embeds(tokens[0]), "not 8|1xNx"),
     ):
         with pytest.raises(InputError, match=said):

@@ -88,6 +88,15 @@ class Words:
         left = spelled(text, tokenizer.speller(self.vectors))[tokenizer.length - 2 :]
         return tokenizer.text([one for one in left if isinstance(one, int)]) or ("its end" if left else "")
 
+    def check_given(self, length: int) -> None:
+        """Raise `InputError` where embeddings meet a text, in chunks of ``length``, that cannot be as long."""
+        tokens = length if self.given is None else self.given.prompt_embeds.shape[1]
+        if self.negative and tokens % length:
+            raise InputError(
+                f"prompt_embeds have {tokens} tokens, and the negative prompt a multiple of {length}; give "
+                "negative_prompt_embeds too"
+            )
+
     def longest(self, tokenizers: Sequence[Tokenizer]) -> int:
         """The most tokens that a text has, each chunk's begin and end among them."""
         each = [

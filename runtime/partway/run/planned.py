@@ -107,6 +107,7 @@ class Planned:
                 plan, calls={**plan.calls, **dict(zip(self.package.text_encoders, map(len, chunks), strict=True))}
             )
             self._check_length(words.longest(tokenizers))
+            words.check_given(tokenizers[0].length)
         return replace(self, plan=plan, words=words)
 
     def _check_length(self, tokens: int) -> None:
