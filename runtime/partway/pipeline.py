@@ -212,10 +212,8 @@ class Pipeline:
         engine = self.adapted.over(self.engine, adapters, self._open)
         if not planned.words.names_embeddings(self.tokenizers):
             named = {}
-        if named:
-            engine = self.inverted.over(
-                engine, text_encoders(self.package, adapters.networks), adapters.voice, self._open
-            )
+        readers = text_encoders(self.package, adapters.networks) if named else {}
+        engine = self.inverted.over(engine, readers, adapters.voice, self._open)
         clock = Clock(planned.loading.over(engine))
         networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)

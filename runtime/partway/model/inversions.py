@@ -70,9 +70,12 @@ class Inverted:
     def over(self, base: Engine, networks: Networks, key: str, opening: Open) -> Engine:
         """An engine for one run whose text encoders, those in ``networks``, take embeddings.
 
-        ``key`` is text that is equal where the networks are.
+        ``key`` is text that is equal where the networks are. Without networks those of earlier runs are given up.
         """
         with self._lock:
+            if not networks:
+                self._kept = None
+                return base
             if self._kept is None or self._kept[0] != key:
                 self._kept = (key, opening({name: Worded(one) for name, one in networks.items()}))
             for name in networks:

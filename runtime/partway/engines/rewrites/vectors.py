@@ -32,7 +32,8 @@ def take_vectors(model: Any) -> None:
 
 def _looked_up(model: Any) -> Any:
     """The output that has the tokens' own vectors."""
-    same = {model.inputs[0].get_node().get_name()}
+    ids = next((one for one in model.inputs if "input_ids" in one.get_names()), model.inputs[0])
+    same = {ids.get_node().get_name()}
     for node in model.get_ordered_ops():
         kind, before = node.get_type_name(), [value.get_node().get_name() for value in node.input_values()]
         if kind in _SAME and before[0] in same:
