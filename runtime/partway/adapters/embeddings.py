@@ -66,7 +66,8 @@ def open_embedding(path: str | Path, name: str | None = None) -> Embedding:
 def _opened(path: Path, source: Source, name: str | None) -> Embedding:
     with path.open("rb") as file:
         start = file.read(8)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    pickled = start[:1] == b"\x80" and int.from_bytes(start, "little") > source.size - 8  # else a header of that length
+    if pickled or start.startswith(b"PK\x03\x04"):
         raise PackageError(
             f"{path} is a pickle, whose loading runs whatever code is in it; take the embedding as .safetensors, or "
             "convert it where nothing can be harmed"
@@ -145,10 +146,11 @@ def _plain(value: Any) -> Any:
 
 def _checked(path: Path, vectors: Mapping[str, Array]) -> Embedding:
     """The embedding; raises `PackageError` for vectors that a prompt has no room for, or that are none."""
-    each = {key: array[None] if array.ndim == 1 else array for key, array in vectors.items()}
+    each = {key: vectors[key] for key in sorted(vectors, reverse=True)}  # SDXL's first text encoder first
+    each = {key: array[None] if array.ndim == 1 else array for key, array in each.items()}
     counts = {len(array) for array in each.values() if array.ndim == 2}
     if len(counts) != 1 or any(array.ndim != 2 or not array.size for array in each.values()):
-        shapes = " and ".join("x".join(map(str, array.shape)) for array in vectors.values())
+        shapes = " and ".join("x".join(map(str, array.shape)) for array in each.values())
         raise PackageError(f"{path} holds {shapes} numbers, where an embedding has one row for each vector")
     (count,) = counts
     if count > MOST:

@@ -95,7 +95,8 @@ class Encoders:
 
     def _embeddings(self, words: Words, text: Text, encoders: Sequence[Encode]) -> TextEmbeddings:
         readings = [words.reading(text, index, tokenizer) for index, tokenizer in enumerate(self.tokenizers)]
-        return embedded(readings, encoders, words.settings.prompt_syntax)
+        pooled = bool(self.networks.package.size_conditions)
+        return embedded(readings, encoders, words.settings.prompt_syntax, pooled=pooled)
 
     def _encoders(self, words: Words) -> list[Encode]:
         """The text encoders as functions of chunks; all that the run needs are encoded here, in turn."""

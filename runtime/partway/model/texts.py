@@ -38,13 +38,13 @@ class TextEmbeddings(NamedTuple):
 Encode = Callable[[Chunk], Encoded]
 
 
-def embedded(readings: Sequence[Reading], encoders: Sequence[Encode], syntax: str) -> TextEmbeddings:
-    """A text's embeddings, from its reading by each text encoder; side by side, and pooled by the last of them."""
+def embedded(readings: Sequence[Reading], encoders: Sequence[Encode], syntax: str, *, pooled: bool) -> TextEmbeddings:
+    """A text's embeddings, from its reading by each text encoder; side by side, and ``pooled`` by the last of them."""
     each = [_tokens(reading, encode, syntax) for reading, encode in zip(readings, encoders, strict=True)]
     longest = max(map(len, each))
     filled = [_filled(tokens, longest, encode) for tokens, encode in zip(each, encoders, strict=True)]
-    pooled = encoders[-1](readings[-1].pooled).pooled
-    return TextEmbeddings(np.concatenate(filled, axis=-1)[None], None if pooled is None else pooled[None])
+    whole = encoders[-1](readings[-1].pooled).pooled if pooled else None
+    return TextEmbeddings(np.concatenate(filled, axis=-1)[None], None if whole is None else whole[None])
 
 
 def alike(texts: Sequence[TextEmbeddings], empty: Callable[[], TextEmbeddings], syntax: str) -> list[TextEmbeddings]:

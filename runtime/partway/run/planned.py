@@ -83,7 +83,7 @@ class Planned:
         for name, text in self.plan.unread.items():
             warn(f"the {name.replace('_', ' ')} is too long for this model, which does not read {shortened(text)}")
         for name in self.words.left_out():
-            warn(f"{shortened(name)} is left out of the prompt, for partway has no such thing here")
+            warn(f"{shortened(name)} is left out of the prompt: there is no such thing here")
 
     def reading(self, prompt: Prompt, tokenizers: Sequence[Tokenizer], vectors: Mapping[str, int]) -> "Planned":
         """The same with what it reads of its texts, and a plan that has what it does not read.
