@@ -56,7 +56,6 @@ def calls(work: Work) -> Work:
 def level(work: Work) -> Work:
     """ONNX Runtime itself, over the UNet that is built, at an optimisation level, with weights packed or not."""
     from partway.engines.onnxruntime import library
-    from partway.engines.weights import one_file
 
     package = open_package(work["file"])
     graph, ort = package.networks["unet"], library()
@@ -67,7 +66,7 @@ def level(work: Work) -> Work:
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.disable_prepacking", packed)
     options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(one_file(graph).parent)
+        "session.model_external_initializers_file_folder_path", str(Path(work["file"]).resolve().parent)
     )
     begun = time.perf_counter()
     session = ort.InferenceSession(graph.with_files(), options, providers=["CPUExecutionProvider"])

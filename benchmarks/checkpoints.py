@@ -50,6 +50,7 @@ CASES = {
     "partway, file, openvino": Case("partway", FILE, {"engine": "openvino"}),
     "partway, ONNX fp16, onnxruntime": Case("partway", "onnx", {"engine": "onnxruntime"}),
     "partway, IR fp16, openvino": Case("partway", "openvino", {"engine": "openvino"}),
+    "partway, file, balanced": Case("partway", FILE, {"engine": "openvino", "preset": "balanced"}),
     "partway, file, openvino, released": Case("partway", FILE, {"engine": "openvino", "release": True}),
     "partway, file, onnxruntime, 1.3 GB": Case("partway", FILE, {"engine": "onnxruntime", "memory_limit": "1300MB"}),
     "partway, file, openvino, 1.3 GB": Case("partway", FILE, {"engine": "openvino", "memory_limit": "1300MB"}),

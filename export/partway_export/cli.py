@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from partway.cli.arguments import Parser
 from partway.errors import InputError
+from partway.loras import parsed
 from partway.model.catalog import entries
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.stages import export
@@ -35,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--split", action="store_true", help=text)
     text = "also cut the UNet into N segments, for machines that cannot hold it (--stream)"
     it.add_argument("--segments", type=int, metavar="N", help=text)
+    text = "a LoRA or relative with its weight, as film.safetensors:0.8, to make a part of the model; can be repeated"
+    it.add_argument("--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=[], help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
     it.add_argument(
         "--verify", action="store_true", help="also compare every network with torch's, which is needed then"
@@ -68,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         split=options.split,
         segments=options.segments,
         verify=options.verify,
+        loras=options.loras,
         say=say,
     )
     say(f"wrote {out}")

@@ -4,12 +4,16 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from partway.graphs import FUSED
+from partway.building.described import Described
+from partway.building.exported import Exported
+from partway.graphs import ADAPTED, FILES, FUSED
+from partway.loras import Lora
 from partway_export.fetch import Source
+from partway_export.fused import told
 
 MANIFEST = "partway.json"
 _LIBRARIES = ("numpy", "onnxruntime", "openvino", "onnx", "nncf", "torch", "diffusers", "transformers")
@@ -26,10 +30,12 @@ def write_manifest(
     verification: Mapping[str, Mapping[str, float]],
     goldens: Mapping[str, str],
     calibration: Mapping[str, Any] | None = None,
+    loras: Sequence[Lora] = (),
 ) -> dict[str, Any]:
     """Write ``partway.json`` with the checksum of every other file in ``folder``; return its contents.
 
-    truth: what the networks were compared with; calibration: what activations' ranges were taken from, where they were.
+    truth: what the networks were compared with; calibration: what activations' ranges were taken from, where they were;
+    loras: adapters that are a part of it.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     contents: dict[str, Any] = {
@@ -42,7 +48,9 @@ def write_manifest(
         "truth": truth,
         **(FUSED if to == "onnx" else {}),
         **({"calibration": dict(calibration)} if calibration else {}),
+        **({"loras": told(loras)} if loras else {}),
         "versions": versions(),
+        "layers": {name: table for name in ADAPTED if (table := _table(folder / name / FILES[to]))},
         "files": {path.relative_to(folder).as_posix(): describe(path) for path in files},
         "verification": {name: dict(figures) for name, figures in verification.items()},
         "goldens": dict(goldens),
@@ -50,6 +58,13 @@ def write_manifest(
     text = json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return contents
+
+
+def _table(path: Path) -> dict[str, str]:
+    """The layers that adapters may change, by the names of the nodes that multiply by their weights."""
+    if not path.is_file():
+        return {}
+    return (Exported if path.suffix == ".onnx" else Described)(path).table
 
 
 def describe(path: Path) -> dict[str, Any]:

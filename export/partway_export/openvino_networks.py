@@ -20,6 +20,7 @@ class _Partly(NamedTuple):
 
     network: Network
     weights: Mapping[str, Weight]
+    exported: None = None
 
     @property
     def changes(self) -> Mapping[str, Change]:
@@ -55,7 +56,7 @@ def write_openvino(network: Network, path: Path, weights: str) -> None:
         for name, weight in network.weights.items():
             values = form(read(weight), found[name], weights)
             if isinstance(values, Quantised | Packed):
-                packed[name] = _widened(openvino, values)
+                packed[name] = _widened(openvino, name, values)
                 forms.append(values)  # whose memory OpenVINO uses, and does not keep
             else:
                 kept[name] = data.put(values)
@@ -75,16 +76,19 @@ def many_timesteps(unet: Network) -> Network:
     return replace(unet, inputs={**unet.inputs, "timestep": Value("F32", ("steps",))})
 
 
-def _widened(openvino: Any, values: Quantised | Packed) -> Any:
-    """Operators that make float32 of a constant, which the engine keeps as it is where it can."""
+def _widened(openvino: Any, name: str, values: Quantised | Packed) -> Any:
+    """Operators that make float32 of a constant of that name, which the engine keeps as it is where it can."""
     op = openvino.opset13
     if isinstance(values, Quantised):
         scale = values.scale.reshape(-1, *(1,) * (values.values.ndim - 1))
-        return op.multiply(op.convert(op.constant(values.values), "f32"), op.constant(scale))
+        constant = op.constant(values.values)
+        constant.set_friendly_name(name)
+        return op.multiply(op.convert(constant, "f32"), op.constant(scale))
     rows, groups, _ = values.values.shape
     values.values[...] ^= 0x88  # 8 stands for zero there, and here 0 does
     constant = openvino.op.Constant(
         openvino.Tensor(values.values, openvino.Shape([rows, groups, values.size]), openvino.Type.i4)
     )
+    constant.set_friendly_name(name)
     wide = op.multiply(op.convert(constant, "f32"), op.constant(values.scale[..., None]))
     return op.reshape(wide, op.constant(np.array(values.shape)), False)

@@ -1,16 +1,18 @@
 """From a model as people hold it to a partway package, in one straight line."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from partway.errors import InputError, choose
 from partway.graphs import MAX_SEGMENTS, SHALLOW
+from partway.loras import Lora, chosen
 from partway.model.package import Package
 from partway_export.calibrate import calibrate, material
 from partway_export.families import FORMATS, W8A8, WEIGHTS
 from partway_export.fetch import fetch
+from partway_export.fused import fused
 from partway_export.guard import check_space, new_folder, one_line_errors
 from partway_export.manifest import write_manifest
 from partway_export.networks import Wanted, built, write_network
@@ -39,6 +41,7 @@ def export(
     split: bool = False,
     segments: int | None = None,
     verify: bool = False,
+    loras: Mapping[str, float] | Sequence[Lora] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Export the model ``source`` (file, diffusers folder or Hub id) to the folder ``out``; return partway.json.
@@ -49,21 +52,25 @@ def export(
     tiny_vae: a file, folder or Hub id of diffusers' AutoencoderTiny (TAESD), to be put beside the VAE; split: whether
     the UNet's outermost layers become a graph of their own too (`partway.diffusion.reuse`); segments: into how many
     the UNet of an ONNX package is also cut; verify: whether every network is also compared with torch's, which has to
-    be installed; say: is called with a line of text for each stage.
+    be installed; loras: adapters to make a part of the model, as `partway.load` has them; say: is called with a line of
+    text for each stage.
     Every network is compared with the model itself in float32; when one fails its gate, or anything else goes wrong,
     nothing is left at ``out``.
 
     Raises InputError for arguments that cannot be used, PackageError for a model that cannot be exported,
     EngineError when a library is missing, NetworkError when a network differs too much.
     """
-    wanted = Wanted(to, weights, split, segments)
+    wanted, adapters = Wanted(to, weights, split, segments), chosen(loras)
     _check(wanted, calibrated=calibration is not None)
     inputs = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
     with new_folder(Path(out)) as folder, one_line_errors():
         say(f"fetch {source}")
         found = fetch(os.fspath(source), revision)
         tiny = None if tiny_vae is None else os.fspath(tiny_vae)
-        with opened(found, vae=vae, tiny_vae=tiny, prediction=prediction) as package:
+        with (
+            opened(found, vae=vae, tiny_vae=tiny, prediction=prediction) as plain,
+            fused(plain, adapters) as package,
+        ):
             assert package.checkpoint is not None
             say(f"{package.checkpoint.title} ({'; '.join(package.checkpoint.reasons)})")
             names = built(package)
@@ -102,6 +109,7 @@ def export(
             verification={name: verification[name] for name in truth},
             goldens=kept,
             calibration=calibrated,
+            loras=adapters,
         )
 
 

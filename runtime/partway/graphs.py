@@ -9,6 +9,9 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 NETWORKS = (*TOKENIZERS, "unet", "vae_encoder", "vae_decoder")
 """What every model has; the second text encoder is SDXL's, whose refiner lacks the first."""
 
+ADAPTED = (*TOKENIZERS, "unet")
+"""What adapters may change."""
+
 FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 """The file of a network in its folder, by format."""
 

@@ -13,6 +13,7 @@ BLOCKS = (12, 17, 20, 26)
 """How many numbers a list of block weights has (`partway.adapters.blocks`)."""
 
 _KEYS = {"unet": "unet", "text": "text", "te": "text", "blocks": "blocks"}
+_TAG = re.compile(r"<(?:lora|lyco):([^<>:]+)((?::[^<>:]*)*)>", re.IGNORECASE)
 _ENDS = re.compile(r":\s*(?:(unet|text|te|blocks)\s*=\s*)?([-+]?[\d.][\d.,e+-]*)\s*$", re.IGNORECASE)
 
 
@@ -88,6 +89,52 @@ def parsed(text: str) -> Lora:
         fields[name] = numbers if name == "blocks" else numbers[0]
         file = file[: found.start()]
     return Lora(file, **fields)
+
+
+def in_prompt(prompt: str, folder: str | Path) -> tuple[str, tuple[Lora, ...]]:
+    """A prompt without A1111's ``<lora:NAME:0.8>``, and the adapters of such names in a folder and those below it.
+
+    One weight is for all; of two the first is the text encoders'. They may be named: ``te=0.5:unet=1``. What is written
+    otherwise stays in the prompt. Raises `InputError` for a name that is not there.
+    """
+    found: list[Lora] = []
+
+    def take(tag: re.Match[str]) -> str:
+        weights = _weights(tag[2].split(":")[1:])
+        if weights is None:
+            return tag[0]
+        text, unet = weights
+        found.append(Lora(str(named(tag[1].strip(), folder)), unet, text))
+        return ""
+
+    rest = _TAG.sub(take, prompt)
+    return (rest.strip() if found else prompt), tuple(found)
+
+
+def named(name: str, folder: str | Path) -> Path:
+    """The adapter of a name in a folder or below it; raises `InputError` where there is none."""
+    files = sorted(Path(folder).rglob("*.safetensors"))
+    for file in files:
+        if name in (file.stem, file.name):
+            return file
+    there = ", ".join(file.stem for file in files[:10]) or "none"
+    raise InputError(f"<lora:{name}> is not in {folder}, which has {there}{', ...' * (len(files) > 10)}")
+
+
+def _weights(fields: list[str]) -> tuple[float, float] | None:
+    """The weights of the text encoders and of the UNet in a tag; None if they are no numbers."""
+    given: dict[str, float] = {}
+    for place, one in enumerate(fields):
+        key, sign, value = one.strip().rpartition("=")
+        name = key.strip().lower() if sign else ("te", "unet")[place] if place < 2 else ""
+        try:
+            given[name] = float(value)
+        except ValueError:
+            return None
+    if not given.keys() <= {"te", "unet"}:
+        return None
+    text = given.get("te", 1.0)
+    return text, given.get("unet", text)
 
 
 def _one(file: Any, weight: Any) -> Lora:

@@ -11,11 +11,12 @@ from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine, open_engine
 from partway.engines.weights import Openable
 from partway.errors import InputError
-from partway.model.adapted import Adaptation, Adapted
+from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
-from partway.model.inversions import Inversion, Inverted, inversions, text_encoders
+from partway.model.inversions import Inversion, inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
+from partway.model.swapped import Adapted
 from partway.model.tokens import Tokenizer
 from partway.model.words import Embeds, Prompt, joined
 from partway.pictures import images, masks, outpaint
@@ -41,7 +42,6 @@ class Pipeline:
     planner      decides what a run does
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
-    inverted     the text encoders of the last run that had embeddings
     adapted      the networks of the last run that had adapters
     """
 
@@ -52,7 +52,6 @@ class Pipeline:
     texts: Texts = field(default_factory=lambda: Recent(32))
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
-    inverted: Inverted = field(default_factory=Inverted)
     adapted: Adapted = field(default_factory=Adapted)
 
     @keywords(SETTING_ALIASES)
@@ -165,6 +164,7 @@ class Pipeline:
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
+        self.adapted.adaptation(self.package, chosen.adapters)
         return self._planned(prompt, chosen, start, inversions(self.package, chosen.inversions), decode=decode).plan
 
     @keywords(SETTING_ALIASES)
@@ -209,11 +209,9 @@ class Pipeline:
         self, planned: Planned, ration: Ration, adapters: Adaptation, named: Mapping[str, Inversion]
     ) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
+        named = named if planned.words.names_embeddings(self.tokenizers) else {}
+        adapters = taking_vectors(self.package, adapters) if named else adapters
         engine = self.adapted.over(self.engine, adapters, self._open)
-        if not planned.words.names_embeddings(self.tokenizers):
-            named = {}
-        readers = text_encoders(self.package, adapters.networks) if named else {}
-        engine = self.inverted.over(engine, readers, adapters.voice, self._open)
         clock = Clock(planned.loading.over(engine))
         networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)

@@ -27,6 +27,7 @@ def test_a_file_is_a_whole_model(tmp_path: Path, size: str, family: str) -> None
     assert package.family == family and not package.checkpoint.idle
 
 
+@pytest.mark.thorough
 def test_every_piece_runs_and_has_a_table(tmp_path: Path) -> None:
     small = ["--work", str(tmp_path), "--size", "tiny", "--side", "64", "--steps", "2", "--threads", "1"]
     small += ["--rounds", "1", "--results", str(tmp_path / "results.jsonl")]

@@ -11,6 +11,7 @@ from benchmarks import peer_tables, presets, records
 from models.rooms.probe import Probe, write_probe
 
 
+@pytest.mark.thorough
 def test_presets_are_compared_with_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presets, "STRENGTHS", (0.45, 0.8))
     probe, results = tmp_path / "probe.npz", tmp_path / "presets.jsonl"

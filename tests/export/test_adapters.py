@@ -1,6 +1,7 @@
-"""Adapters on exported ONNX packages: the merged model's picture, whatever the precision of the stored weights."""
+"""Adapters on exported packages: the merged model's picture, whatever the precision of the stored weights."""
 
 from functools import cache
+from importlib import import_module
 
 import diffusers
 import numpy as np
@@ -11,11 +12,13 @@ import adapter_files
 import partway
 import stored
 from likeness import assert_same, source
+from partway.model.package import open_package
+from partway_export import export
 
 PROMPT = "a cozy scandinavian living room, warm light"
 SETTINGS = {"guidance_scale": 5.0, "strength": 0.5}
 OURS = {**SETTINGS, "steps": 6, "seed": 7, "sampler": "euler", "schedule": "leading"}
-ENGINES = ["onnxruntime", "openvino"]
+FORMS = [("onnxruntime", "onnx"), ("openvino", "onnx"), ("openvino", "openvino")]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,10 @@ def adapted(exported, tmp_path_factory):
     return stored.write(tmp_path_factory.mktemp("lora") / "film.safetensors", tensors), pipe
 
 
-def made(exported, weights, engine, loras, **settings):
+def made(exported, weights, form, loras, **settings):
+    engine, to = form
     settings = {**OURS, **settings}
-    return opened(exported("sd1", "onnx", weights).folder, engine).img2img(source(), PROMPT, loras=loras, **settings)
+    return opened(exported("sd1", to, weights).folder, engine).img2img(source(), PROMPT, loras=loras, **settings)
 
 
 @cache
@@ -55,20 +59,20 @@ def decibels(some, others):
     return 10 * np.log10(255**2 / error)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_package_gives_the_picture_of_the_merged_model(exported, adapted, engine):
+@pytest.mark.parametrize("form", FORMS)
+def test_a_package_gives_the_picture_of_the_merged_model(exported, adapted, form):
     file, pipe = adapted
     generator = torch.Generator().manual_seed(7)
     wanted = pipe(PROMPT, image=source(), num_inference_steps=6, generator=generator, **SETTINGS).images
-    plain = made(exported, "fp32", engine, {}).images
+    plain = made(exported, "fp32", form, {}).images
     assert decibels(plain, wanted) < 35
-    assert_same(made(exported, "fp32", engine, {file: 0.8}).images, wanted)
-    assert (np.asarray(made(exported, "fp32", engine, {}).image) == np.asarray(plain[0])).all()
+    assert_same(made(exported, "fp32", form, {file: 0.8}).images, wanted)
+    assert (np.asarray(made(exported, "fp32", form, {}).image) == np.asarray(plain[0])).all()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("weights", ["fp16", "int8", "int4"])
-def test_smaller_weights_are_no_further_away_than_without(exported, adapted, weights, engine):
+def test_smaller_weights_are_no_further_away_than_without(exported, adapted, weights, form):
     """Of six pictures together, and with a weight like those of trained adapters, a twentieth of the model's own.
 
     A model that is changed much is another one, which may be more sensitive to the same errors of its weights.
@@ -76,7 +80,7 @@ def test_smaller_weights_are_no_further_away_than_without(exported, adapted, wei
     file, _ = adapted
     seeds = tuple(range(6))
     without, with_it = (
-        decibels(*(made(exported, one, engine, loras, seed=seeds).images for one in (weights, "fp32")))
+        decibels(*(made(exported, one, form, loras, seed=seeds).images for one in (weights, "fp32")))
         for loras in ({}, {file: 0.3})
     )
     assert with_it >= without - 1
@@ -94,7 +98,52 @@ def test_a_split_package_has_it_in_both_graphs(exported, adapted):
     assert decibels(with_it.images, whole.images) > decibels(with_it.images, plain.images) + 3
 
 
-def test_openvino_ir_is_refused(exported, adapted):
-    pipe = partway.load(exported("sd1", "openvino", "fp32").folder)
-    with pytest.raises(partway.InputError, match="OpenVINO IR"):
-        pipe.img2img(source(), PROMPT, loras={adapted[0]: 0.8})
+@pytest.fixture(scope="module")
+def from_optimum(exported, tmp_path_factory):
+    """``from_optimum(to)``: the small model's folder as optimum exports it, which has none of our names."""
+
+    @cache
+    def get(to):
+        source, folder = exported("sd1", "onnx", "fp32").source, tmp_path_factory.mktemp("optimum") / to
+        exporters = {"onnx": "optimum.exporters.onnx", "openvino": "optimum.exporters.openvino"}
+        more = {"do_validation": False} if to == "onnx" else {}
+        export = import_module(exporters[to]).main_export
+        export(str(source), folder, task="text-to-image", library_name="diffusers", **more)
+        return folder
+
+    return get
+
+
+@pytest.mark.filterwarnings("ignore")  # optimum's tracing warns a lot
+@pytest.mark.parametrize("form", FORMS)
+def test_what_optimum_exported_gives_it_too(from_optimum, adapted, form):
+    file, pipe = adapted
+    engine, to = form
+    generator = torch.Generator().manual_seed(7)
+    wanted = pipe(PROMPT, image=source(), num_inference_steps=6, generator=generator, **SETTINGS).images
+    ours = partway.load(from_optimum(to), engine=engine)
+    assert_same(ours.img2img(source(), PROMPT, loras={file: 0.8}, **OURS).images, wanted)
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_one_may_become_a_part_of_a_package(exported, adapted, tmp_path, to):
+    file, pipe = adapted
+    manifest = export(exported("sd1", to, "fp32").source, tmp_path / "out", to=to, weights="fp32", loras={file: 0.8})
+    assert [(one["file"], one["unet"]) for one in manifest["loras"]] == [("film.safetensors", 0.8)]
+    generator = torch.Generator().manual_seed(7)
+    wanted = pipe(PROMPT, image=source(), num_inference_steps=6, generator=generator, **SETTINGS).images
+    assert_same(partway.load(tmp_path / "out").img2img(source(), PROMPT, **OURS).images, wanted)
+
+
+def test_a_model_whose_activations_were_measured_refuses_them(exported, adapted):
+    folder = exported("sd1", "onnx", "w8a8").folder
+    with pytest.raises(partway.InputError, match="measured without adapters"):
+        opened(folder, "onnxruntime").img2img(source(), PROMPT, loras={adapted[0]: 0.8})
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_a_package_says_which_node_is_which_layer(exported, adapted, to):
+    tables = open_package(exported("sd1", to, "int8").folder).manifest["layers"]
+    for name, network in {"unet": adapted[1].unet, "text_encoder": adapted[1].text_encoder}.items():
+        kinds = (torch.nn.Linear, torch.nn.Conv2d)
+        assert set(tables[name].values()) == {one for one, it in network.named_modules() if isinstance(it, kinds)}

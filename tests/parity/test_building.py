@@ -92,7 +92,8 @@ def a_unet(made):
     ("kind", "dtype"),
     [
         *((kind, "float32") for kind in ("sd1", "sd1-inpaint", "lcm", "sd2", "sdxl", "sdxl-refiner", "ssd-1b", "vega")),
-        *((kind, dtype) for kind in ("sd1", "sdxl") for dtype in TYPES[1:]),
+        *zip(("sd1", "sdxl"), TYPES[1:], strict=True),
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in zip(("sdxl", "sd1"), TYPES[1:], strict=True)),
     ],
 )
 def test_the_unet_whole_shallow_and_in_segments(a_unet, kind, dtype, engine):

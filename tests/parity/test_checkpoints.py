@@ -5,6 +5,7 @@ folder that diffusers saves. At least 50 dB for float32 and 40 dB for 16 bits, w
 """
 
 from functools import cache
+from itertools import cycle, product
 
 import diffusers
 import numpy as np
@@ -117,8 +118,17 @@ def both(theirs, models, kind, engine, *, dtype="float32", form="model.safetenso
     return pipe.img2img(image, PROMPT, strength=strength, **ours).image, wanted.images[0]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", ["sd1", "sd2", "sd2-v", "sdxl", "sdxl-refiner", "ssd-1b", "vega"])
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [
+        *product(["sd1", "sdxl"], ENGINES),
+        *zip(["sd2", "sd2-v", "sdxl-refiner", "ssd-1b", "vega"], cycle(ENGINES)),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in zip(["sd2", "sd2-v", "sdxl-refiner", "ssd-1b", "vega"], cycle(ENGINES[::-1]))
+        ),
+    ],
+)
 def test_a_file_gives_the_picture_that_diffusers_makes_of_it(theirs, models, kind, engine):
     assert psnr(*both(theirs, models, kind, engine)) >= 50
 
@@ -128,8 +138,17 @@ def test_a_folder_that_diffusers_saved_gives_it_too(theirs, models, kind):
     assert psnr(*both(theirs, models, kind, "onnxruntime", form="folder")) >= 50
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize(("kind", "engine"), [("sd1", "onnxruntime"), ("sd1", "openvino"), ("sdxl", "openvino")])
+@pytest.mark.parametrize(
+    ("kind", "engine", "dtype"),
+    [
+        ("sd1", "onnxruntime", "float16"),
+        ("sd1", "onnxruntime", "bfloat16"),
+        ("sd1", "openvino", "bfloat16"),
+        ("sdxl", "openvino", "float16"),
+        pytest.param("sd1", "openvino", "float16", marks=pytest.mark.thorough),
+        pytest.param("sdxl", "openvino", "bfloat16", marks=pytest.mark.thorough),
+    ],
+)
 def test_weights_of_sixteen_bits(theirs, models, kind, engine, dtype):
     assert psnr(*both(theirs, models, kind, engine, dtype=dtype)) >= 40
 

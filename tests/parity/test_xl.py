@@ -152,7 +152,13 @@ def test_base_then_refiner(theirs, ours, engine, sampler, task, share):
 @pytest.mark.parametrize(
     ("kind", "strength"),
     # An ordinary UNet at 1 starts from noise alone in diffusers; here the known part is there from the first call on.
-    [("sdxl", 0.5), ("sdxl", 0.8), ("sdxl-inpaint", 0.5), ("sdxl-inpaint", 0.8), ("sdxl-inpaint", 1.0)],
+    [
+        ("sdxl", 0.5),
+        pytest.param("sdxl", 0.8, marks=pytest.mark.thorough),
+        pytest.param("sdxl-inpaint", 0.5, marks=pytest.mark.thorough),
+        ("sdxl-inpaint", 0.8),
+        ("sdxl-inpaint", 1.0),
+    ],
 )
 def test_inpainting(theirs, ours, engine, kind, strength):
     common = {"strength": strength, "guidance_scale": 5.0, "negative_prompt": NEGATIVE}
@@ -167,7 +173,7 @@ def test_inpainting(theirs, ours, engine, kind, strength):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, pytest.param(2, marks=pytest.mark.thorough), 4])
 def test_turbo_as_it_comes(theirs, ours, engine, steps):
     """Its scheduler_config.json says Euler with fresh noise on trailing timesteps: nothing is set but the steps."""
     pipe = ours("sdxl-turbo", engine=engine)

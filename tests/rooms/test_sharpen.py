@@ -145,6 +145,7 @@ def test_the_pool_holds_pictures_with_their_latents(run):
         assert torch.allclose(encoder(x), latents, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_it_trains_resumes_and_gives_a_decoder_to_assemble(run, vae, monkeypatch):
     monkeypatch.setattr(drawing, "start", lambda *_: [])
     ticks = itertools.count(0.0, 1.0)

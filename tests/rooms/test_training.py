@@ -133,6 +133,7 @@ def resumed_equals_whole(module, run, monkeypatch, file, pick, *arguments):
     assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
 
 
+@pytest.mark.thorough
 def test_the_networks_train_resume_and_assemble(run, monkeypatch):
     small = ("--batch", "2", "--shards", "1", "--report", "1")
     resumed_equals_whole(train_unet, run, monkeypatch, "unet.pt", lambda s: s["averaged"], *small)
@@ -179,6 +180,7 @@ def test_the_tiny_autoencoder_learns_scaled_latents_and_is_what_export_takes(run
     assert 0.9 < first["latents"] < 1.3  # untrained it says about nothing, so this is the deviation of what it learns
 
 
+@pytest.mark.thorough
 def test_the_autoencoder_resumes(run, monkeypatch):
     pixels = np.random.default_rng(1).integers(0, 255, (512, 256, 256, 3), np.uint8)
     maps = np.random.default_rng(2).integers(0, 10, (512, 64, 64), np.uint8)

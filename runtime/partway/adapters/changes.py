@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from partway.adapters import blocks, formulas, names, shapes
 from partway.adapters.reading import Adapter, Module, open_adapter
 from partway.adapters.roles import BIAS
+from partway.checkpoints.values import read
 from partway.errors import PackageError
 from partway.loras import Lora
 
@@ -41,6 +43,12 @@ class Delta:
 
     def applied(self, base: NDArray[np.float32]) -> NDArray[np.float32]:
         """The parameter as it is with the adapters, from what it is without."""
+        if not self.bias and all(_is_pair(part.module, base.shape) for part in self.parts):
+            first, *rest = (_product(part.module, part.weight) for part in self.parts)
+            made = first.reshape(base.shape)
+            for other in (*rest, base):
+                made += other.reshape(base.shape)
+            return made
         wide = base.astype(np.float64)
         total = wide.copy()
         for part in self.parts:
@@ -48,12 +56,29 @@ class Delta:
         return total.astype(np.float32)
 
 
+def _is_pair(module: Module, shape: Sequence[int]) -> bool:
+    """Whether a module is a plain LoRA, whose product needs no more than float32."""
+    plain = module.kind == "LoRA" and module.tensors.keys() <= {"down", "up", "alpha"}
+    return plain and prod(module.tensors["down"].shape[1:]) == prod(shape[1:])
+
+
+def _product(module: Module, weight: float) -> NDArray[np.float32]:
+    """What a plain LoRA adds to its weight, as a matrix."""
+    down, up = (read(module.tensors[role]) for role in ("down", "up"))
+    scale = np.float32(weight * formulas.scale(_alpha(module), len(down)))
+    return np.asarray((up.reshape(len(up), -1) * scale) @ down.reshape(len(down), -1), np.float32)
+
+
 def _change(module: Module, base: NDArray[np.float64], *, bias: bool) -> NDArray[np.float64]:
     tensors = module.values()
     if bias:
         return next(tensors[role] for role in BIAS if role in tensors).reshape(base.shape)
-    alpha = float(tensors["alpha"].reshape(-1)[0]) if "alpha" in tensors else module.alpha
-    return formulas.change(module.kind, tensors, base, alpha)
+    return formulas.change(module.kind, tensors, base, _alpha(module))
+
+
+def _alpha(module: Module) -> float | None:
+    stored = module.tensors.get("alpha")
+    return module.alpha if stored is None else float(read(stored).reshape(-1)[0])
 
 
 def find(loras: Iterable[Lora], model: Shapes, width: int, *, cut: bool = False) -> dict[str, dict[str, Delta]]:

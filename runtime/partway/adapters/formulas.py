@@ -15,9 +15,9 @@ Tensors = Mapping[str, Array]
 def change(kind: str, tensors: Tensors, weight: Array, alpha: float | None) -> Array:
     """The change of ``weight``, in its shape; ``alpha`` None or 0 stands for the rank."""
     if kind == "LoRA":
-        delta = _lora(tensors, weight) * _scale(alpha, len(tensors["down"]))
+        delta = _lora(tensors, weight) * scale(alpha, len(tensors["down"]))
     elif kind == "LoHa":
-        delta = _loha(tensors, weight) * _scale(alpha, len(tensors["hada_w1_b"]))
+        delta = _loha(tensors, weight) * scale(alpha, len(tensors["hada_w1_b"]))
     elif kind == "LoKr":
         delta = _lokr(tensors, weight, alpha)
     elif kind == "GLoRA":
@@ -33,7 +33,8 @@ def change(kind: str, tensors: Tensors, weight: Array, alpha: float | None) -> A
     return _decomposed(tensors, weight, delta)
 
 
-def _scale(alpha: float | None, rank: int) -> float:
+def scale(alpha: float | None, rank: int) -> float:
+    """alpha / rank, where None or 0 stands for the rank."""
     return (alpha or rank) / rank
 
 
@@ -80,7 +81,7 @@ def _lokr(tensors: Tensors, weight: Array, alpha: float | None) -> Array:
         second = second.reshape(len(second), inner, *weight.shape[2:])
     first = first.reshape(*first.shape, *(1,) * (second.ndim - 2))
     product: Array = np.asarray(np.kron(first, second), np.float64).reshape(weight.shape)
-    return product * (_scale(alpha, ranks[0]) if ranks else 1.0)
+    return product * (scale(alpha, ranks[0]) if ranks else 1.0)
 
 
 def _glora(tensors: Tensors, weight: Array, alpha: float | None) -> Array:
@@ -91,7 +92,7 @@ def _glora(tensors: Tensors, weight: Array, alpha: float | None) -> Array:
     # From here on the first of a pair is its down and the second its up: (r, in) and (out, r).
     moved = np.moveaxis(np.tensordot(weight, a2 @ a1, axes=(1, 0)), -1, 1)
     added = b2 @ b1 if "bm" not in tensors else np.einsum("oa,abkl,bi->oikl", b2, tensors["bm"], b1, optimize=True)
-    return _scale(alpha, len(b1)) * (moved + added.reshape(weight.shape))
+    return scale(alpha, len(b1)) * (moved + added.reshape(weight.shape))
 
 
 def transposed(b1: tuple[int, ...], b2: tuple[int, ...], out: int) -> bool:

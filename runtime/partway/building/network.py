@@ -45,7 +45,7 @@ class Network:
 
     weights  what the nodes take from files: decimals in float32 whatever they are stored in, whole numbers as they are
     seams    where it may be cut, in order (`partway.building.parts`)
-    changes  what is computed in place of some of the weights
+    changes  weights that are computed
     """
 
     nodes: Sequence[Node]
@@ -55,38 +55,40 @@ class Network:
     outputs: Mapping[str, Value]
     seams: Sequence[Seam] = ()
     changes: Mapping[str, Change] = field(default_factory=dict)
+    exported: None = None
 
     def changed(self, changes: Mapping[str, Change]) -> "Network":
-        """The network with those of the changes that are of its weights."""
-        return replace(self, changes={name: one for name, one in changes.items() if name in self.weights})
+        """The network with those of the changes that are of its weights in the place of what is stored."""
+        mine = {
+            name: one._replace(shape=self.weights[name].shape) for name, one in changes.items() if name in self.weights
+        }
+        return replace(self, weights={n: one for n, one in self.weights.items() if n not in mine}, changes=mine)
 
     def with_files(self) -> bytes:
         """The ONNX model with weights as external data, each in a file that is named without its folder."""
-        return self._model(self._casts(), [onnx.external(name, weight) for name, weight in self._named()], [])
+        return self._model(self._casts(), [onnx.external(*one) for one in self._named()], self._computed())
 
     def with_weights(self) -> bytes:
         """The ONNX model with its weights inside, of less than 2 GB; raises `OSError` if they cannot be read."""
-        return self._model(self._casts(), [onnx.inside(name, weight) for name, weight in self._named()], [])
+        return self._model(self._casts(), [onnx.inside(*one) for one in self._named()], self._computed())
 
     def with_inputs(self) -> bytes:
         """The ONNX model with weights as further inputs, in float32."""
-        return self._model([], [], [onnx.value(name, "F32", weight.shape) for name, weight in self.weights.items()])
+        stored = [onnx.value(name, "F32", weight.shape) for name, weight in self.weights.items()]
+        return self._model([], [], stored + self._computed())
+
+    def _computed(self) -> list[bytes]:
+        return [onnx.value(name, "F32", change.shape) for name, change in self.changes.items()]
 
     def _casts(self) -> list[bytes]:
         """What makes float32 of weights that are stored in fewer bits."""
-        wide = (name for name in self.weights if self._narrow(name))
+        wide = (name for name, weight in self.weights.items() if weight.dtype in _WIDENED)
         return [onnx.node("Cast", [_stored(name)], [name], "", {"to": onnx.TYPES["F32"]}) for name in wide]
 
     def _named(self) -> Iterator[tuple[str, Weight]]:
         """Weights by the names that they have where they are stored."""
         for name, weight in self.weights.items():
-            if name in self.changes:  # the engine is given what is computed
-                yield name, weight._replace(dtype="F32")
-            else:
-                yield (_stored(name) if self._narrow(name) else name), weight
-
-    def _narrow(self, name: str) -> bool:
-        return name not in self.changes and self.weights[name].dtype in _WIDENED
+            yield (_stored(name) if weight.dtype in _WIDENED else name), weight
 
     def _model(self, casts: list[bytes], tensors: list[bytes], inputs: list[bytes]) -> bytes:
         float8 = any(weight.dtype.startswith("F8") for weight in self.weights.values())

@@ -52,11 +52,6 @@ def bare_node(kind: str, inputs: Iterable[str], outputs: Iterable[str], name: st
     )
 
 
-def embedded(name: str, kind: int, dims: Sequence[int], raw: bytes) -> bytes:
-    """A TensorProto of raw numbers of a type, by ONNX's number of it."""
-    return b"".join(_integer(1, size) for size in dims) + _integer(2, kind) + _data(8, name) + _data(9, raw)
-
-
 def message(number: int, data: bytes) -> bytes:
     """A message as a field of another one."""
     return _data(number, data)

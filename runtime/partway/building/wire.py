@@ -1,68 +1,27 @@
-"""ONNX files as they lie on disk, taken apart without the package onnx: messages of protobuf, field by field.
+"""Nodes and tensors of ONNX files as they lie on disk, taken apart without the package onnx.
 
 Field numbers are those of onnx.proto, as in ``onnx.py``, which writes them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway.errors import PackageError
+from partway.support.protobuf import VARINT, Data, Field, Span, text, varint, walk
 
-TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8"}
+_TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8"}
 """NumPy's names of ONNX's types."""
-
-_VARINT, _DOUBLE, _DATA, _FLOAT = 0, 1, 2, 5
-
-
-class Field(NamedTuple):
-    """A field of a message: its number, a number or bytes, and all of it as it is stored."""
-
-    number: int
-    value: int | bytes
-    whole: bytes
-
-    @property
-    def data(self) -> bytes:
-        """The bytes of a message or of text."""
-        return self.value if isinstance(self.value, bytes) else b""
-
-    @property
-    def text(self) -> str:
-        """Text."""
-        return self.data.decode("utf-8", errors="replace")
-
-
-def fields(data: bytes) -> Iterator[Field]:
-    """The fields of a message in order; raises `ValueError` or `IndexError` for what is none."""
-    at = 0
-    while at < len(data):
-        start = at
-        head, at = _varint(data, at)
-        kind = head & 7
-        value: int | bytes
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-        else:
-            if kind == _DATA:
-                size, at = _varint(data, at)
-            elif kind in (_DOUBLE, _FLOAT):
-                size = 8 if kind == _DOUBLE else 4
-            else:
-                raise ValueError("no message")
-            if at + size > len(data):
-                raise ValueError("a message that was cut short")
-            value, at = data[at : at + size], at + size
-        yield Field(head >> 3, value, data[start:at])
 
 
 @dataclass
 class Operator:
-    """A node: its operator, the tensors that it takes and gives, its name, and attributes that are whole numbers."""
+    """A node: its operator, the tensors that it takes and gives, its name, and attributes that are whole numbers.
+
+    rest  its attributes and its domain, as they are stored
+    """
 
     kind: str = ""
     name: str = ""
@@ -70,101 +29,101 @@ class Operator:
     outputs: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     lists: dict[str, list[int]] = field(default_factory=dict)
-    rest: list[bytes] = field(default_factory=list)
+    rest: bytes = b""
 
 
-def operator(data: bytes) -> Operator:
-    """A NodeProto; ``rest`` has its attributes and its domain as they are stored."""
+def operator(data: Data, span: Span) -> Operator:
+    """A NodeProto; raises `ValueError` or `LookupError` for what is none."""
     found = Operator()
-    for one in fields(data):
-        if one.number == 1:
-            found.inputs.append(one.text)
-        elif one.number == 2:
-            found.outputs.append(one.text)
+    for one in walk(data, span):
+        if one.number in (1, 2):
+            (found.inputs, found.outputs)[one.number - 1].append(_text(data, one))
         elif one.number == 3:
-            found.name = one.text
+            found.name = _text(data, one)
         elif one.number == 4:
-            found.kind = one.text
+            found.kind = _text(data, one)
         else:
-            found.rest.append(one.whole)
+            found.rest += data[one.head : one.end]
         if one.number == 5:
-            parts = list(fields(one.data))
-            name = next((part.text for part in parts if part.number == 1), "")
-            for part in parts:
-                if part.number == 3 and isinstance(part.value, int):
-                    found.numbers[name] = part.value
-                elif part.number == 8:
-                    found.lists.setdefault(name, []).extend(_integers(part.value))
+            _add_attribute(found, data, (one.start, one.end))
     return found
+
+
+def _add_attribute(found: Operator, data: Data, span: Span) -> None:
+    parts = list(walk(data, span))
+    name = next((_text(data, one) for one in parts if one.number == 1), "")
+    for one in parts:
+        if one.number == 3:
+            (found.numbers[name],) = _integers(data, one)
+        elif one.number == 8:
+            found.lists.setdefault(name, []).extend(_integers(data, one))
 
 
 @dataclass
 class Tensor:
-    """A TensorProto: its sizes, its type, and its bytes, or the file, offset and length where they lie."""
+    """A TensorProto: its sizes, its type, and where its numbers lie: in the same data, or in a file of that place."""
 
+    data: Data
     name: str = ""
     dims: tuple[int, ...] = ()
     kind: int = 0
-    raw: bytes | None = None
-    external: dict[str, str] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    place: dict[str, str] = field(default_factory=dict)
 
     def read(self, folder: Path) -> NDArray[np.generic]:
-        """Its numbers; raises `PackageError` if they are of a type, or lie in a way, that is not read here."""
-        if self.kind not in TYPES:
+        """Its numbers; ``folder`` is the graph's. Raises `PackageError` if they cannot be read."""
+        if self.kind not in _TYPES:
             raise PackageError(f"{folder} has weights {self.name} of a type that adapters do not go with")
-        raw = self.bytes(folder)
-        count = int(np.prod(self.dims))
-        if len(raw) != count * np.dtype(TYPES[self.kind]).itemsize:
-            raise PackageError(f"{folder} has {len(raw)} bytes of {self.name}; export the model again")
-        return np.frombuffer(raw, TYPES[self.kind]).reshape(self.dims)
+        dtype = np.dtype(_TYPES[self.kind])
+        try:
+            raw = self._bytes(folder)
+        except (OSError, ValueError) as error:
+            raise PackageError(f"{folder} has weights {self.name} that cannot be read ({error})") from error
+        if len(raw) != int(np.prod(self.dims)) * dtype.itemsize:
+            raise PackageError(f"{folder} has {len(raw)} bytes of the weights {self.name}; export the model again")
+        return np.frombuffer(raw, dtype).reshape(self.dims)
 
-    def bytes(self, folder: Path) -> bytes:
-        """The bytes of its numbers."""
-        if not self.external:
-            return self.raw or b""
-        with (folder / Path(self.external["location"]).name).open("rb") as file:
-            file.seek(int(self.external.get("offset", "0")))
-            return file.read(int(self.external["length"]))
+    def _bytes(self, folder: Path) -> bytes:
+        if not self.place:
+            return b"".join(self.data[start:end] for start, end in self.spans)
+        with (folder / self.place["location"]).open("rb") as file:
+            file.seek(int(self.place.get("offset", "0")))
+            return file.read(int(self.place["length"]))
 
 
-def tensor(data: bytes) -> Tensor:
-    """A TensorProto whose numbers are raw bytes or lie in another file."""
-    found = Tensor()
+def tensor(data: Data, span: Span) -> Tensor:
+    """A TensorProto; raises as `operator`."""
+    found = Tensor(data)
     dims: list[int] = []
-    for one in fields(data):
+    for one in walk(data, span):
         if one.number == 1:
-            dims += _integers(one.value)
-        elif one.number == 2 and isinstance(one.value, int):
-            found.kind = one.value
-        elif one.number == 4:  # floats that are not raw are stored alike
-            found.raw = (found.raw or b"") + one.data
+            dims += _integers(data, one)
+        elif one.number == 2:
+            (found.kind,) = _integers(data, one)
+        elif one.number in (4, 9):  # floats that are not raw are stored alike
+            found.spans.append((one.start, one.end))
         elif one.number == 8:
-            found.name = one.text
-        elif one.number == 9:
-            found.raw = one.data
+            found.name = _text(data, one)
         elif one.number == 13:
-            entry = {part.number: part.text for part in fields(one.data)}
-            found.external[entry.get(1, "")] = entry.get(2, "")
+            entry = {part.number: _text(data, part) for part in walk(data, (one.start, one.end))}
+            found.place[entry.get(1, "")] = entry.get(2, "")
     found.dims = tuple(dims)
     return found
 
 
-def _integers(value: int | bytes) -> list[int]:
-    """One number, or several that are packed."""
-    if isinstance(value, int):
-        return [value]
-    found, at = [], 0
-    while at < len(value):
-        one, at = _varint(value, at)
-        found.append(one)
-    return found
+def _text(data: Data, one: Field) -> str:
+    return text(data, (one.start, one.end))
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value - (1 << 64) * (value >> 63 & 1), at
+def _integers(data: Data, one: Field) -> list[int]:
+    """A whole number, or several that are packed, which may be below 0."""
+    found, at = [], one.start
+    while at < one.end:
+        value, at = varint(data, at)
+        found.append(value - (1 << 64) * (value >> 63 & 1))
+    return found if one.kind != VARINT else found[:1]
+
+
+def name_of(data: Data, span: Span) -> str:
+    """The name of a ValueInfoProto."""
+    return next((_text(data, one) for one in walk(data, span) if one.number == 1), "")

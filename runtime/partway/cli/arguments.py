@@ -203,6 +203,8 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     group.add_argument(
         "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
+    text = "the folder of what the prompt names as <lora:film:0.8>, and of what a replayed picture names"
+    group.add_argument("--lora-dir", metavar="DIR", default=None, help=text)
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")

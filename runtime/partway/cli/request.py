@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from partway.cli.arguments import LOAD, SETTINGS, supplied
 from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
+from partway.loras import chosen, in_prompt, named
 from partway.model import hub
 from partway.model.hashes import file_sha256
 from partway.pictures import metadata
@@ -74,6 +76,8 @@ def request(options: argparse.Namespace, task: str) -> Request:
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
+    if options.lora_dir is not None:
+        prompt, settings["loras"] = _with_loras(prompt, settings.get("loras"), options.lora_dir)
     texts = [prompt, *(str(settings.get(name) or "") for name in _SAID)]
     if embeddings := gathered(settings.get("embeddings", ()), options.embedding_dir, texts):
         settings["embeddings"] = embeddings
@@ -92,6 +96,15 @@ def request(options: argparse.Namespace, task: str) -> Request:
         source=_part(made, "source"),
         made_with=_part(made, "model"),
     )
+
+
+def _with_loras(prompt: str, given: Any, folder: str) -> tuple[str, tuple[partway.Lora, ...]]:
+    """The prompt without what it says of adapters, and these beside those that were given, by name or as files."""
+    known = [
+        one if Path(one.file).is_file() else replace(one, file=str(named(one.file, folder))) for one in chosen(given)
+    ]
+    prompt, more = in_prompt(prompt, folder)
+    return prompt, (*known, *more)
 
 
 def load(wanted: Request) -> partway.Pipeline:
@@ -181,7 +194,9 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
             )
         if key not in keys:
             raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
-        texts = key == "loras" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        texts = (
+            key in ("loras", "embeddings") or not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        )
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {shortened(str(value))}, which it cannot be")
     return part

@@ -18,17 +18,24 @@ def read(core: Any, graph: Path) -> tuple[Any, list[Mapped]]:
 
     Raises RuntimeError, OSError and ValueError, as OpenVINO, files and damaged files do.
     """
-    away = linked(graph)
-    if not away:
+    if not linked(graph):
         return core.read_model(str(graph)), []
-    mapped = {file: Mapped(file) for file in away}
+    return built(core, graph.read_bytes(), graph.parent)
+
+
+def built(core: Any, message: bytes, folder: Path) -> tuple[Any, list[Mapped]]:
+    """The same of a message that names its weights' files from ``folder`` on."""
+    mapped: dict[str, Mapped] = {}
 
     def place(places: Places) -> Places:
-        weights = mapped[graph.parent / places["location"]].bytes
+        name = places["location"]
+        if name not in mapped:
+            mapped[name] = Mapped(folder / name)
+        weights = mapped[name].bytes
         offset = int(places.get("offset", 0))
         length = int(places.get("length", len(weights) - offset))
         if offset < 0 or length < 0 or offset + length > len(weights):
-            raise ValueError(f"{places['location']} was cut short")
+            raise ValueError(f"{name} was cut short")
         return {"location": _IN_MEMORY, "offset": str(weights.ctypes.data + offset), "length": str(length)}
 
-    return core.read_model(moved(graph, place)), list(mapped.values())
+    return core.read_model(moved(message, place)), list(mapped.values())

@@ -41,7 +41,8 @@ class Compiled:
         else:  # what it computes, and with which bytes of which files
             origin = (sha256(network.with_inputs()).hexdigest(), sorted(network.weights.items()))
             if network.changes:
-                origin = (origin, sorted((name, change.key) for name, change in network.changes.items()))
+                beside = network.exported and stamps(network.exported.parent)
+                origin = (origin, beside, sorted((name, change.key) for name, change in network.changes.items()))
         key = sha256(repr((origin, about)).encode()).hexdigest()[:16]
         return self._make(self._own / key)
 

@@ -34,10 +34,9 @@ def linked(graph: Path) -> list[Path]:
     return files if any(file.resolve().parent != beside for file in files) else []
 
 
-def moved(graph: Path, place: Callable[[Places], Places]) -> bytes:
-    """The graph's model with other places of its external data."""
-    with _opened(graph) as data:
-        return _rebuilt(data, (0, len(data)), _GRAPH, lambda span: _graph(data, span, place))
+def moved(message: bytes, place: Callable[[Places], Places]) -> bytes:
+    """A graph's model with other places of its external data."""
+    return _rebuilt(message, (0, len(message)), _GRAPH, lambda span: _graph(message, span, place))
 
 
 @lru_cache(64)

@@ -1,4 +1,4 @@
-"""A network that was written here, as an OpenVINO model whose weights are mapped from the files that they lie in.
+"""A network that was written here, or changed, as an OpenVINO model whose weights are mapped from their files.
 
 OpenVINO reads external data of ONNX models from a few places only, and would widen weights of 16 bits to float32 where
 an ONNX graph casts them. Its own format can hold a constant that is a range of any file's bytes, and a conversion that
@@ -7,11 +7,14 @@ place.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from partway.engines import addressed
 from partway.engines.mapped import Mapped
-from partway.engines.weights import Graph, Source, Weight
+from partway.engines.weights import Change, Graph, Source, Weight
+from partway.support.machine import cores
 
 _TYPES = {
     "F32": ("f32", "FP32"), "F16": ("f16", "FP16"), "BF16": ("bf16", "BF16"),
@@ -26,28 +29,41 @@ def grafted(core: Any, graph: Graph) -> tuple[Any, list[Mapped]]:
 
     Raises RuntimeError and OSError, as OpenVINO and files do.
     """
-    model = core.read_model(graph.with_inputs())
+    model, mapped = _opened(core, graph)
     files: dict[Source, dict[str, Weight]] = {}
     for name, weight in graph.weights.items():
-        if name not in graph.changes:
-            files.setdefault(weight.source, {})[name] = weight
-    mapped: list[Mapped] = []
+        files.setdefault(weight.source, {})[name] = weight
     sources: dict[str, Any] = {}
     for source, weights in files.items():
         mapped.append(Mapped(source.path))
         sources |= _constants(core, weights, mapped[-1])
-    for name, change in graph.changes.items():
-        sources[name] = _constant(change.make().reshape(graph.weights[name].shape))
+    with ThreadPoolExecutor(cores()) as pool:  # NumPy computes without Python's lock
+        made = pool.map(Change.values, graph.changes.values())
+        sources |= zip(graph.changes, map(_constant, made), strict=True)
     for parameter in list(model.get_parameters()):
         name = parameter.get_friendly_name()
         if name in sources:
             parameter.output(0).replace(sources[name])
             model.remove_parameter(parameter)
-    model.add_parameters(_unused(model, graph))
+    if graph.exported is None:
+        model.add_parameters(_unused(model, graph))
+        for port, name in zip(model.outputs, graph.outputs, strict=True):
+            port.set_names({name})  # and not what the operator that it comes from is called
     model.validate_nodes_and_infer_types()
-    for port, name in zip(model.outputs, graph.outputs, strict=True):
-        port.set_names({name})  # and not what the operator that it comes from is called
     return model, mapped
+
+
+def _opened(core: Any, graph: Graph) -> tuple[Any, list[Mapped]]:
+    """The model with weights as inputs, and the files in which an exported one has those that stay as they are."""
+    from openvino import Tensor
+
+    message = graph.with_inputs()
+    if graph.exported is None:
+        return core.read_model(message), []
+    if graph.exported.suffix != ".xml":
+        return addressed.built(core, message, graph.exported.parent)
+    beside = Mapped(graph.exported.with_suffix(".bin"))
+    return core.read_model(message.decode(), Tensor(beside.bytes, shared_memory=True)), [beside]
 
 
 def _constant(array: Any) -> Any:

@@ -125,10 +125,7 @@ class OnnxRuntime:
         source, options = self._files[network], self._session_options()
         inner = source.source if isinstance(source, Worded) else source
         model = _stored(inner, options) if isinstance(inner, Path) else self._built(inner, options)
-        changed = {} if isinstance(inner, Path) else self._changed(inner)
         try:
-            if changed:
-                options.add_external_initializers(list(changed), list(changed.values()))
             model = _worded(model, options) if isinstance(source, Worded) else model
             session = self._library.InferenceSession(model, options, providers=[self._provider])
         except PackageError:
@@ -146,27 +143,24 @@ class OnnxRuntime:
     def _open_frugally(self, network: str) -> _Session:
         """A session whose pages of mapped weights can be given back."""
         source = self._files[network]
-        source = source.source if isinstance(source, Worded) else source
-        weights = _beside(source) if isinstance(source, Path) else one_file(source)
+        weights = _weights(source.source if isinstance(source, Worded) else source)
+        if weights is None:
+            return self._open(network)
         before = ranges(weights)
         session, _ = self._open(network)
         own = _apart(ranges(weights), before)
         return _Session(session, partial(forget, own) if own else None)
 
     def _built(self, graph: Graph, options: Any) -> bytes:
-        """What a session of a network that is built here is made of, and ``options`` set for it."""
+        """What a session of a network that is built here, or changed, is made of, and ``options`` set for it."""
         check(graph)
-        options.add_session_config_entry(_FOLDER, str(one_file(graph).parent))
         # The level above lays out convolutions' weights anew: much more memory while it loads, and no quicker calls.
         options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        if graph.exported is not None:
+            return _located(graph.with_files(), graph.exported, options)
+        if (weights := one_file(graph)) is not None:
+            options.add_session_config_entry(_FOLDER, str(weights.parent))
         return graph.with_files()
-
-    def _changed(self, graph: Graph) -> dict[str, Any]:
-        """The weights that are computed, which the session copies."""
-        return {
-            name: self._library.OrtValue.ortvalue_from_numpy(change.make().reshape(graph.weights[name].shape))
-            for name, change in graph.changes.items()
-        }
 
     def _session_options(self) -> Any:
         options = self._library.SessionOptions()
@@ -195,14 +189,9 @@ def library() -> Any:
 
 def _stored(graph: Path, options: Any) -> bytes | str:
     """What a session of a file is made of: weights that are links to elsewhere are named where they really lie."""
-    try:
-        real = {file: file.resolve() for file in linked(graph)}
-        folders = {file.parent for file in real.values()}
-        if len(folders) == 1:
-            options.add_session_config_entry(_FOLDER, str(*folders))
-            return moved(graph, lambda places: {**places, "location": real[graph.parent / places["location"]].name})
-    except (OSError, ValueError, LookupError):  # loading it says what is wrong
-        pass
+    with suppress(OSError, ValueError, LookupError, PackageError):  # loading it says what is wrong
+        if linked(graph):
+            return _located(graph.read_bytes(), graph, options)
     return str(graph)
 
 
@@ -213,6 +202,23 @@ def _worded(model: bytes | str, options: Any) -> bytes:
     made, folder = worded.onnx_file(Path(model))
     options.add_session_config_entry(_FOLDER, str(folder))
     return made
+
+
+def _located(message: bytes, graph: Path, options: Any) -> bytes:
+    """The model of a file's graph with its weights named where they really lie, in a folder that ``options`` name."""
+    real = {name: (graph.parent / name).resolve() for name in locations(graph)}
+    folders = {file.parent for file in real.values()}
+    if len(folders) > 1:
+        raise PackageError(f"{graph} has weights in several folders; put them into one")
+    options.add_session_config_entry(_FOLDER, str(next(iter(folders), graph.parent.resolve())))
+    return moved(message, lambda places: {**places, "location": real[places["location"]].name})
+
+
+def _weights(source: Path | Graph) -> Path | None:
+    """The file of a network's weights, or one of them; None where all are computed."""
+    if isinstance(source, Path):
+        return _beside(source)
+    return one_file(source) if source.exported is None else _beside(source.exported)
 
 
 def _beside(graph: Path) -> Path:

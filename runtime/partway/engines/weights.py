@@ -63,27 +63,38 @@ class Weight(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A weight that is computed when its network loads, in place of the one that lies in a file.
+    """A weight that is computed, in place of the one that lies in a file.
 
-    key   text that is equal where the numbers are
-    make  computes them, float32 in the weight's shape
+    key    text that is equal where the numbers are
+    shape  as the network takes it
+    make   computes the numbers, float32
     """
 
     key: str
+    shape: tuple[int, ...]
     make: Callable[[], NDArray[np.float32]]
+
+    def values(self) -> NDArray[np.float32]:
+        """The numbers in their shape."""
+        return np.ascontiguousarray(self.make(), np.float32).reshape(self.shape)
 
 
 class Graph(Protocol):
-    """A network that was written here, as an ONNX model, and the weights that it takes from files, by name."""
+    """A network that was written here, or changed, and the weights that it takes from elsewhere, by name."""
+
+    @property
+    def exported(self) -> Path | None:
+        """The file that it is a changed form of, beside which its other weights lie; None if it was written here."""
+        ...
 
     @property
     def weights(self) -> Mapping[str, Weight]:
-        """Where they lie; the network has them in float32."""
+        """Those that lie in files, and where; the network has them in float32."""
         ...
 
     @property
     def changes(self) -> Mapping[str, Change]:
-        """Those of them that are computed instead, by name."""
+        """Those that are computed."""
         ...
 
     @property
@@ -97,11 +108,14 @@ class Graph(Protocol):
         ...
 
     def with_files(self) -> bytes:
-        """The model with weights as external data of files, which are named without their folder."""
+        """The ONNX model with weights as external data of files, which are named without their folder.
+
+        Those that are computed are further inputs.
+        """
         ...
 
     def with_inputs(self) -> bytes:
-        """The model with weights as further inputs, in float32."""
+        """The model, ONNX or OpenVINO's, with both kinds of weights as further inputs, in float32."""
         ...
 
 
@@ -111,6 +125,11 @@ class Worded:
 
     source: Path | Graph
 
+    @property
+    def changes(self) -> Mapping[str, Change]:
+        """The weights that are computed."""
+        return {} if isinstance(self.source, Path) else self.source.changes
+
 
 Networks = Mapping[str, Path | Graph]
 """Networks by name: files of a format that an engine reads, or what was written here."""
@@ -119,9 +138,9 @@ Openable = Path | Graph | Worded
 """What an engine opens."""
 
 
-def one_file(graph: Graph) -> Path:
-    """One of the files that its weights lie in, all of which are in one folder."""
-    return min(weight.source.path for weight in graph.weights.values())
+def one_file(graph: Graph) -> Path | None:
+    """One of the files that its weights lie in, all of which are in one folder; None where all are computed."""
+    return min((weight.source.path for weight in graph.weights.values()), default=None)
 
 
 def check(graph: Graph) -> None:

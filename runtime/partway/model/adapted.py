@@ -1,36 +1,29 @@
-"""A model with adapters: which of its networks they change, and an engine that runs those changed and all others not.
+"""A model with adapters: which of its networks they change, and what computes the weights that they change."""
 
-Nothing of the model itself is touched, so that without adapters it is what it was, byte for byte.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway.adapters.changes import Delta, find
-from partway.adapters.reading import open_adapter
 from partway.checkpoints.parts import Weights
 from partway.checkpoints.values import read
-from partway.engines import Engine, Signature
-from partway.engines.weights import Change, Networks, Weight
+from partway.engines.weights import Change, Graph, Networks, Openable, Weight
 from partway.errors import InputError
-from partway.graphs import FORMATS, TOKENIZERS
+from partway.graphs import ADAPTED, TOKENIZERS
 from partway.loras import Lora
 from partway.model.package import Package
-from partway.support.caching import Recent
 
 if TYPE_CHECKING:
-    from partway.building.exported import Exported
+    from partway.building.replaced import Taken
 
 Array = NDArray[np.float32]
 _WAYS = ("text_projection", "text_projection.weight")  # OpenCLIP's name of a matrix, and of its transpose
-_PARTS = (*TOKENIZERS, "unet")
+_CALIBRATED = "w8a8"
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class Adaptation:
     keys      text for each part that is equal where its changes are
     """
 
-    networks: Mapping[str, Networks] = field(default_factory=dict)
+    networks: Mapping[str, Mapping[str, Openable]] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -57,52 +50,72 @@ def adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
         return Adaptation()
     if package.checkpoint is None:
         return _exported(package, loras)
-    parts = {name: package.checkpoint.parts[name].weights for name in _PARTS if name in package.checkpoint.parts}
+    found = changes(package, loras)
+    networks = {name: _networks(package, name, own) for name, own in found.items()}
+    return Adaptation(networks, {name: _key(own) for name, own in found.items()})
+
+
+def changes(package: Package, loras: Sequence[Lora]) -> dict[str, dict[str, Change]]:
+    """The weights of a model that is not exported as they are with adapters, by part and name; raises as `adaptation`.
+
+    They have the shapes in which they are stored.
+    """
+    assert package.checkpoint is not None
+    parts = {name: package.checkpoint.parts[name].weights for name in ADAPTED if name in package.checkpoint.parts}
     shapes = {name: _shapes(weights) for name, weights in parts.items()}
-    unet = package.config("unet")
-    deltas = find(loras, shapes, unet["cross_attention_dim"], cut="distilled" in package.checkpoint.title)
-    changes = {name: _changes(parts[name], own) for name, own in deltas.items()}
-    return Adaptation(
-        {name: _networks(package, name, own) for name, own in changes.items()},
-        {name: repr(sorted((one, change.key) for one, change in own.items())) for name, own in changes.items()},
-    )
+    width = package.config("unet")["cross_attention_dim"]
+    deltas = find(loras, shapes, width, cut="distilled" in package.checkpoint.title)
+    return {name: _changes(parts[name], own) for name, own in deltas.items()}
 
 
 def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:
     """The same of an exported model, whose layers are found in its graphs."""
+    from partway.building.described import Described
     from partway.building.exported import Exported
 
-    if package.format != "onnx":
-        raise InputError(
-            f"adapters do not go with {FORMATS[package.format]}; export the model as ONNX, or give its file"
-        )
+    if package.manifest.get("weights") == _CALIBRATED:
+        raise InputError("the model computes in 8 bits that were measured without adapters; export it as int8 or fp16")
+    told = package.manifest.get("layers")
+    tables = told if isinstance(told, dict) else {}
+
+    def taken(name: str, file: Path) -> "Taken":
+        return (Exported if package.format == "onnx" else Described)(file, tables.get(part_of(name)))
+
     files = {name: file for name, file in package.networks.items() if isinstance(file, Path)}
-    parts = {name: Exported(file) for name, file in files.items() if name in _PARTS}
+    parts = {name: taken(name, file) for name, file in files.items() if name in ADAPTED}
     shapes = {
         name: {f"{layer}.weight": product.shape for layer, product in part.products.items()}
         for name, part in parts.items()
     }
     deltas = find(loras, shapes, package.config("unet")["cross_attention_dim"])
-    networks: dict[str, dict[str, Any]] = {}
+    networks: dict[str, dict[str, Path | Graph]] = {}
     for name, file in files.items():
-        graph = parts[name] if name in parts else Exported(file) if _part(name) in deltas else None
-        own = deltas.get(_part(name), {})
-        layers = {one.removesuffix(".weight"): delta for one, delta in own.items()}
-        if graph is not None and layers:
-            made = {
-                layer: Change(delta.key, partial(_in_graph, graph, layer, delta))
-                for layer, delta in layers.items()
-                if layer in graph.products
-            }
-            networks.setdefault(_part(name), {})[name] = graph.changed(made) if made else file
-    keys = {part: repr(sorted((one, delta.key) for one, delta in deltas[part].items())) for part in networks}
-    return Adaptation(networks, keys)
+        if own := deltas.get(part_of(name)):
+            graph = parts[name] if name in parts else taken(name, file)
+            networks.setdefault(part_of(name), {})[name] = _replaced(graph, own)
+    return Adaptation(networks, {part: _key(deltas[part]) for part in networks})
 
 
-def _in_graph(graph: "Exported", layer: str, delta: Delta) -> Array:
+def _replaced(graph: "Taken", deltas: Mapping[str, Delta]) -> Graph:
+    """An exported graph with its layers changed."""
+    from partway.building.replaced import Replaced
+
+    changes = {}
+    for name, delta in deltas.items():
+        layer = name.removesuffix(".weight")
+        if layer in graph.products:
+            changes[layer] = Change(delta.key, graph.products[layer].taken, partial(_in_graph, graph, layer, delta))
+    return Replaced(graph, changes)
+
+
+def _in_graph(graph: "Taken", layer: str, delta: Delta) -> Array:
     """A layer's weight with its changes, as its node takes it."""
     made = delta.applied(graph.base(layer))
-    return np.ascontiguousarray(made.T if graph.products[layer].turned else made)
+    return made.T if graph.products[layer].turned else made
+
+
+def _key(changes: Mapping[str, Change | Delta]) -> str:
+    return repr(sorted((name, one.key) for name, one in changes.items()))
 
 
 def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
@@ -120,78 +133,25 @@ def _changes(weights: Weights, deltas: Mapping[str, Delta]) -> dict[str, Change]
     for name, delta in deltas.items():
         own = stored if name == turned and stored in weights else name
         scale = weights.get(f"{name}.scale".replace(".weight.scale", ".scale_weight"))
-        found[own] = Change(delta.key, partial(_changed, weights[own], delta, scale, turned=own == stored))
+        make = partial(_changed, weights[own], delta, scale, turned=own == stored)
+        found[own] = Change(delta.key, weights[own].shape, make)
     return found
 
 
 def _changed(weight: Weight, delta: Delta, scale: Weight | None, *, turned: bool) -> Array:
     """A weight with its changes, in the layout in which it is stored; what multiplies it later is taken out."""
-    factor = np.float32(1) if scale is None else read(scale).reshape(-1)[0]
-    base = read(weight) * factor
-    made = delta.applied(base.T).T if turned else delta.applied(base)
-    return np.ascontiguousarray(made / factor, np.float32)
+    base = read(weight)
+    if scale is None:
+        return delta.applied(base.T).T if turned else delta.applied(base)
+    factor = read(scale).reshape(-1)[0]
+    return delta.applied(base * factor) / factor
 
 
 def _networks(package: Package, part: str, changes: Mapping[str, Change]) -> Networks:
-    graphs: dict[str, Any] = {name: one for name, one in package.networks.items() if _part(name) == part}
+    graphs: dict[str, Any] = {name: one for name, one in package.networks.items() if part_of(name) == part}
     return {name: graph.changed(changes) for name, graph in graphs.items()}
 
 
-def _part(network: str) -> str:
+def part_of(network: str) -> str:
     """The part of a model that a network belongs to."""
     return "unet" if network.startswith("unet") else network
-
-
-class Adapted:
-    """The changed networks that were used last, one set for each part of the model."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._found: Recent[object, Adaptation] = Recent(4)
-        self._kept: dict[str, tuple[str, Engine]] = {}
-
-    def adaptation(self, package: Package, loras: Sequence[Lora]) -> Adaptation:
-        """What `adaptation` finds, once for each state of the files."""
-        key = [(one, open_adapter(one.file).source) for one in loras]
-        return self._found.get((id(package), *key), lambda: adaptation(package, loras))
-
-    def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Networks], Engine]) -> Engine:
-        """An engine for one run. Networks that it has no use for are released, and what is the same is kept."""
-        with self._lock:
-            for part, (key, _) in list(self._kept.items()):
-                if adaptation.keys.get(part) != key:
-                    del self._kept[part]
-            for part, networks in adaptation.networks.items():
-                if part not in self._kept:
-                    for network in networks:
-                        base.release(network)
-                    self._kept[part] = (adaptation.keys[part], opening(networks))
-            engines = {part: engine for part, (_, engine) in self._kept.items()}
-        return _Either(base, engines) if engines else base
-
-    def engine(self, part: str) -> Engine | None:
-        """The engine of a part of the model that is changed; None where none is kept."""
-        return self._kept[part][1] if part in self._kept else None
-
-
-class _Either:
-    """Runs each network on the engine of its part of the model, and all others on the model's own."""
-
-    def __init__(self, base: Engine, engines: Mapping[str, Engine]) -> None:
-        self._base, self._engines = base, engines
-        self.batch = base.batch
-
-    def signature(self, network: str) -> Signature:
-        """What the network takes and gives."""
-        return self._of(network).signature(network)
-
-    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network once."""
-        return self._of(network).run(network, inputs)
-
-    def release(self, network: str) -> None:
-        """Forget a network to free its memory."""
-        self._of(network).release(network)
-
-    def _of(self, network: str) -> Engine:
-        return self._engines.get(_part(network), self._base)

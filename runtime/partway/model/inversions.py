@@ -1,21 +1,19 @@
-"""Embeddings (textual inversions) for a model: their vectors for its text encoders, and engines that take them."""
+"""Embeddings (textual inversions) for a model: their vectors for its text encoders, and networks that take them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import sha256
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partway.adapters.embeddings import FIRST, SECOND, Embedding, open_embedding
-from partway.engines import Engine, Signature
-from partway.engines.weights import Networks, Openable, Worded
+from partway.engines.weights import Worded
 from partway.errors import PackageError
+from partway.model.adapted import Adaptation
 from partway.model.package import Package
 
 Array = NDArray[np.float32]
-Open = Callable[[Mapping[str, Openable]], Engine]
 
 _ROLES = {"text_encoder": (FIRST, ""), "text_encoder_2": (SECOND, "")}
 
@@ -37,9 +35,13 @@ def inversions(package: Package, embeddings: Iterable[tuple[str, str]]) -> dict[
     return {name: _fitting(package, open_embedding(file, name)) for name, file in embeddings}
 
 
-def text_encoders(package: Package, changed: Mapping[str, Networks]) -> Networks:
-    """A model's text encoders, as adapters have ``changed`` them, by the part of the model."""
-    return {name: changed.get(name, package.networks)[name] for name in package.text_encoders}
+def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
+    """What adapters make of a model, with text encoders that take embeddings."""
+    own = {
+        name: {name: Worded(adaptation.networks.get(name, package.networks)[name])} for name in package.text_encoders
+    }
+    keys = {name: f"{adaptation.keys.get(name, '')}, and vectors" for name in own}
+    return Adaptation({**adaptation.networks, **own}, {**adaptation.keys, **keys})
 
 
 def _fitting(package: Package, embedding: Embedding) -> Inversion:
@@ -58,49 +60,3 @@ def _fitting(package: Package, embedding: Embedding) -> Inversion:
             "of model"
         )
     return Inversion(tuple(arrays), sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
-
-
-class Inverted:
-    """The text encoders that take embeddings, of the last run that had some."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: tuple[str, Engine] | None = None
-
-    def over(self, base: Engine, networks: Networks, key: str, opening: Open) -> Engine:
-        """An engine for one run whose text encoders, those in ``networks``, take embeddings.
-
-        ``key`` is text that is equal where the networks are. Without networks those of earlier runs are given up.
-        """
-        with self._lock:
-            if not networks:
-                self._kept = None
-                return base
-            if self._kept is None or self._kept[0] != key:
-                self._kept = (key, opening({name: Worded(one) for name, one in networks.items()}))
-            for name in networks:
-                base.release(name)
-            return _Either(base, frozenset(networks), self._kept[1])
-
-
-class _Either:
-    """Runs some networks on an engine of their own, and all others on the model's."""
-
-    def __init__(self, base: Engine, names: frozenset[str], engine: Engine) -> None:
-        self._base, self._names, self._engine = base, names, engine
-        self.batch = base.batch
-
-    def signature(self, network: str) -> Signature:
-        """What the network takes and gives."""
-        return self._of(network).signature(network)
-
-    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network once."""
-        return self._of(network).run(network, inputs)
-
-    def release(self, network: str) -> None:
-        """Forget a network to free its memory."""
-        self._of(network).release(network)
-
-    def _of(self, network: str) -> Engine:
-        return self._engine if network in self._names else self._base
