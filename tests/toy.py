@@ -32,13 +32,15 @@ def build(
     segments: bool = False,
     tiny: bool = False,
     size: tuple[int, int] | None = None,
+    tokens: int | str = "tokens",
 ) -> Path:
     """Write the folder; ``timestep`` is the type of that input, ``batch`` the UNet's batch (a number fixes it).
 
     With ``instruct`` the UNet takes the picture's latents too, with ``inpaint`` a mask and those of what it leaves,
     with ``guidance_width`` the guidance scale. With ``shallow`` there is a graph without the convolution and the
     prompt, which takes what those gave before; with ``segments`` the UNet lies there in two parts too, and with
-    ``tiny`` a tiny VAE. ``size``: height and width in latents that all graphs are fixed to.
+    ``tiny`` a tiny VAE. ``size``: height and width in latents that all graphs are fixed to; ``tokens``: how many the
+    UNet takes.
     """
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,16 @@ def build(
     _tokenizer(folder / "tokenizer")
     _text_encoder(folder / "text_encoder", rng)
     _unet(
-        folder / "unet", rng, timestep, batch, channels, guidance_width, shallow, segments, size or ("height", "width")
+        folder / "unet",
+        rng,
+        timestep,
+        batch,
+        channels,
+        guidance_width,
+        shallow,
+        segments,
+        size or ("height", "width"),
+        tokens,
     )
     _vae(folder, size)
     if tiny:
@@ -100,6 +111,7 @@ def _unet(
     shallow: bool,
     segments: bool,
     sides: tuple[int | str, int | str],
+    tokens: int | str,
 ) -> None:
     kind = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}[timestep]
     make = helper.make_node
@@ -124,7 +136,7 @@ def _unet(
     inputs = [
         _floats("sample", [batch, channels, *sides]),
         helper.make_tensor_value_info("timestep", kind, [1]),
-        _floats("encoder_hidden_states", [batch, 77, WIDTH]),
+        _floats("encoder_hidden_states", [batch, tokens, WIDTH]),
         *([_floats("timestep_cond", [batch, guidance_width])] if guidance_width else []),
     ]
     output, deep, gaussian = (_floats(name, [batch, LATENTS, *sides]) for name in ("out_sample", DEEP, "gaussian"))

@@ -30,9 +30,11 @@ from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
 from partway.loras import Lora, chosen
 from partway.model.adapted import adaptation
-from partway.model.guides import guided
+from partway.model.conditions import guided
+from partway.model.guides import guided as guided_by_pictures
 from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
+from partway.model.words import Embeds
 from partway.pictures import masks as masks
 from partway.pictures.colours import Drift
 from partway.pipeline import Pipeline
@@ -52,6 +54,7 @@ __all__ = [
     "SCHEDULES",
     "Control",
     "Drift",
+    "Embeds",
     "EngineError",
     "EngineOptions",
     "Given",
@@ -152,7 +155,7 @@ def plan(
     told = _told(prediction, settings)
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
-        return outline(Kind(trained()), Settings(**settings), start)[0]
+        return outline(Kind(trained()), Settings(**settings), start, guided("pair"))[0]
     own = presets.under(preset, open_model(model, **told))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
@@ -160,7 +163,7 @@ def plan(
     options = options if isinstance(options, EngineOptions) else chosen
     planner = Planner(engine_named(engine, own.networks, options.device), options, known)
     start, settled = starts.imagined(image, own, width=width, height=height), own.settings(settings)
-    return planner.planned(guided(own, settled, Recent(1)), settled, start).plan
+    return planner.planned(guided_by_pictures(own, settled, Recent(1)), settled, start).plan
 
 
 @keywords(SETTING_ALIASES)

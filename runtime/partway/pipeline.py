@@ -1,6 +1,6 @@
 """From picture and prompt to picture in one straight line: `Pipeline.stream` decides, `Pipeline._work` does it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Unpack
 
@@ -9,15 +9,17 @@ from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import State, trajectory
 from partway.engines import Engine, open_engine
-from partway.engines.weights import Networks as Files
+from partway.engines.weights import Openable
 from partway.errors import InputError
 from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
 from partway.model.guides import Built, guided
+from partway.model.inversions import inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
 from partway.model.swapped import Adapted
 from partway.model.tokens import Tokenizer
+from partway.model.words import Embeds, Prompt, joined
 from partway.pictures import images, masks, outpaint
 from partway.run import starts
 from partway.run.beginnings import begin
@@ -28,7 +30,7 @@ from partway.run.latents import Latents
 from partway.run.planned import Planned
 from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
-from partway.settings import Options
+from partway.settings import Options, Settings
 from partway.support.caching import Recent
 from partway.support.keywords import keywords
 
@@ -57,7 +59,12 @@ class Pipeline:
 
     @keywords(SETTING_ALIASES)
     def img2img(
-        self, image: images.Source | Result | Latents, prompt: str, *, decode: bool = True, **settings: Unpack[Options]
+        self,
+        image: images.Source | Result | Latents,
+        prompt: Prompt,
+        *,
+        decode: bool = True,
+        **settings: Unpack[Options],
     ) -> Result:
         """Restyle a picture (a path, a PIL picture or an array); the result has its size.
 
@@ -73,7 +80,7 @@ class Pipeline:
         self,
         image: images.Source,
         mask: images.Source,
-        prompt: str,
+        prompt: Prompt,
         *,
         only_masked: bool = False,
         padding: int = masks.PADDING,
@@ -93,7 +100,7 @@ class Pipeline:
     def outpaint(
         self,
         image: images.Source,
-        prompt: str,
+        prompt: Prompt,
         *,
         left: int = 0,
         top: int = 0,
@@ -132,7 +139,7 @@ class Pipeline:
     @keywords(SETTING_ALIASES)
     def txt2img(
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -150,7 +157,7 @@ class Pipeline:
         width: int | None = None,
         height: int | None = None,
         decode: bool = True,
-        prompt: str = "",
+        prompt: Prompt = "",
         **settings: Unpack[Options],
     ) -> Plan:
         """What a run with these settings does; it is made as that run's own plan is, and nothing loads.
@@ -162,13 +169,12 @@ class Pipeline:
         chosen = self.package.settings(settings)
         package = guided(self.package, chosen, self.guided)
         self.adapted.adaptation(package, chosen.adapters)
-        planned = self.planner.planned(package, chosen, start, decode=decode)
-        return planned.reading(prompt, self.tokenizers).plan
+        return self._planned(prompt, package, chosen, start, decode=decode).plan
 
     @keywords(SETTING_ALIASES)
     def stream(
         self,
-        prompt: str,
+        prompt: Prompt,
         image: starts.ImageInput = None,
         *,
         width: int | None = None,
@@ -184,20 +190,32 @@ class Pipeline:
         `partway.PartwayWarning`; the plan has what is not read.
         """
         chosen = self.package.settings(settings)
-        if not isinstance(prompt, str):
-            raise InputError(f"the prompt must be text, not {prompt!r}")
+        if not isinstance(prompt, str | Embeds):
+            raise InputError(f"the prompt must be text or partway.Embeds, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
         package = guided(self.package, chosen, self.guided)
-        planned = self.planner.planned(package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
+        planned = self._planned(prompt, package, chosen, start, decode=decode)
         planned.warn()
         ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
-        return Run(
-            planned.plan, planned.settings, self._work(prompt, planned, ration, adapters), ration, size=start.size
-        )
+        work = self._work(planned, ration, adapters)
+        return Run(planned.plan, planned.settings, work, ration, size=start.size)
 
-    def _work(self, prompt: str, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
+    def _planned(
+        self, prompt: Prompt, package: Package, settings: Settings, start: starts.Start, *, decode: bool
+    ) -> Planned:
+        """All that is decided of a run whose texts may name embeddings."""
+        weights = [one.weight for one in joined(prompt, settings)]
+        planned = self.planner.planned(package, settings, start, decode=decode, weights=weights)
+        sizes = {name: one.size for name, one in inversions(package, settings.inversions).items()}
+        return planned.reading(prompt, self.tokenizers, sizes)
+
+    def _work(self, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
+        named = {}
+        if planned.words.names_embeddings(self.tokenizers):
+            named = inversions(planned.package, planned.settings.inversions)
+            adapters = taking_vectors(planned.package, adapters)
         engine = self.adapted.over(self.engine, adapters, self._open)
         clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
         networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
@@ -208,12 +226,13 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, adapters.voice)
-        x, denoise, evaluations, noise, colours = begin(encoders, prompt, planned)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.voice)
+        x, denoise, evaluations, noise, colours = begin(encoders, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
         state = State(x)
-        for state in trajectory(denoise, sampler, planned.part.schedule, x, noise, ration):
+        schedule = planned.part.schedule
+        for state in trajectory(denoise, sampler, schedule, x, noise, evaluations.following(ration, schedule)):
             with clock.paused():  # what the caller does with a step
                 yield Step.after(state, colours, networks.decode_image)
 
@@ -226,6 +245,6 @@ class Pipeline:
         kept = latents if planned.start.edit is None else None  # with a mask the picture says more
         yield Result(pictures, planned.plan, planned.settings, clock.seconds(), kept, drift)
 
-    def _open(self, networks: Files) -> Engine:
+    def _open(self, networks: Mapping[str, Openable]) -> Engine:
         """An engine like this pipeline's own for other networks."""
         return open_engine(self.planner.engine or "auto", networks, self.planner.options)

@@ -62,6 +62,8 @@ def record(
     # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
     ran = {"seed": result.seeds[0], "sampler": plan.sampler, "schedule": plan.schedule}
     loras = result.settings.adapters
+    inversions = result.settings.inversions
+    ran |= {"embeddings": [[name, Path(file).name] for name, file in inversions]}
     ran |= {"loras": [{**one.as_dict(), "file": Path(one.file).name} for one in loras]}
     controls: list[Control | IPAdapter] = [one for one in result.settings.controls if one.scale]
     prompt = image_prompt(result.settings.ip_adapter)
@@ -78,6 +80,7 @@ def record(
         "model": {"name": _place(wanted.model, package), **described(package)},
         "loras": [_named(one) for one in loras],
         "controls": [_shown_to(one) for one in guides],
+        "embeddings": [{"name": name, "sha256": file_sha256(Path(file))} for name, file in inversions],
         "load": {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE},
         "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,

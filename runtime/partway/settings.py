@@ -21,6 +21,8 @@ from partway.diffusion.written import Given, spacing_of
 from partway.errors import MAX_SIDE, InputError, choose, is_integer, number
 from partway.graphs import VAES
 from partway.loras import Lora, chosen
+from partway.prompts.given import named, skipped
+from partway.prompts.syntaxes import SYNTAXES
 from partway.support.keywords import refuse_unknown
 
 MAX_STEPS = 1000
@@ -63,6 +65,11 @@ class Options(TypedDict, total=False):
     guidance_min_sigma: float
     guidance_max_sigma: float | None
     negative_prompt: str
+    prompt_2: str | None
+    negative_prompt_2: str | None
+    prompt_syntax: str
+    clip_skip: int | str
+    embeddings: Mapping[str, str] | Sequence[Sequence[str]]
     seed: int | Sequence[int]
     variation_seed: int
     variation_strength: float
@@ -110,6 +117,13 @@ class Settings:
                        thresholding); None for no limit. It needs two predictions: instructions make three
     guidance_min_sigma, guidance_max_sigma  the noise levels above the first, up to the second, have guidance; others
                        make no second prediction (Kynkaanniemi et al. 2024, arXiv 2404.07724); None for no limit
+    prompt_2, negative_prompt_2  what the second of two text encoders reads (SDXL); None for what the first does
+    prompt_syntax      "plain": all of a prompt is text, cut where the model takes no more. "a1111", "comfyui" and
+                       "compel" read weights as those tools do, and texts of any length (`partway.prompts`)
+    clip_skip          how many of the text encoders' last layers are left out, as diffusers counts: 0 for none. A
+                       number below 0 counts as ComfyUI does, -2 for one, and "a1111:2" as A1111 does
+    embeddings         textual inversions, ``{"name": "file.safetensors"}``: a text that has the name is given the
+                       file's vectors in its place
     seed               one integer, or several for one picture each; -2**63 .. 2**64 - 1; -1 draws one
     variation_seed, variation_strength  the start noise is rotated towards the noise of another seed; 0 .. 1 of the
                        angle between both
@@ -153,6 +167,11 @@ class Settings:
     guidance_min_sigma: float = 0.0
     guidance_max_sigma: float | None = None
     negative_prompt: str = ""
+    prompt_2: str | None = None
+    negative_prompt_2: str | None = None
+    prompt_syntax: str = "plain"
+    clip_skip: int | str = 0
+    embeddings: Mapping[str, str] | Sequence[Sequence[str]] = ()
     seed: int | Sequence[int] = 0
     variation_seed: int = 0
     variation_strength: float = 0.0
@@ -191,6 +210,12 @@ class Settings:
         if not isinstance(self.guidance_zero_star, bool):
             raise InputError(f"guidance_zero_star must be True or False, not {self.guidance_zero_star!r}")
         _text("negative_prompt", self.negative_prompt)
+        for name in ("prompt_2", "negative_prompt_2"):
+            if getattr(self, name) is not None:
+                _text(name, getattr(self, name))
+        choose("prompt_syntax", self.prompt_syntax, SYNTAXES)
+        store("clip_skip", skipped(self.clip_skip))
+        store("embeddings", named(self.embeddings))
         store("seed", tuple(map(drawn, self.seed)) if isinstance(self.seed, Iterable) else drawn(self.seed))
         store("variation_seed", drawn(self.variation_seed))
         if not self.seeds:
@@ -208,6 +233,16 @@ class Settings:
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
         return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
+
+    @property
+    def inversions(self) -> tuple[tuple[str, str], ...]:
+        """Names and files of the embeddings."""
+        return named(self.embeddings)
+
+    @property
+    def layers_skipped(self) -> int:
+        """``clip_skip`` as diffusers counts."""
+        return skipped(self.clip_skip)
 
     @property
     def adapters(self) -> tuple[Lora, ...]:

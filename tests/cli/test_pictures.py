@@ -36,6 +36,7 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "guidance_zero_star": True,
         "guidance_mimic": 2.5,
         "negative_prompt": "dog",
+        "prompt_syntax": "comfyui",
         "guidance_min_sigma": 0.2,
         "guidance_max_sigma": 9.0,
         "seed": 2**40,
@@ -53,12 +54,14 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "vae_tile": 32,
     }
     others = {name: None for name in (*sizes.BASE, *sizes.REFINER, "denoising_start", "denoising_end", "deadline")}
+    others |= {"prompt_2": None, "negative_prompt_2": None, "clip_skip": 0}
     others |= {
         "image_guidance_scale": 1.5,
         "vae": "own",
         "loras": [],
         "control": [],
         "ip_adapter": None,
+        "embeddings": [],
     }  # for instruct alone; the toy has no tiny one
     assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]

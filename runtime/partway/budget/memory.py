@@ -9,7 +9,6 @@ from partway.engines import EngineOptions
 from partway.engines.frugal import stage
 from partway.errors import InputError
 from partway.graphs import CONTROLS, IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, TOKENIZERS, VAES
-from partway.model.conditions import GUIDED
 from partway.model.package import Package
 from partway.model.tiles import Tilings, own_tile
 from partway.run.planned import Loading
@@ -32,12 +31,16 @@ _ORDER = (
 
 
 class Demand(NamedTuple):
-    """What the memory of a run depends on, beside the engine: ``size`` in pixels, and the networks that it calls."""
+    """What the memory of a run depends on, beside the engine.
+
+    ``size`` in pixels, the networks that it calls, and how many predictions it makes at once for a picture.
+    """
 
     package: Package
     settings: Settings
     size: tuple[int, int]
     networks: frozenset[str]
+    predictions: int
 
 
 class Fit(NamedTuple):
@@ -140,7 +143,7 @@ def _peak(demand: Demand, found: Fit, engine: str, options: EngineOptions) -> in
     latents = package.latent_shape(*size)[2:]
     tilings = Tilings.of(package, replace(settings, vae_tile=found.vae_tile))
     # With reuse, each prediction is a call (`partway.diffusion.reuse.Reuse.parts`).
-    predictions = 1 if settings.reuse else len(GUIDED[package.guidance].needed(settings))
+    predictions = 1 if settings.reuse else demand.predictions
     batch = predictions * len(settings.seeds)
     work = Work(
         unet=tilings.unet.input_size(*latents),

@@ -1,12 +1,15 @@
 """Decides a run: `Pipeline.plan` returns its plan, and `Pipeline.stream` runs it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from partway.budget import duration, memory
 from partway.budget.tuned import Measured, nearest
 from partway.engines import EngineOptions
 from partway.model import tiles
+from partway.model.conditions import guided
 from partway.model.package import Package
+from partway.model.words import Words
 from partway.run import latents
 from partway.run.hints import hints_of
 from partway.run.outline import Kind, check, check_calls, outline
@@ -31,8 +34,18 @@ class Planner:
     options: EngineOptions = field(default_factory=EngineOptions)
     measured: tuple[Measured, ...] = ()
 
-    def planned(self, package: Package, settings: Settings, start: Start, *, decode: bool = True) -> Planned:
+    def planned(
+        self,
+        package: Package,
+        settings: Settings,
+        start: Start,
+        *,
+        decode: bool = True,
+        weights: Sequence[float] = (1.0,),
+    ) -> Planned:
         """A run with these settings; with ``decode`` False it makes no picture, only latents.
+
+        ``weights`` are those of the prompts that are joined.
 
         Raises `InputError` for what the model cannot do, and where nothing keeps memory below its limit.
         """
@@ -40,19 +53,24 @@ class Planner:
             start.check(package, settings, decode=decode)
         check(package, settings)
         settings = tiles.chosen(package, settings, start.size)
-        plan, part = outline(Kind.of(package), settings, start, decode=decode)
+        how = guided(package.guidance, weights)
+        plan, part = outline(Kind.of(package), settings, start, how, decode=decode)
         check_calls(package, plan)
         if not start.imagined:
             latents.check(start.latents, settings, plan)
         called = frozenset(name for name, count in plan.calls.items() if count)
-        fit = memory.fit(memory.Demand(package, settings, start.size, called), self.engine, self.options)
+        fit = memory.fit(
+            memory.Demand(package, settings, start.size, called, len(how.needed(settings))), self.engine, self.options
+        )
         settings = replace(settings, vae_tile=fit.vae_tile)
         tilings = tiles.Tilings.of(package, settings)
         hints = () if start.imagined else hints_of(package, start)
         plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
         said = fit.words(settings, plan.predictions)
         plan = replace(plan, peak_bytes=fit.peak, memory=said, padded=_padded(package, start.size))
-        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, hints)
+        planned = Planned(
+            package, start, settings, plan, part, tilings, fit.loading, how, Words(settings, 0, (), ()), hints
+        )
         return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
 
     def _seconds(self, planned: Planned) -> float | None:

@@ -12,12 +12,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from partway.cli import embeddings
 from partway.cli.controls import add_controls, given_controls
 from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
 from partway.loras import parsed
 from partway.pictures.metadata import FORMATS
+from partway.prompts.syntaxes import SYNTAXES
 from partway.settings import Settings
 
 Commands = Any  # argparse's type for what add_subparsers returns is private
@@ -31,7 +33,7 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-_TEXTS = {"--negative-prompt", "--then"}  # flags that take any text
+_TEXTS = {"--negative-prompt", "--prompt-2", "--negative-prompt-2", "--then"}  # flags that take any text
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")  # as argparse has it
 _FLAGS_ELSEWHERE = {_flag(other): _flag(own) for other, own in SETTING_ALIASES.items()}
 
@@ -155,6 +157,22 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     if instruction:
         add("image_guidance_scale", float, "G", "how much the picture counts")
     add("negative_prompt", str, "TEXT", "what the picture should not show")
+    add("prompt_2", str, "TEXT", "what SDXL's second text encoder reads; the prompt if not given")
+    add("negative_prompt_2", str, "TEXT", "and what it should not show")
+    add("prompt_syntax", str, "NAME", f"how weights and long texts are read: {', '.join(SYNTAXES)}")
+    add("clip_skip", str, "N", "text encoder layers to leave out, as diffusers counts; a1111:2 counts as A1111 does")
+    text = "a textual inversion, for the prompt to name: FILE.safetensors, or FILE:NAME; can be repeated"
+    group.add_argument(
+        "--embedding",
+        type=embeddings.parsed,
+        action="append",
+        dest="embeddings",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help=text,
+    )
+    text = "a folder of such files, for the prompt to name"
+    group.add_argument("--embedding-dir", metavar="FOLDER", default=None, help=text)
     add("seed", int, "N", "the same seed gives the same picture; -1 draws one")
     add("variation_seed", int, "N", "another seed, to turn the start noise towards")
     add("variation_strength", float, "V", "0 to 1, how far")

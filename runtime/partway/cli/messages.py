@@ -12,7 +12,7 @@ from partway.support.lines import one_line
 
 
 def say(kind: str, text: str) -> None:
-    """Print an "error" or a "warning"."""
+    """Print an "error", a "warning" or a "note"."""
     print(f"partway: {kind}: {one_line(text)}", file=sys.stderr)
 
 

@@ -1,7 +1,7 @@
 """From the command line, and the record in an earlier picture if asked for, to one complete request."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 import partway
 from partway.checkpoints.opening import is_file
 from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
+from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.loras import chosen, in_prompt, named
 from partway.model import hub
 from partway.model.hashes import file_sha256, path_sha256
 from partway.pictures import metadata
+from partway.prompts.syntaxes import PLAIN, SYNTAXES, marked
 from partway.records import MACHINE
 from partway.support.lines import shortened
 
 # How a task treats the picture it starts from.
 _EDIT = ("only_masked", "padding", "mask_blur", "left", "top", "right", "bottom", "feather", "scale", "then")
+_SAID = ("negative_prompt", "prompt_2", "negative_prompt_2")
 # What `partway.Settings` and `partway.load` take on trust; they check the rest of a record themselves.
 _TYPES: dict[str, Any] = {
     "original_size": list | None,
@@ -37,10 +40,14 @@ _TYPES: dict[str, Any] = {
     "loras": list,
     "control": list,
     "ip_adapter": dict | None,
+    "embeddings": list,
+    "prompt_2": str | None,
+    "negative_prompt_2": str | None,
+    "prompt_syntax": str,
 }
 
 
-_RECORDS = ("loras", "control")  # lists of records of their own, which these check
+_RECORDS = ("loras", "embeddings", "control")  # lists of records of their own, which these check
 
 
 class Request(NamedTuple):
@@ -76,9 +83,14 @@ def request(options: argparse.Namespace, task: str) -> Request:
         load["vae"] = settings.pop("vae")
     if options.lora_dir is not None:
         prompt, settings["loras"] = _with_loras(prompt, settings.get("loras"), options.lora_dir)
+    texts = [prompt, *(str(settings.get(name) or "") for name in _SAID)]
+    if embeddings := gathered(settings.get("embeddings", ()), options.embedding_dir, texts):
+        settings["embeddings"] = embeddings
     checked = partway.Settings(**settings)  # before anything slow
+    _say_syntax(checked.prompt_syntax, texts)
     warn_if_other_loras(made.get("loras"), checked)
     warn_if_other_controls(made.get("controls"), checked)
+    _warn_if_other_embeddings(made.get("embeddings"), checked)
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -124,6 +136,23 @@ def warn_if_other_controls(recorded: Any, settings: partway.Settings) -> None:
         path = Path(control.network)
         if path.name in hashes and path.exists() and path_sha256(path) != hashes[path.name]:
             say("warning", f"{control.network} is not the network that this was guided by")
+
+
+def _warn_if_other_embeddings(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which embeddings are other files than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for name, file in settings.inversions:
+        if name in hashes and Path(file).is_file() and file_sha256(Path(file)) != hashes[name]:
+            say("warning", f"{file} is not the embedding that this was made with")
+
+
+def _say_syntax(syntax: str, texts: Iterable[str]) -> None:
+    """Say on stderr how brackets and ``BREAK`` are read, where a text has some."""
+    if any(map(marked, texts)):
+        others = ", ".join(name for name in SYNTAXES if name != syntax)
+        how = "as plain text" if syntax == PLAIN else f"in {syntax}'s syntax"
+        say("note", f"brackets and BREAK are read {how}; --prompt-syntax has others: {others}")
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:

@@ -6,12 +6,13 @@ owns its device, threads, precision and compiled shapes, casts inputs to the typ
 exceptions into ours. `timed`, `frugal` and `streamed` wrap an engine; `rewrites` changes OpenVINO's graphs.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Engine, Port, Signature, as_float32, cast
 from partway.engines.table import ENGINES, FAST
-from partway.engines.weights import Networks
+from partway.engines.weights import Openable, Worded
 from partway.errors import EngineError, choose
 from partway.graphs import FILES, FORMATS
 
@@ -29,13 +30,14 @@ __all__ = [
 ]
 
 
-def engine_named(name: str, files: Networks, device: str) -> str:
+def engine_named(name: str, files: Mapping[str, Openable], device: str) -> str:
     """The engine that a name stands for: "auto" takes ONNX Runtime for ONNX on a CPU and OpenVINO otherwise.
 
     Raises `InputError` for an unknown name, and `EngineError` for an engine that cannot read the files' format.
     """
     choose("engine", name, ("auto", *ENGINES))
-    suffixes = {path.suffix for path in files.values() if isinstance(path, Path)}
+    sources = [one.source if isinstance(one, Worded) else one for one in files.values()]
+    suffixes = {path.suffix for path in sources if isinstance(path, Path)}
     formats = [one for one, file in FILES.items() if Path(file).suffix in suffixes]  # folders may hold both
     readers = [one for one, row in ENGINES.items() if set(formats) <= set(row.formats)]
     if name == "auto":
@@ -47,7 +49,7 @@ def engine_named(name: str, files: Networks, device: str) -> str:
     return name
 
 
-def open_engine(name: str, files: Networks, options: EngineOptions) -> Engine:
+def open_engine(name: str, files: Mapping[str, Openable], options: EngineOptions) -> Engine:
     """Open an engine over network files, by a name of `engine_named`.
 
     Raises `EngineError` when the engine is not installed, cannot read the files' format or lacks the device.

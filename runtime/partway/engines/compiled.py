@@ -11,7 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from partway.engines.weights import Graph
+from partway.engines.weights import Openable, Worded
 from partway.errors import EngineError
 from partway.support.files import stamps
 
@@ -32,8 +32,10 @@ class Compiled:
         self._limit = limit
         self._make(self._own)
 
-    def place(self, network: Path | Graph, about: object) -> Path:
+    def place(self, network: Openable, about: object) -> Path:
         """The folder of a network as it is compiled; ``about`` has the shapes and options of that."""
+        if isinstance(network, Worded):
+            return self.place(network.source, ("worded", about))
         if isinstance(network, Path):
             origin: object = (str(network.resolve()), stamps(network.parent))
         else:  # what it computes, and with which bytes of which files

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.engines import worded
 from partway.engines.external import linked, locations, moved
 from partway.engines.failures import out_of_memory
 from partway.engines.mapped import Ranges, forget, forgetting, ranges
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
-from partway.engines.weights import Graph, Networks, check, one_file
+from partway.engines.weights import Graph, Openable, Worded, check, one_file
 from partway.errors import EngineError, NetworkError, PackageError
 from partway.support import heap
 
@@ -53,7 +54,7 @@ class _Session(NamedTuple):
 class OnnxRuntime:
     """Runs ONNX files, each in a session that is made when the network is first used."""
 
-    def __init__(self, files: Networks, options: EngineOptions) -> None:
+    def __init__(self, files: Mapping[str, Openable], options: EngineOptions) -> None:
         self._library = library()
         if options.precision not in (None, "fp32", "fastest"):
             raise EngineError(
@@ -122,11 +123,15 @@ class OnnxRuntime:
 
     def _open(self, network: str) -> _Session:
         source, options = self._files[network], self._session_options()
-        model = _stored(source, options) if isinstance(source, Path) else self._built(source, options)
+        inner = source.source if isinstance(source, Worded) else source
+        model = _stored(inner, options) if isinstance(inner, Path) else self._built(inner, options)
         try:
+            model = _worded(model, options) if isinstance(source, Worded) else model
             session = self._library.InferenceSession(model, options, providers=[self._provider])
+        except PackageError:
+            raise
         except Exception as error:
-            what, remedy = (source, "export") if isinstance(source, Path) else (network, "download")
+            what, remedy = (inner, "export") if isinstance(inner, Path) else (network, "download")
             raise out_of_memory(network, _NAME, error) or PackageError(
                 f"{what} cannot be loaded ({_first_line(error)}); {remedy} it again"
             ) from error
@@ -138,7 +143,7 @@ class OnnxRuntime:
     def _open_frugally(self, network: str) -> _Session:
         """A session whose pages of mapped weights can be given back."""
         source = self._files[network]
-        weights = _weights(source)
+        weights = _weights(source.source if isinstance(source, Worded) else source)
         if weights is None:
             return self._open(network)
         before = ranges(weights)
@@ -188,6 +193,15 @@ def _stored(graph: Path, options: Any) -> bytes | str:
         if linked(graph):
             return _located(graph.read_bytes(), graph, options)
     return str(graph)
+
+
+def _worded(model: bytes | str, options: Any) -> bytes:
+    """What a session of a text encoder that takes vectors too is made of; raises as `worded.onnx_file` does."""
+    if isinstance(model, bytes):
+        return worded.onnx_model(model)
+    made, folder = worded.onnx_file(Path(model))
+    options.add_session_config_entry(_FOLDER, str(folder))
+    return made
 
 
 def _located(message: bytes, graph: Path, options: Any) -> bytes:

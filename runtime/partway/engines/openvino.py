@@ -20,7 +20,8 @@ from partway.engines.mapped import Mapped, forgetting
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
-from partway.engines.weights import Graph, Networks, check
+from partway.engines.rewrites.vectors import take_vectors
+from partway.engines.weights import Graph, Openable, Worded, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
@@ -92,7 +93,7 @@ class _Compiled:
 class OpenVINO:
     """Runs OpenVINO IR or ONNX files, compiled on first use; with ``static``, once for each size that is run."""
 
-    def __init__(self, files: Networks, options: EngineOptions) -> None:
+    def __init__(self, files: Mapping[str, Openable], options: EngineOptions) -> None:
         self._library = library()
         self._core = self._library.Core()
         self._device = _device(options.device, self._core.available_devices)
@@ -201,7 +202,14 @@ class OpenVINO:
         return out_of_memory(network, _NAME, error) or EngineError(said)
 
     def _read(self, network: str) -> _Read:
-        path = self._files[network]
+        source = self._files[network]
+        if not isinstance(source, Worded):
+            return self._read_as_it_is(network, source)
+        read = self._read_as_it_is(network, source.source)
+        take_vectors(read.model)
+        return read
+
+    def _read_as_it_is(self, network: str, path: Path | Graph) -> _Read:
         if not isinstance(path, Path):
             return self._graft(network, path)
         beside = path.with_suffix(".bin")

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Engine
-from partway.engines.weights import Networks
+from partway.engines.weights import Openable
 
 
 class EngineClass(Protocol):
     """The class of an engine; it imports its library when one of these is called, not before."""
 
-    def __call__(self, files: Networks, options: EngineOptions) -> Engine:
+    def __call__(self, files: Mapping[str, Openable], options: EngineOptions) -> Engine:
         """Open the engine over network files; raises `EngineError` for what it cannot do."""
         ...
 

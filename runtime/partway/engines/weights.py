@@ -1,6 +1,7 @@
 """Weights that stay in the file that they came in: where their bytes lie, and whether that file is still the same."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -118,8 +119,23 @@ class Graph(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Worded:
+    """The text encoder of a file or a graph, which also takes vectors in place of tokens (`partway.engines.worded`)."""
+
+    source: Path | Graph
+
+    @property
+    def changes(self) -> Mapping[str, Change]:
+        """The weights that are computed."""
+        return {} if isinstance(self.source, Path) else self.source.changes
+
+
 Networks = Mapping[str, Path | Graph]
 """Networks by name: files of a format that an engine reads, or what was written here."""
+
+Openable = Path | Graph | Worded
+"""What an engine opens."""
 
 
 def one_file(graph: Graph) -> Path | None:

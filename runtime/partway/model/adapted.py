@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from partway.adapters.changes import Delta, find
 from partway.checkpoints.parts import Weights
 from partway.checkpoints.values import read
-from partway.engines.weights import Change, Graph, Networks, Weight
+from partway.engines.weights import Change, Graph, Networks, Openable, Weight
 from partway.errors import InputError
 from partway.graphs import ADAPTED, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS, skips
 from partway.loras import Lora
@@ -36,7 +36,7 @@ class Adaptation:
     forms     text for each part that is equal where its networks differ in the numbers of weights alone
     """
 
-    networks: Mapping[str, Networks] = field(default_factory=dict)
+    networks: Mapping[str, Mapping[str, Openable]] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     forms: Mapping[str, str] = field(default_factory=dict)
 

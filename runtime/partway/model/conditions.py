@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.diffusion.guidance import combined, instructed, rescaled
+from partway.errors import InputError
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
@@ -20,30 +21,34 @@ class Condition(NamedTuple):
 
     prompt   True: the prompt; False: the negative prompt
     picture  True: the source picture; False: none; for networks that take one
+    joined   which of the prompts that are joined
     """
 
     prompt: bool
     picture: bool = True
+    joined: int = 0
 
 
 class Guided(NamedTuple):
     """A kind of guidance.
 
-    conditions  of the predictions that a guided evaluation makes; the last one is the conditional prediction, which
-                an evaluation without guidance makes alone
+    conditions  of the predictions that a guided evaluation makes; the last ones, one for each prompt that is joined,
+                are the conditional predictions, which an evaluation without guidance makes alone
     combine     (predictions in that order, settings, boost) -> the network's output; ``boost`` multiplies the scales
+    prompted    how many prompts are joined
     """
 
     conditions: tuple[Condition, ...]
     combine: Callable[[Sequence[Array], Settings, float], Array]
+    prompted: int = 1
 
     def needed(self, settings: Settings) -> tuple[Condition, ...]:
         """The conditions that a run with these settings needs at one level at least."""
-        return self.conditions if settings.guided else self.conditions[-1:]
+        return self.conditions if settings.guided else self.conditions[-self.prompted :]
 
     def at(self, settings: Settings, sigma: float) -> tuple[Condition, ...]:
         """Those that it needs at the level ``sigma``: the last ones of `needed`."""
-        return self.conditions if settings.guided_at(sigma) else self.conditions[-1:]
+        return self.conditions if settings.guided_at(sigma) else self.conditions[-self.prompted :]
 
     def prompts(self, settings: Settings) -> set[bool]:
         """Which texts a run encodes: the prompt (True), the negative prompt (False), or both."""
@@ -69,3 +74,33 @@ GUIDED: dict[str, Guided] = {
     "embedded": Guided((Condition(prompt=True),), lambda predictions, settings, boost: predictions[-1]),
 }
 """By `Package.guidance`."""
+
+
+def guided(kind: str, weights: Sequence[float] = (1.0,)) -> Guided:
+    """A row of `GUIDED`, for prompts that are joined with these weights.
+
+    Their predictions e_i become e + sum of w_i (e_i - e), where e is the unconditional prediction (Liu et al. 2022,
+    arXiv 2206.01714); without one, their weighted mean. Raises `InputError` for instructions, which are not joined.
+    """
+    row, count = GUIDED[kind], len(weights)
+    if tuple(weights) == (1.0,):
+        return row
+    if kind == "instruction":
+        raise InputError("instructions cannot be joined with AND or weighed as a whole; give one")
+    conditions = (*row.conditions[:-1], *(Condition(prompt=True, joined=number) for number in range(count)))
+
+    def combine(predictions: Sequence[Array], settings: Settings, boost: float) -> Array:
+        others, prompted = predictions[:-count], predictions[-count:]
+        if not others:
+            return _mean(prompted, weights)
+        start = others[0]
+        parts = [np.float32(weight) * (one - start) for weight, one in zip(weights, prompted, strict=True)]
+        return row.combine([start, start + sum(parts[1:], parts[0])], settings, boost)
+
+    return Guided(conditions, combine, count)
+
+
+def _mean(predictions: Sequence[Array], weights: Sequence[float]) -> Array:
+    total = sum(weights) or 1.0
+    parts = [np.float32(weight / total) * one for weight, one in zip(weights, predictions, strict=True)]
+    return sum(parts[1:], parts[0])

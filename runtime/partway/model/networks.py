@@ -3,7 +3,7 @@
 Outputs are checked here: what is not finite, a black picture elsewhere, is an error that names the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from partway.diffusion.guidance import embedding
 from partway.diffusion.reuse import Reuse
-from partway.engines import Engine
-from partway.errors import NetworkError
+from partway.engines import Engine, worded
+from partway.engines.worded import Vectors
+from partway.errors import InputError, NetworkError
 from partway.graphs import DEEP, SHALLOW, VAES
 from partway.model import unet
 from partway.model.guiding import Guiding
 from partway.model.package import Package
+from partway.model.texts import Encoded, TextEmbeddings
 from partway.model.tiles import UNTILED, Tilings, blended
 
 Array = NDArray[np.float32]
@@ -35,21 +37,10 @@ class Posterior(NamedTuple):
         return Posterior(self.mean, None)
 
 
-class TextEmbeddings(NamedTuple):
-    """The text encoders' embeddings of B texts."""
-
-    tokens: Array  # (B, 77, D), an embedding for each token
-    pooled: Array | None  # (B, P), the pooled embedding of each text; None for models that take none
-
-    def zeros(self) -> "TextEmbeddings":
-        """Zeros of the same shapes, which SDXL takes for an empty negative prompt."""
-        return TextEmbeddings(np.zeros_like(self.tokens), None if self.pooled is None else np.zeros_like(self.pooled))
-
-
 class Conditioning(NamedTuple):
     """What the UNet's predictions are conditioned on beside the noise level, each (B, ...); None where it takes none.
 
-    tokens    (B, 77, D), the text's embedding of each token
+    tokens    (B, N, D), the text's embedding of each token
     pooled    (B, P), its pooled embedding
     time_ids  (B, 5 or 6), `partway.model.sizes`
     """
@@ -103,20 +94,26 @@ class Networks:
         """The network that decodes latents."""
         return VAES[self.vae][1]
 
-    def encode_text(self, tokens: Sequence[NDArray[np.int64]]) -> TextEmbeddings:
-        """Token ids (B, 77), one array for each text encoder -> embeddings of the texts.
+    def encode_chunk(self, network: str, ids: Sequence[int], skip: int = 0, vectors: Vectors | None = None) -> Encoded:
+        """Token ids (N,), with begin and end -> their embeddings by one text encoder.
 
-        SDXL takes the layer before the last of each, side by side, and the second one's pooled embeddings.
+        ``skip`` leaves out so many of its last layers (`partway.Settings.clip_skip`). With ``vectors`` the network is
+        one that takes them (`partway.engines.worded`). SDXL takes the layer before the last of each text encoder, and
+        the pooled embedding of the last one.
         """
-        names = self.package.text_encoders
-        inputs = [{self._first_input(name): ids} for name, ids in zip(names, tokens, strict=True)]
+        inputs: dict[str, NDArray[Any]] = {self._ids_of(network): np.asarray([ids], np.int64)}
+        if vectors is not None:
+            inputs |= vectors.inputs()
+        outputs = self.engine.run(network, inputs)
         if not self.package.size_conditions:
-            return TextEmbeddings(self._first_output(names[0], inputs[0]), None)
-        outputs = [self.engine.run(name, given) for name, given in zip(names, inputs, strict=True)]
-        layers = [_layer_before_last(name, output) for name, output in zip(names, outputs, strict=True)]
-        if "text_embeds" not in outputs[-1]:
-            raise NetworkError(f"{names[-1]} gives no text_embeds; export the model again")
-        return TextEmbeddings(np.concatenate(layers, axis=-1), _finite(names[-1], outputs[-1]["text_embeds"]))
+            last = _finite(network, next(iter(outputs.values())))
+            return Encoded((_normed(network, last, outputs, skip) if skip else last)[0], None)
+        tokens, pooled = _finite(network, _layer(network, outputs, skip + 1)), None
+        if network == self.package.text_encoders[-1]:
+            if "text_embeds" not in outputs:
+                raise NetworkError(f"{network} gives no text_embeds; export the model again")
+            pooled = _finite(network, outputs["text_embeds"])[0]
+        return Encoded(tokens[0], pooled)
 
     def encode_image(self, pixels: Array) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] -> the posterior over latents."""
@@ -194,6 +191,10 @@ class Networks:
         """Scaled latents as the model's own VAE has them."""
         return latents / np.float32(self.package.latent_scale) + np.float32(self.package.latent_shift)
 
+    def _ids_of(self, network: str) -> str:
+        names = self.engine.signature(network).inputs
+        return next((name for name in names if name not in (worded.GIVEN, worded.VECTORS)), "input_ids")
+
     def _first_input(self, network: str) -> str:
         return next(iter(self.engine.signature(network).inputs))
 
@@ -210,12 +211,34 @@ def _finite(network: str, output: Array) -> Array:
     return output
 
 
-def _layer_before_last(network: str, outputs: dict[str, Array]) -> Array:
-    """The hidden state (B, 77, D) before the last, by optimum's names of them: hidden_states.0 and so on."""
+def _layer(network: str, outputs: Mapping[str, Array], skip: int) -> Array:
+    """The hidden state (B, N, D) so many before the last, by optimum's names of them: hidden_states.0 and so on."""
     layers = {int(name.split(".")[-1]): name for name in outputs if name.startswith("hidden_states.")}
     if len(layers) < 2:
-        raise NetworkError(f"{network} gives no hidden states, which SDXL needs; export the model again")
-    return _finite(network, outputs[layers[sorted(layers)[-2]]])
+        raise NetworkError(f"{network} gives no hidden states, which SDXL and clip_skip need; export the model again")
+    if skip >= len(layers):
+        raise InputError(f"clip_skip leaves none of the {len(layers) - 1} layers of {network}; leave out fewer")
+    return outputs[layers[sorted(layers)[-1 - skip]]]
+
+
+def _normed(network: str, last: Array, outputs: Mapping[str, Array], skip: int) -> Array:
+    """An earlier hidden state behind the norm that the last one goes through.
+
+    A graph has no place to ask for the norm's scale and shift, so they are solved from what it made of the last one.
+    """
+    before, wanted = (_unit(_layer(network, outputs, back)) for back in (0, skip))
+    deviation, mean = before - before.mean(axis=1, keepdims=True), last.mean(axis=1, keepdims=True)
+    spread = np.square(deviation).sum(axis=1, keepdims=True)
+    scale = (deviation * (last - mean)).sum(axis=1, keepdims=True) / np.maximum(spread, 1e-12)
+    shift = mean - scale * before.mean(axis=1, keepdims=True)
+    return _finite(network, (scale * wanted + shift).astype(np.float32))
+
+
+def _unit(tokens: Array) -> NDArray[np.float64]:
+    """Tokens with mean 0 and variance 1 each."""
+    wide = tokens.astype(np.float64)
+    centred = wide - wide.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + 1e-5)
 
 
 def _shaped(network: str, output: Array, shape: tuple[int, ...]) -> Array:

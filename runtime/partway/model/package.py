@@ -27,6 +27,7 @@ from partway.model.configs import Configs
 from partway.model.guides import Guide, ImagePrompt
 from partway.settings import Settings
 
+_POOLED = 1280  # of SDXL, whose folder may leave it unsaid
 _PREDICTED = ("epsilon", "v_prediction")  # what a file may have to be told
 
 
@@ -95,7 +96,7 @@ class Package:
 
     def unprompted(self, settings: Settings) -> bool:
         """Whether zeros replace the embeddings of the negative prompt."""
-        return self.zeros_for_empty and not settings.negative_prompt
+        return self.zeros_for_empty and not (settings.negative_prompt or settings.negative_prompt_2)
 
     def path(self, name: str) -> Path:
         """Where a file of the package lies, by its name in the manifest: in its own folder or in the shared one."""
@@ -124,6 +125,20 @@ class Package:
     def text_encoders(self) -> tuple[str, ...]:
         """The networks that read the prompt, in the order in which the UNet takes their outputs."""
         return tuple(name for name in TOKENIZERS if name in self.networks)
+
+    @property
+    def text_widths(self) -> tuple[int | None, ...]:
+        """How many numbers each of them has for a token; None where nothing says so."""
+        told = [self.config(name).get("hidden_size") for name in self.text_encoders]
+        if len(told) == 1 and told[0] is None:
+            told = [self.config("unet").get("cross_attention_dim")]
+        return tuple(width if isinstance(width, int) else None for width in told)
+
+    @property
+    def embeds_widths(self) -> tuple[int | None, int | None]:
+        """How many numbers the UNet takes for a token, and for a whole text; None for any, and where it takes none."""
+        whole = self.config(self.text_encoders[-1]).get("projection_dim") if self.size_conditions else None
+        return self.config("unet").get("cross_attention_dim"), whole or (_POOLED if self.size_conditions else None)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Shape (1, C, h, w) of the latents of a picture of this size in pixels, padded to `multiple`."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from partway.adapters.reading import open_adapter
 from partway.engines import Engine, Signature
-from partway.engines.weights import Change, Networks
+from partway.engines.weights import Change, Openable, Worded
 from partway.loras import Lora
 from partway.model.adapted import Adaptation, adaptation, part_of
 from partway.model.guides import key_of
@@ -30,18 +30,20 @@ Arrays = dict[str, NDArray[np.float32]]
 class _Weights:
     """The computed weights of the networks of a part of the model, each made when a network first takes it."""
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: Mapping[str, Openable]) -> None:
         self._lock = Lock()
         self._changes: Mapping[str, Mapping[str, Change]] = {
             name: {} if isinstance(graph, Path) else graph.changes for name, graph in networks.items()
         }
+        self._worded = [name for name, graph in networks.items() if isinstance(graph, Worded)]
         self._made: Arrays = {}
         self.taken = False
 
     @property
     def layout(self) -> object:
         """What has to be the same for networks that are loaded to take other numbers."""
-        return {name: {one: change.shape for one, change in own.items()} for name, own in self._changes.items()}
+        shapes = {name: {one: change.shape for one, change in own.items()} for name, own in self._changes.items()}
+        return self._worded, shapes
 
     def among(self, network: str, inputs: Iterable[str]) -> Arrays:
         """Those that are inputs of a network."""
@@ -85,7 +87,7 @@ class Adapted:
         key = [(one, open_adapter(one.file).source) for one in loras]
         return self._found.get((key_of(package), *key), lambda: adaptation(package, loras))
 
-    def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Networks], Engine]) -> Engine:
+    def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Mapping[str, Openable]], Engine]) -> Engine:
         """An engine for one run. Networks that it has no use for are released, and what is the same is kept."""
         with self._lock:
             for part in self._kept.keys() - adaptation.networks.keys():

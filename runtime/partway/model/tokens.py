@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.errors import PackageError, is_integer
+from partway.prompts.pieces import Speller
 from partway.support.files import impostor
 
 if TYPE_CHECKING:
@@ -47,16 +48,29 @@ class Tokenizer:
         """Return ids (len(texts), length): begin, the text cut to fit, end, then padding."""
         batch = np.full((len(texts), self.length), self.padding, np.int64)
         for ids, text in zip(batch, texts, strict=True):
-            found = [self.begin, *self._ids(text)[: self.length - 2], self.end]
-            ids[: len(found)] = found
+            ids[:] = self.framed(self.ids(text)[: self.length - 2])
         return batch
+
+    def framed(self, ids: Sequence[int]) -> list[int]:
+        """A text encoder's input: begin, at most ``length`` - 2 tokens, end, then padding."""
+        found = [self.begin, *ids, self.end]
+        return found + [self.padding] * (self.length - len(found))
+
+    def speller(self, vectors: Mapping[str, int]) -> Speller:
+        """What prompts are cut into chunks with; ``vectors`` is how many each embedding has, by its name."""
+        return Speller(self.ids, self._spelled, vectors, self.length - 2)
 
     def truncated(self, text: str) -> str:
         """Return the end of the text that is cut off, in the tokens' spelling; empty if none is."""
-        spelling = b"".join(self._bytes(number) for number in self._ids(text)[self.length - 2 :])
+        return self.text(self.ids(text)[self.length - 2 :])
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What the tokens spell."""
+        spelling = b"".join(self._bytes(number) for number in ids)
         return spelling.decode("utf-8", errors="replace").replace("</w>", " ").strip()
 
-    def _ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a text, without begin and end."""
         ids: list[int] = []
         longest_first = sorted(self.added, key=len, reverse=True)
         for part in re.split(f"({'|'.join(map(re.escape, longest_first))})", text):
@@ -72,11 +86,14 @@ class Tokenizer:
         letters = word.encode("utf-8").decode("latin-1").translate(_LETTERS)
         return [token.id for token in self.pairs.tokenize(letters)]
 
+    def _spelled(self, number: int) -> str:
+        return str(self.pairs.id_to_token(number))
+
     def _bytes(self, number: int) -> bytes:
         for content, added in self.added.items():
             if added == number:
                 return content.encode("utf-8")
-        return str(self.pairs.id_to_token(number)).translate(_BYTES).encode("latin-1")
+        return self._spelled(number).translate(_BYTES).encode("latin-1")
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

@@ -58,6 +58,8 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Model": re.split(r"[/\\]", record["model"]["name"].rstrip("/\\"))[-1],  # a checkpoint's name, not its place
         "Denoising strength": f"{settings['strength']:g}" if record["task"] not in NO_STRENGTH else None,
         "Lora hashes": ", ".join(f"{one['name']}: {one['tensors_sha256'][:12]}" for one in loras) or None,
+        "TI hashes": ", ".join(f"{one['name']}: {one['sha256'][:12]}" for one in record.get("embeddings", [])) or None,
+        "Clip skip": settings["clip_skip"] + 1 if settings.get("clip_skip") else None,
         "RNG": _A1111_NOISE.get(settings["rng"], settings["rng"]),
         "Version": f"partway {record['partway']}",
     }

@@ -10,7 +10,6 @@ from partway.diffusion.brownian import paths
 from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
-from partway.model.conditions import GUIDED
 from partway.model.encoders import Encoders
 from partway.model.guiding import Guiding, pictured
 from partway.model.networks import Networks, Posterior
@@ -52,19 +51,19 @@ class Known(NamedTuple):
     colours: Array
 
 
-def begin(encoders: Encoders, prompt: str, planned: Planned) -> Beginning:
-    """Encode prompt and picture, and draw the noise in diffusers' order: posterior, start noise, sampler noise."""
+def begin(encoders: Encoders, planned: Planned) -> Beginning:
+    """Encode prompts and picture, and draw the noise in diffusers' order: posterior, start noise, sampler noise."""
     package, settings = planned.package, planned.settings
     draw = _stream(planned)
-    conditioning = encoders.conditioning(prompt, settings, planned.latent_shape)
+    conditionings = encoders.conditioning(planned.words, planned.guided, settings, planned.latent_shape)
     known = _known(encoders, planned, draw)
     x, noise = _noised(planned, known, draw)
     sigmas = planned.part.schedule.sigmas
-    evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained, package.guides, sigmas)
+    evaluations = Evaluations(settings, planned.guided, package.trained, package.guides, sigmas)
     channels = _channels(encoders, planned, known, draw)
     guiding = _guiding(encoders, planned)
     networks = replace(encoders.networks, guiding=guiding)
-    denoise = denoiser(networks, conditioning, evaluations, channels, guiding)
+    denoise = denoiser(networks, conditionings, evaluations, channels, guiding)
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it
@@ -134,7 +133,7 @@ def _guiding(encoders: Encoders, planned: Planned) -> Guiding | None:
     hints = planned.hints[: len(package.guides)]
     seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, hints, strict=True)]
     given = {} if prompt is None else pictured(encoders.networks.engine, prompt, planned.hints[-1])
-    return Guiding(package.guides, seen, package.config("unet"), planned.pictures, given)
+    return Guiding(package.guides, seen, package.config("unet"), planned.pictures * planned.guided.prompted, given)
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:

@@ -5,21 +5,22 @@ import numpy as np
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.predictions import PREDICTIONS
 from partway.diffusion.sampling import Array, Denoiser
+from partway.model.encoders import Conditionings
 from partway.model.guiding import Guiding
-from partway.model.networks import Conditioning, Networks
+from partway.model.networks import Networks
 from partway.run.evaluations import Evaluations
 
 
 def denoiser(
     networks: Networks,
-    conditioning: Conditioning,
+    conditionings: Conditionings,
     evaluations: Evaluations,
     channels: Array | None = None,
     guiding: Guiding | None = None,
 ) -> Denoiser:
     """The estimate of the clean latents for one run.
 
-    ``conditioning`` is for all predictions that the run needs, ``evaluations`` decides which each evaluation makes.
+    ``conditionings`` are for all predictions that a step needs, ``evaluations`` decides which each evaluation makes.
     ``channels`` are further ones of the network's input, (B, C, h, w), of which predictions without the picture get
     zeros. ``guiding`` is what guides the networks by pictures, which is told which of it counts.
     """
@@ -35,7 +36,7 @@ def denoiser(
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * made)
         if channels is not None:
             inputs = np.concatenate([inputs, channels[-len(inputs) :]], axis=1)
-        last = conditioning.last(len(inputs))
+        last = conditionings.at(evaluations.step).last(len(inputs))
         output = networks.predict(inputs, level.timestep, last, settings.guidance_scale, evaluations.reuse)
         if wanted > 1:
             predictions = evaluations.reuse.completed(np.split(output, made))

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.diffusion.dials import Part
+from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, Trained
 from partway.diffusion.reuse import Reuse
 from partway.diffusion.samplers.named import method_of
-from partway.diffusion.sampling import Array, trajectory
+from partway.diffusion.sampling import Array, Select, trajectory
 from partway.graphs import SHALLOW
 from partway.model.conditions import Guided
 from partway.model.guides import Guide
@@ -38,6 +39,7 @@ class Evaluations:
     made: for each graph of the UNet, the predictions for one picture of each of its evaluations so far
     looks: how often each network that guides it was called
     active: numbers of the guides that count in this evaluation
+    step: which step of the schedule is under way, from 0, however many of them are left out
     """
 
     def __init__(
@@ -56,6 +58,16 @@ class Evaluations:
         self.guided = guided
         self.reuse = Reuse(settings.reuse, len(trained.sigmas))
         self.made: dict[str, list[int]] = {"unet": []}
+        self.step = 0
+
+    def following(self, select: Select, schedule: Schedule) -> Select:
+        """The same choice of the levels to come, which tells `step` when one begins."""
+
+        def selected(levels: tuple[NoiseLevel, ...]) -> tuple[NoiseLevel, ...]:
+            self.step = sum(level.sigma > levels[0].sigma for level in schedule.levels)
+            return select(levels)
+
+        return selected
 
     def begin(self, level: NoiseLevel) -> Predictions:
         """Begin the evaluation at a level."""

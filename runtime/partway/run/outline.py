@@ -11,7 +11,7 @@ from partway.diffusion.written import spacing_of
 from partway.errors import InputError
 from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, VAES
 from partway.model import sizes, tiles
-from partway.model.conditions import GUIDED
+from partway.model.conditions import Guided
 from partway.model.guides import Guide, ImagePrompt
 from partway.model.package import Package
 from partway.run.evaluations import Evaluations, evaluations
@@ -50,6 +50,9 @@ def check(package: Package, settings: Settings) -> None:
     sizes.check(package.size_conditions, settings)
     if VAES[settings.vae][1] not in package.networks:
         raise InputError(f"this model has no {settings.vae} VAE; export it with one, or leave vae out")
+    for name in ("prompt_2", "negative_prompt_2"):
+        if getattr(settings, name) is not None and len(package.text_encoders) < 2:
+            raise InputError(f"{name} is for models of two text encoders (SDXL), and this one has one; leave it out")
     if settings.reuse and SHALLOW not in package.networks:
         raise InputError("this model has no shallow graph for reuse; export it with --split, or leave reuse out")
 
@@ -61,7 +64,7 @@ def check_calls(package: Package, plan: Plan) -> None:
         raise InputError(f"this model has no {encoder}, so it makes pictures from a prompt alone: use txt2img")
 
 
-def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True) -> tuple[Plan, Part]:
+def outline(kind: Kind, settings: Settings, start: Start, guided: Guided, *, decode: bool = True) -> tuple[Plan, Part]:
     """The plan of a run on a picture of one tile, and the part of the schedule that runs.
 
     Text-to-image, and models that follow instructions, run the whole schedule from pure noise, which is what strength
@@ -70,7 +73,7 @@ def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True
     if start.text_to_image or kind.guidance == "instruction":
         settings = replace(settings, strength=1.0, dial="continuous")
     sampler, schedule = settings.sampler or kind.sampler, kind.schedule_of(settings)
-    part, guided = part_of(kind, settings), GUIDED[kind.guidance]
+    part = part_of(kind, settings)
     begun = Evaluations(settings, guided, kind.trained, kind.guides, part.schedule.sigmas)
     all_of = evaluations(begun, kind.trained, sampler=sampler, part=part)
     made = counted(all_of.made)
@@ -78,7 +81,7 @@ def outline(kind: Kind, settings: Settings, start: Start, *, decode: bool = True
     reads = part.image != 0 or keeps or kind.guidance == "instruction"
     encoder, decoder = VAES[settings.vae]
     runs = part.schedule.steps > 0
-    calls = _texts(kind, settings, runs=runs)
+    calls = _texts(kind, settings, guided, runs=runs)
     calls |= {encoder: _encodes(kind, settings, start, reads=reads) * runs}
     calls |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER) if kind.image_prompt else (), int(runs))
     calls |= all_of.looks | made.pop("calls")
@@ -116,11 +119,11 @@ def part_of(kind: Kind, settings: Settings) -> Part:
     return part
 
 
-def _texts(kind: Kind, settings: Settings, *, runs: bool) -> dict[str, int]:
-    """Calls of each text encoder: the prompt, and the negative prompt where guidance needs it and it is encoded."""
-    prompts = GUIDED[kind.guidance].prompts(settings)
+def _texts(kind: Kind, settings: Settings, guided: Guided, *, runs: bool) -> dict[str, int]:
+    """Calls of each text encoder, for short texts: the prompts, and the negative one where it is read."""
+    prompts = {condition.joined if condition.prompt else -1 for condition in guided.needed(settings)}
     if kind.unprompted(settings):
-        prompts -= {False}
+        prompts -= {-1}
     return dict.fromkeys(kind.text_encoders, len(prompts) * runs)
 
 

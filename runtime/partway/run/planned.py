@@ -1,7 +1,8 @@
 """A run as it is decided before anything loads: what `partway.budget.planner` makes and `partway.pipeline` runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from partway.diffusion.dials import Part
@@ -10,10 +11,13 @@ from partway.diffusion.sampling import Array
 from partway.engines import Engine
 from partway.engines.frugal import Frugal
 from partway.engines.streamed import Streamed
-from partway.model.conditions import GUIDED
+from partway.errors import InputError
+from partway.model.conditions import Guided
 from partway.model.package import Package
+from partway.model.ports import inputs
 from partway.model.tiles import Tilings
 from partway.model.tokens import Tokenizer
+from partway.model.words import Embeds, Prompt, Words, at_each, checked, joined
 from partway.run.evaluations import Evaluations
 from partway.run.plans import Plan
 from partway.run.starts import Start
@@ -47,6 +51,8 @@ class Planned:
     settings  with the tiles that were chosen, so that its record repeats it on any machine
     part      the part of the schedule that runs, and the shares of picture and noise in the start latents
     tilings   how pictures are cut for the UNet and the VAE
+    guided    which predictions its evaluations make
+    words     what it reads of its prompts; `reading` says
     hints     what the model's guides are shown, (1, 3, H, W) each, at the size of the start, and its image prompt last
     """
 
@@ -57,6 +63,8 @@ class Planned:
     part: Part
     tilings: Tilings
     loading: Loading
+    guided: Guided
+    words: Words
     hints: tuple[Array, ...] = ()
 
     @property
@@ -78,12 +86,57 @@ class Planned:
         """Warn of what is not read."""
         for name, text in self.plan.unread.items():
             warn(f"the {name.replace('_', ' ')} is too long for this model, which does not read {shortened(text)}")
+        for name in self.words.left_out():
+            warn(f"{shortened(name)} is left out of the prompt: there is no such thing here")
 
-    def reading(self, prompt: str, tokenizers: Sequence[Tokenizer]) -> "Planned":
-        """The same with a plan that has what is not read of its texts, which are cut where the model takes no more."""
-        kinds = GUIDED[self.package.guidance].prompts(self.settings) if self.plan.levels else set()
-        texts = {"prompt": prompt} if True in kinds else {}
-        if False in kinds and not self.package.unprompted(self.settings):
-            texts["negative_prompt"] = self.settings.negative_prompt
-        ends = {name: tokenizers[0].truncated(text) for name, text in texts.items()}  # all split text alike
-        return replace(self, plan=replace(self.plan, unread={name: end for name, end in ends.items() if end}))
+    def reading(self, prompt: Prompt, tokenizers: Sequence[Tokenizer], vectors: Mapping[str, int]) -> "Planned":
+        """The same with what it reads of its texts, and a plan that has what it does not read.
+
+        ``vectors`` is how many each embedding has that a text may name. Raises `InputError` for texts that are longer
+        than the UNet takes, and for embeddings of a prompt that do not fit it.
+        """
+        words = self._words(prompt, vectors)
+        names = ("negative_prompt", "prompt_2", "negative_prompt_2")
+        texts = {"prompt": prompt, **{name: getattr(self.settings, name) for name in names}}
+        read = {side for text in words.texts for side in text if side is not None}
+        ends = {
+            name: words.cut(text, tokenizers[0])
+            for name, text in texts.items()
+            if isinstance(text, str) and text in read
+        }
+        plan = replace(self.plan, unread={name: end for name, end in ends.items() if end})
+        if self.plan.levels:
+            chunks = words.chunks(tokenizers, pooled=bool(self.package.size_conditions))
+            plan = replace(
+                plan, calls={**plan.calls, **dict(zip(self.package.text_encoders, map(len, chunks), strict=True))}
+            )
+            self._check_length(words.longest(tokenizers))
+            words.check_given(tokenizers[0].length)
+        return replace(self, plan=plan, words=words)
+
+    def _check_length(self, tokens: int) -> None:
+        unet = self.package.networks["unet"]
+        shape = inputs(unet).get("encoder_hidden_states") if isinstance(unet, Path) else None
+        most = shape[1] if shape is not None and len(shape) == 3 else None
+        if most is not None and tokens != most:
+            raise InputError(
+                f"this model's UNet takes {most} tokens and no more, and here are {tokens}; shorten the texts"
+            )
+
+    def _words(self, prompt: Prompt, vectors: Mapping[str, int]) -> Words:
+        settings, steps = self.settings, self.part.schedule.steps
+        if not self.plan.levels:
+            return Words(settings, 0, (), ())
+        given = checked(prompt, *self.package.embeds_widths) if isinstance(prompt, Embeds) else None
+        prompts = () if isinstance(prompt, Embeds) else joined(prompt, settings)
+        negative = any(not condition.prompt for condition in self.guided.needed(settings))
+        told = given is not None and given.negative_prompt_embeds is not None
+        reads = negative and not told and not self.package.unprompted(settings)
+        return Words(
+            settings,
+            steps,
+            tuple(at_each(one.text, settings.prompt_2, settings, steps) for one in prompts),
+            at_each(settings.negative_prompt, settings.negative_prompt_2, settings, steps) if reads else (),
+            given,
+            vectors,
+        )

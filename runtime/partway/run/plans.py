@@ -10,6 +10,8 @@ from partway.graphs import CONTROLS, VAES
 from partway.support.amounts import shown, shown_time
 from partway.support.lines import shortened
 
+_TUPLES = {1: "calls", 2: "pairs", 3: "triples"}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -19,7 +21,7 @@ class Plan:
     network_calls  UNet evaluations for one picture, whole or shallow, each tile's; a guidance pair counts as one
     guided_calls   how many of them make more than one prediction
     rows           predictions for one picture that each of the UNet's graphs makes in all its calls
-    predictions    how many a guided call makes: 2 for a guidance pair, 3 with an instruction
+    predictions    how many a guided call makes: 2 for a pair, 3 with an instruction, more where prompts are joined
     calls          calls of each network if each takes its whole batch at once
     noise_share    share of the start latents' variance that is noise, in [0, 1]
     reads_image    whether the source picture has any part in the result
@@ -135,7 +137,7 @@ class Plan:
             share += ": the source picture plays no part"
         calls = ", ".join(f"{count} x {network}" for network, count in self.calls.items() if count)
         if 0 < self.guided_calls < self.network_calls or self.predictions > 2:
-            calls += f" ({self.guided_calls} of them guidance {'triples' if self.predictions > 2 else 'pairs'})"
+            calls += f" ({self.guided_calls} of them guidance {_TUPLES.get(self.predictions, 'groups')})"
         rows = [
             f"{index:>6}  {now.sigma:>9.4f}  {now.timestep:>8.2f}  ->  {to.sigma:.4f}"
             for index, (now, to) in enumerate(zip(self.levels, self.levels[1:], strict=False), 1)

@@ -30,6 +30,7 @@ _LOCAL = (
     "denoising_start",
     "denoising_end",
     "loras",
+    "embeddings",
     "control",
     "ip_adapter",
 )  # for runs that are handed on, and files: no client has them

@@ -26,7 +26,19 @@ _HARMLESS = (  # what clients send with every request, at values that change not
     "sd_vae", "save_images", "do_not_save_samples", "do_not_save_grid", "script_args", "url", "auth",
     "override_settings_restore_afterwards", "s_noise", "initial_noise_multiplier", "eta",
 )  # fmt: skip
-_SETTINGS = ("sampler", "schedule", "guidance_rescale", "colour_match", "tile", "reuse", "vae", "deadline", "rng")
+_SETTINGS = (
+    "sampler",
+    "schedule",
+    "guidance_rescale",
+    "colour_match",
+    "tile",
+    "reuse",
+    "vae",
+    "deadline",
+    "rng",
+    "prompt_syntax",
+    "clip_skip",
+)
 
 
 def wish(fields: Mapping[str, Any], service: Service, *, picture: bool) -> Wish:

@@ -1,0 +1,62 @@
+"""The table of syntaxes: all that other places know of one. To add one, write its file and add a row."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from partway.prompts import a1111, chunks, comfyui, compel, editing
+from partway.prompts.editing import Joined
+from partway.prompts.pieces import Reading, Speller
+
+PLAIN = "plain"
+
+
+class Syntax(NamedTuple):
+    """How a tool reads prompts.
+
+    read      (text, speller) -> its chunks
+    joined    text -> the prompts whose predictions are joined
+    at_steps  (text, steps) -> the text at each step
+    long      whether a text may have any number of chunks
+    unread    (text, names of embeddings) -> what it names and cannot be had
+    repeats   whether the shorter of two texts is repeated until both have one length, which changes nothing; else empty
+              texts are put behind it
+    moves     whether weights move a text's embedding away from the empty text's
+    """
+
+    read: Callable[[str, Speller], Reading]
+    joined: Callable[[str], tuple[Joined, ...]] = lambda text: (Joined(text),)
+    at_steps: Callable[[str, int], tuple[str, ...]] = lambda text, steps: (text,) * steps
+    long: bool = True
+    repeats: bool = True
+    moves: bool = False
+    unread: Callable[[str, Iterable[str]], tuple[str, ...]] = lambda text, embeddings: ()
+
+
+SYNTAXES = {
+    PLAIN: Syntax(lambda text, speller: Reading.of(chunks.one(text, speller)), long=False, repeats=False),
+    "a1111": Syntax(
+        lambda text, speller: Reading.of(chunks.by_commas(a1111.groups(text), speller)),
+        joined=editing.joined,
+        at_steps=editing.at_steps,
+    ),
+    "comfyui": Syntax(
+        lambda text, speller: Reading.of(chunks.by_words(comfyui.pieces(text), speller)),
+        unread=comfyui.unread,
+        moves=True,
+    ),
+    "compel": Syntax(
+        lambda text, speller: chunks.combined(compel.conjunction(text), text, speller),
+        repeats=False,
+        unread=lambda text, embeddings: compel.conjunction(text).unread,
+        moves=True,
+    ),
+}
+"""By the setting ``prompt_syntax``."""
+
+_MARKS = re.compile(r"[()\[\]]|\bBREAK\b")
+
+
+def marked(text: str) -> bool:
+    """Whether a text has brackets or ``BREAK``, which mean something in some syntax."""
+    return _MARKS.search(text) is not None
