@@ -13,6 +13,7 @@ from partway.engines.weights import Networks as Files
 from partway.errors import InputError
 from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
+from partway.model.guides import Built, guided
 from partway.model.networks import Networks
 from partway.model.package import Package
 from partway.model.swapped import Adapted
@@ -41,6 +42,7 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     adapted      the networks of the last run that had adapters
+    guided       the last that guided it by pictures
     """
 
     package: Package
@@ -51,6 +53,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     adapted: Adapted = field(default_factory=Adapted)
+    guided: Built = field(default_factory=lambda: Recent(4))
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -155,12 +158,11 @@ class Pipeline:
         ``image`` True stands for any picture of this size in pixels, by default the model's own, and False for
         text-to-image; or it is what `stream` would be given. Raises as `stream` does.
         """
-        start, chosen = (
-            starts.imagined(image, self.package, width=width, height=height),
-            self.package.settings(settings),
-        )
-        self.adapted.adaptation(self.package, chosen.adapters)
-        planned = self.planner.planned(self.package, chosen, start, decode=decode)
+        start = starts.imagined(image, self.package, width=width, height=height)
+        chosen = self.package.settings(settings)
+        package = guided(self.package, chosen, self.guided)
+        self.adapted.adaptation(package, chosen.adapters)
+        planned = self.planner.planned(package, chosen, start, decode=decode)
         return planned.reading(prompt, self.tokenizers).plan
 
     @keywords(SETTING_ALIASES)
@@ -186,9 +188,10 @@ class Pipeline:
             raise InputError(f"the prompt must be text, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        planned = self.planner.planned(self.package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
+        package = guided(self.package, chosen, self.guided)
+        planned = self.planner.planned(package, chosen, start, decode=decode).reading(prompt, self.tokenizers)
         planned.warn()
-        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(self.package, chosen.adapters)
+        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
         return Run(
             planned.plan, planned.settings, self._work(prompt, planned, ration, adapters), ration, size=start.size
         )
@@ -196,8 +199,8 @@ class Pipeline:
     def _work(self, prompt: str, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
         engine = self.adapted.over(self.engine, adapters, self._open)
-        clock = Clock(planned.loading.over(engine))
-        networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
+        clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
+        networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
         ration.begin(self.decode_times.expected(*decoding))
         if not planned.plan.levels:
@@ -214,7 +217,7 @@ class Pipeline:
             with clock.paused():  # what the caller does with a step
                 yield Step.after(state, colours, networks.decode_image)
 
-        planned = planned.followed(state.behind, evaluations.made)
+        planned = planned.followed(state.behind, evaluations)
         latents = arrived(planned, state, early=ration.short)
         pictures, drift = [], ()
         if planned.plan.calls[networks.decoder]:

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from counting import calls
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 import partway
 import toy
-from counting import calls
 from partway.budget import memory
 from partway.engines import EngineOptions
 from partway.engines.timed import Timed

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from counting import calls
 from PIL import Image
 
 import partway
 import toy
 from campaign import numpy_engine
 from campaign.reports import Report
-from counting import calls
 from partway import DIALS, SAMPLERS, SCHEDULES, InputError, PartwayError
 from partway.diffusion.samplers.named import method_of
 from partway.errors import PartwayWarning

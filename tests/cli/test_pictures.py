@@ -53,7 +53,13 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "vae_tile": 32,
     }
     others = {name: None for name in (*sizes.BASE, *sizes.REFINER, "denoising_start", "denoising_end", "deadline")}
-    others |= {"image_guidance_scale": 1.5, "vae": "own", "loras": []}  # for instruct alone; the toy has no tiny one
+    others |= {
+        "image_guidance_scale": 1.5,
+        "vae": "own",
+        "loras": [],
+        "control": [],
+        "ip_adapter": None,
+    }  # for instruct alone; the toy has no tiny one
     assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]
     flags.remove(True)  # a switch has no value

@@ -8,6 +8,7 @@ from partway.engines import EngineOptions
 from partway.model import tiles
 from partway.model.package import Package
 from partway.run import latents
+from partway.run.hints import hints_of
 from partway.run.outline import Kind, check, check_calls, outline
 from partway.run.planned import Planned
 from partway.run.starts import Start
@@ -47,10 +48,11 @@ class Planner:
         fit = memory.fit(memory.Demand(package, settings, start.size, called), self.engine, self.options)
         settings = replace(settings, vae_tile=fit.vae_tile)
         tilings = tiles.Tilings.of(package, settings)
+        hints = () if start.imagined else hints_of(package, start)
         plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
         said = fit.words(settings, plan.predictions)
         plan = replace(plan, peak_bytes=fit.peak, memory=said, padded=_padded(package, start.size))
-        planned = Planned(package, start, settings, plan, part, tilings, fit.loading)
+        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, hints)
         return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
 
     def _seconds(self, planned: Planned) -> float | None:

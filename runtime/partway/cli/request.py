@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import partway
 from partway.checkpoints.opening import is_file
-from partway.cli.arguments import LOAD, SETTINGS, supplied
+from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.loras import chosen, in_prompt, named
 from partway.model import hub
-from partway.model.hashes import file_sha256
+from partway.model.hashes import file_sha256, path_sha256
 from partway.pictures import metadata
 from partway.records import MACHINE
 from partway.support.lines import shortened
@@ -35,7 +35,12 @@ _TYPES: dict[str, Any] = {
     "vae": str,
     "then": list,
     "loras": list,
+    "control": list,
+    "ip_adapter": dict | None,
 }
+
+
+_RECORDS = ("loras", "control")  # lists of records of their own, which these check
 
 
 class Request(NamedTuple):
@@ -65,7 +70,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
-    settings = _known(made, "settings", SETTINGS) | supplied(options, SETTINGS)
+    settings = _alone(_known(made, "settings", SETTINGS)) | settings_of(options)
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
@@ -73,6 +78,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
         prompt, settings["loras"] = _with_loras(prompt, settings.get("loras"), options.lora_dir)
     checked = partway.Settings(**settings)  # before anything slow
     warn_if_other_loras(made.get("loras"), checked)
+    warn_if_other_controls(made.get("controls"), checked)
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -108,6 +114,16 @@ def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
         path = Path(lora.file)
         if lora.name in hashes and path.is_file() and file_sha256(path) != hashes[lora.name]:
             say("warning", f"{lora.file} is not the LoRA that this was made with")
+
+
+def warn_if_other_controls(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which networks of controls are others than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for control in settings.controls:
+        path = Path(control.network)
+        if path.name in hashes and path.exists() and path_sha256(path) != hashes[path.name]:
+            say("warning", f"{control.network} is not the network that this was guided by")
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
@@ -155,6 +171,20 @@ def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
+def _alone(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a record's settings; ImageError where those of pictures that guide name more than files beside us."""
+    guides = settings.get("control") or []
+    for one in [*(guides if isinstance(guides, list) else []), settings.get("ip_adapter")]:
+        for name in ("network", "picture", "encoder"):
+            place = one.get(name) if isinstance(one, dict) else None
+            if place is not None and Path(str(place)).name != place:
+                raise ImageError(
+                    f"the replayed picture names {shortened(str(place))}, which is not a file's name alone; partway "
+                    "wrote no such"
+                )
+    return settings
+
+
 def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return one part of a record, which can hold anything: ImageError unless names and types are ours."""
     part = dict(_part(record, name))
@@ -165,7 +195,7 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
             )
         if key not in keys:
             raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
-        texts = key == "loras" or not isinstance(value, list) or all(isinstance(one, str) for one in value)
+        texts = key in _RECORDS or not isinstance(value, list) or all(isinstance(one, str) for one in value)
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {shortened(str(value))}, which it cannot be")
     return part

@@ -1,6 +1,7 @@
 """Where a run begins: latents with their noise, and what estimates the picture under it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
 from partway.model.conditions import GUIDED
 from partway.model.encoders import Encoders
+from partway.model.guiding import Guiding, pictured
 from partway.model.networks import Networks, Posterior
 from partway.pictures import images, masks, previews
 from partway.run.denoising import denoiser
@@ -57,9 +59,12 @@ def begin(encoders: Encoders, prompt: str, planned: Planned) -> Beginning:
     conditioning = encoders.conditioning(prompt, settings, planned.latent_shape)
     known = _known(encoders, planned, draw)
     x, noise = _noised(planned, known, draw)
-    evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained)
+    sigmas = planned.part.schedule.sigmas
+    evaluations = Evaluations(settings, GUIDED[package.guidance], package.trained, package.guides, sigmas)
     channels = _channels(encoders, planned, known, draw)
-    denoise = denoiser(encoders.networks, conditioning, evaluations, channels)
+    guiding = _guiding(encoders, planned)
+    networks = replace(encoders.networks, guiding=guiding)
+    denoise = denoiser(networks, conditioning, evaluations, channels, guiding)
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it
@@ -119,6 +124,17 @@ def _channels(encoders: Encoders, planned: Planned, known: Known, draw: Draw) ->
     kept = images.pad(edit.picture.pixels, package.multiple) * (edit.padded(package.multiple) < 0.5)
     latents = _sampled(encoders.networks, encoders.posterior(kept), draw)
     return masks.inpainting_channels(_latent_mask(edit, planned), latents, planned.pictures)
+
+
+def _guiding(encoders: Encoders, planned: Planned) -> Guiding | None:
+    """What guides the UNet by pictures, each shown at the size of the latents' own."""
+    package, prompt = planned.package, planned.package.image_prompt
+    if not package.guides and prompt is None:
+        return None
+    hints = planned.hints[: len(package.guides)]
+    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, hints, strict=True)]
+    given = {} if prompt is None else pictured(encoders.networks.engine, prompt, planned.hints[-1])
+    return Guiding(package.guides, seen, package.config("unet"), planned.pictures, given)
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:
