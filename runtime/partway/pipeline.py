@@ -34,6 +34,8 @@ from partway.settings import Options, Settings
 from partway.support.caching import Recent
 from partway.support.keywords import keywords
 
+_ANY = "a picture"
+
 
 @dataclass(frozen=True, eq=False)
 class Pipeline:
@@ -157,19 +159,20 @@ class Pipeline:
         width: int | None = None,
         height: int | None = None,
         decode: bool = True,
-        prompt: Prompt = "",
+        prompt: Prompt | None = None,
         **settings: Unpack[Options],
     ) -> Plan:
         """What a run with these settings does; it is made as that run's own plan is, and nothing loads.
 
         ``image`` True stands for any picture of this size in pixels, by default the model's own, and False for
-        text-to-image; or it is what `stream` would be given. Raises as `stream` does.
+        text-to-image; or it is what `stream` would be given. ``prompt`` None stands for any short text. Raises as
+        `stream` does.
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
         package = guided(self.package, chosen, self.guided)
         self.adapted.adaptation(package, chosen.adapters)
-        return self._planned(prompt, package, chosen, start, decode=decode).plan
+        return self._planned(_ANY if prompt is None else prompt, package, chosen, start, decode=decode).plan
 
     @keywords(SETTING_ALIASES)
     def stream(
