@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.adapters.embeddings import FIRST, SECOND, Embedding, open_embedding
-from partway.engines.weights import Worded
+from partway.engines.weights import worded
 from partway.errors import PackageError
 from partway.model.adapted import Adaptation
 from partway.model.package import Package
@@ -38,7 +38,7 @@ def inversions(package: Package, embeddings: Iterable[tuple[str, str]]) -> dict[
 def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
     """What adapters make of a model, with text encoders that take embeddings."""
     own = {
-        name: {name: Worded(adaptation.networks.get(name, package.networks)[name])} for name in package.text_encoders
+        name: {name: worded(adaptation.networks.get(name, package.networks)[name])} for name in package.text_encoders
     }
     keys = {name: f"{adaptation.keys.get(name, '')}, and vectors" for name in own}
     return Adaptation({**adaptation.networks, **own}, {**adaptation.keys, **keys})
