@@ -32,16 +32,10 @@ def gathered(given: Iterable[Sequence[str]], folder: str | None, texts: Iterable
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"there is no folder {folder} of embeddings")
-    known = {name.casefold() for name, _ in pairs}
-    said = " ".join(texts).casefold()
-    here = {file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES}
-    found = {
-        file.stem.casefold(): file for file in sorted(here, key=lambda one: SUFFIXES[::-1].index(one.suffix.lower()))
-    }
-    pairs = [(name, _within(root, file)) for name, file in pairs]
+    here = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
+    places = {file.name: str(file) for file in here}
+    pairs = [(name, file if os.path.exists(file) else places.get(Path(file).name, file)) for name, file in pairs]
+    known, said = {name.casefold() for name, _ in pairs}, " ".join(texts).casefold()
+    best = sorted(here, key=lambda file: SUFFIXES.index(file.suffix.lower()), reverse=True)
+    found = {file.stem.casefold(): file for file in best}  # of one name, the suffix that comes first
     return pairs + [(file.stem, str(file)) for name, file in found.items() if name in said and name not in known]
-
-
-def _within(root: Path, file: str) -> str:
-    beside = root / Path(file).name
-    return str(beside) if not os.path.exists(file) and beside.is_file() else file

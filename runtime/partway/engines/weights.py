@@ -138,6 +138,11 @@ Openable = Path | Graph | Worded
 """What an engine opens."""
 
 
+def worded(network: Openable) -> Worded:
+    """A text encoder that also takes vectors."""
+    return network if isinstance(network, Worded) else Worded(network)
+
+
 def one_file(graph: Graph) -> Path | None:
     """One of the files that its weights lie in, all of which are in one folder; None where all are computed."""
     return min((weight.source.path for weight in graph.weights.values()), default=None)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.adapters.embeddings import FIRST, SECOND, Embedding, open_embedding
-from partway.engines.weights import Worded
+from partway.engines.weights import worded
 from partway.errors import PackageError
 from partway.model.adapted import Adaptation
 from partway.model.package import Package
@@ -37,8 +37,9 @@ def inversions(package: Package, embeddings: Iterable[tuple[str, str]]) -> dict[
 
 def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
     """What adapters make of a model, with text encoders that take embeddings."""
-    found = {name: adaptation.networks.get(name, package.networks)[name] for name in package.text_encoders}
-    own = {name: {name: one if isinstance(one, Worded) else Worded(one)} for name, one in found.items()}
+    own = {
+        name: {name: worded(adaptation.networks.get(name, package.networks)[name])} for name in package.text_encoders
+    }
     keys = {name: f"{adaptation.keys.get(name, '')}, and vectors" for name in own}
     return Adaptation({**adaptation.networks, **own}, {**adaptation.keys, **keys})
 
