@@ -17,7 +17,7 @@ from typing import Any, Unpack
 from partway.budget import memory, presets, tuned
 from partway.budget.planner import Planner
 from partway.budget.presets import PRESETS
-from partway.checkpoints.opening import is_file
+from partway.checkpoints.forms import is_file
 from partway.controls import Control, IPAdapter
 from partway.diffusion.dials import DIALS, matching
 from partway.diffusion.grids import Schedule

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from partway.checkpoints import configs, kinds, vae_names
+from partway.checkpoints.forms import STEMS
 from partway.checkpoints.parts import Weights, needless
 from partway.checkpoints.record import Checkpoint, Part
 from partway.checkpoints.safetensors import read_header
@@ -21,16 +22,8 @@ _ALWAYS = {
 }  # fmt: skip
 """What a UNet's configuration says in all models that are built here, and by default."""
 
-STEMS = ("diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16")
-"""What files of weights are called, without the suffix."""
-
 _DERIVED = ("in_channels", "block_out_channels", "cross_attention_dim", "time_cond_proj_dim")
 _AGAIN = "download the model again"
-
-
-def is_folder(root: Path) -> bool:
-    """Whether the folder's UNet is stored as diffusers does."""
-    return any((root / "unet").glob("*.safetensors")) or any((root / "unet").glob("*.bin"))
 
 
 def open_folder(root: Path) -> Checkpoint:

@@ -1,22 +1,15 @@
 """A model that is not exported, be it one file or a folder that diffusers saved."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from partway.checkpoints import configs
 from partway.checkpoints.folder import open_folder
+from partway.checkpoints.forms import is_file
 from partway.checkpoints.record import TINY, Checkpoint, Part
 from partway.checkpoints.single_file import open_file, open_vae
 from partway.checkpoints.tiny_names import is_tiny, open_tiny
 from partway.errors import PackageError
-
-_FILES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
-
-
-def is_file(path: Path) -> bool:
-    """Whether a path is that of a model's file, which may be missing."""
-    return os.path.isfile(path) or (path.suffix.lower() in _FILES and not os.path.isdir(path))
 
 
 def open_checkpoint(

@@ -9,7 +9,7 @@ from typing import Any
 
 import partway
 from partway.budget import presets
-from partway.checkpoints.opening import is_file
+from partway.checkpoints.forms import is_file
 from partway.cli.arguments import LOAD, Commands, add_options, add_prediction, add_settings, settings_of, supplied
 from partway.errors import InputError
 

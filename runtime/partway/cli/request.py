@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import partway
-from partway.checkpoints.opening import is_file
+from partway.checkpoints.forms import is_file
 from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
 from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say

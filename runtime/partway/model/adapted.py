@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.adapters.changes import Delta, find
-from partway.checkpoints.parts import Weights
-from partway.checkpoints.values import read
 from partway.engines.weights import Change, Graph, Networks, Openable, Weight
 from partway.errors import InputError
 from partway.graphs import ADAPTED, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS, skips
@@ -19,7 +16,9 @@ from partway.loras import Lora
 from partway.model.package import Package
 
 if TYPE_CHECKING:
+    from partway.adapters.changes import Delta
     from partway.building.replaced import Taken
+    from partway.checkpoints.parts import Weights
 
 Array = NDArray[np.float32]
 _WAYS = ("text_projection", "text_projection.weight")  # OpenCLIP's name of a matrix, and of its transpose
@@ -70,6 +69,8 @@ def changes(package: Package, loras: Sequence[Lora]) -> dict[str, dict[str, Chan
 
     They have the shapes in which they are stored.
     """
+    from partway.adapters.changes import find  # only where there are adapters, for it takes its time
+
     assert package.checkpoint is not None
     parts = {name: package.checkpoint.parts[name].weights for name in ADAPTED if name in package.checkpoint.parts}
     shapes = {name: _shapes(weights) for name, weights in parts.items()}
@@ -111,6 +112,7 @@ def _joined(graph: Any, unet: Mapping[str, Any]) -> Graph:
 
 def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:
     """The same of an exported model, whose layers are found in its graphs."""
+    from partway.adapters.changes import find
     from partway.building.described import Described
     from partway.building.exported import Exported
 
@@ -137,7 +139,7 @@ def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:
     return Adaptation(networks, {part: _key(deltas[part]) for part in networks})
 
 
-def _replaced(graph: "Taken", deltas: Mapping[str, Delta]) -> Graph:
+def _replaced(graph: "Taken", deltas: Mapping[str, "Delta"]) -> Graph:
     """An exported graph with its layers changed."""
     from partway.building.replaced import Replaced
 
@@ -149,17 +151,17 @@ def _replaced(graph: "Taken", deltas: Mapping[str, Delta]) -> Graph:
     return Replaced(graph, changes)
 
 
-def _in_graph(graph: "Taken", layer: str, delta: Delta) -> Array:
+def _in_graph(graph: "Taken", layer: str, delta: "Delta") -> Array:
     """A layer's weight with its changes, as its node takes it."""
     made = delta.applied(graph.base(layer))
     return made.T if graph.products[layer].turned else made
 
 
-def _key(changes: Mapping[str, Change | Delta]) -> str:
+def _key(changes: Mapping[str, "Change | Delta"]) -> str:
     return repr(sorted((name, one.key) for name, one in changes.items()))
 
 
-def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+def _shapes(weights: "Weights") -> dict[str, tuple[int, ...]]:
     shapes = {name: weight.shape for name, weight in weights.items()}
     stored, turned = _WAYS
     if stored in shapes:
@@ -167,7 +169,7 @@ def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _changes(weights: Weights, deltas: Mapping[str, Delta]) -> dict[str, Change]:
+def _changes(weights: "Weights", deltas: Mapping[str, "Delta"]) -> dict[str, Change]:
     """Changes by the model's own names of weights."""
     stored, turned = _WAYS
     found: dict[str, Change] = {}
@@ -179,8 +181,10 @@ def _changes(weights: Weights, deltas: Mapping[str, Delta]) -> dict[str, Change]
     return found
 
 
-def _changed(weight: Weight, delta: Delta, scale: Weight | None, *, turned: bool) -> Array:
+def _changed(weight: Weight, delta: "Delta", scale: Weight | None, *, turned: bool) -> Array:
     """A weight with its changes, in the layout in which it is stored; what multiplies it later is taken out."""
+    from partway.checkpoints.values import read
+
     base = read(weight)
     if scale is None:
         return delta.applied(base.T).T if turned else delta.applied(base)

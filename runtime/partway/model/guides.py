@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from partway import controls
-from partway.checkpoints.control import ControlPart, fitting, open_control
-from partway.checkpoints.ip_adapter import ImagePart, open_ip_adapter
 from partway.controls import Control, IPAdapter
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError
@@ -21,6 +19,8 @@ from partway.settings import Settings
 from partway.support.caching import Recent
 
 if TYPE_CHECKING:
+    from partway.checkpoints.control import ControlPart
+    from partway.checkpoints.ip_adapter import ImagePart
     from partway.model.package import Package
 
 Array = NDArray[np.float32]
@@ -35,7 +35,7 @@ class Guide(NamedTuple):
 
     control: Control
     network: str
-    part: ControlPart
+    part: "ControlPart"
 
     @property
     def prompted(self) -> bool:
@@ -54,7 +54,7 @@ class ImagePrompt(NamedTuple):
     """A picture that a run takes for a part of its prompt, and what is known of the networks that it goes through."""
 
     prompt: IPAdapter
-    part: ImagePart
+    part: "ImagePart"
 
     def seen(self, picture: images.Picture) -> Array:
         """A picture as CLIP's encoder is shown it, (1, 3, S, S): its middle, normalised."""
@@ -77,6 +77,8 @@ def guided(package: "Package", settings: Settings, built: Built) -> "Package":
     """
     guides, prompt = _guides([one for one in settings.controls if one.scale]), None
     if (given := controls.image_prompt(settings.ip_adapter)) is not None and given.scale:
+        from partway.checkpoints.ip_adapter import open_ip_adapter  # only where there is one, for it takes its time
+
         encoder = None if given.encoder is None else Path(given.encoder)
         prompt = ImagePrompt(given, open_ip_adapter(Path(given.network), encoder))
     if not guides and prompt is None:
@@ -100,6 +102,7 @@ def _built(package: "Package") -> Networks:
     """The networks of guides, and the UNet that takes what they give where it is built too."""
     from partway.building.guided import guide, guided_unet, image_prompt
     from partway.building.unet import Extras
+    from partway.checkpoints.control import fitting
 
     config, guides, prompt = package.config("unet"), package.guides, package.image_prompt
     made = {one.network: guide(one.part, fitting(one.part, config)) for one in guides}
@@ -125,6 +128,8 @@ def _check_exported(package: "Package") -> None:
 
 def _guides(wanted: Sequence[Control]) -> list[Guide]:
     """Controls with their networks; those of one file share one."""
+    from partway.checkpoints.control import open_control
+
     paths = list(dict.fromkeys(Path(one.network) for one in wanted))
     parts = [open_control(path) for path in paths]
     for one in wanted:

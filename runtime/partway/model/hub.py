@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from partway.checkpoints.opening import is_file
+from partway.checkpoints.forms import is_file
 from partway.engines.external import locations
 from partway.errors import PackageError
 from partway.graphs import FILES, NETWORKS

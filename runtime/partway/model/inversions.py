@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.adapters.embeddings import FIRST, SECOND, Embedding, open_embedding
 from partway.engines.weights import worded
 from partway.errors import PackageError
 from partway.model.adapted import Adaptation
 from partway.model.package import Package
 
+if TYPE_CHECKING:
+    from partway.adapters.embeddings import Embedding
+
 Array = NDArray[np.float32]
 
-_ROLES = {"text_encoder": (FIRST, ""), "text_encoder_2": (SECOND, "")}
+_ROLES = {"text_encoder": ("clip_l", ""), "text_encoder_2": ("clip_g", "")}  # as files name them
 
 
 class Inversion(NamedTuple):
@@ -32,7 +34,12 @@ class Inversion(NamedTuple):
 
 def inversions(package: Package, embeddings: Iterable[tuple[str, str]]) -> dict[str, Inversion]:
     """The embeddings of files, by name; raises `PackageError` for one that is not for this kind of model."""
-    return {name: _fitting(package, open_embedding(file, name)) for name, file in embeddings}
+    wanted = list(embeddings)
+    if not wanted:
+        return {}
+    from partway.adapters.embeddings import open_embedding  # only where there are some, for it takes its time
+
+    return {name: _fitting(package, open_embedding(file, name)) for name, file in wanted}
 
 
 def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
@@ -44,7 +51,7 @@ def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
     return Adaptation({**adaptation.networks, **own}, {**adaptation.keys, **keys})
 
 
-def _fitting(package: Package, embedding: Embedding) -> Inversion:
+def _fitting(package: Package, embedding: "Embedding") -> Inversion:
     encoders, widths = package.text_encoders, package.text_widths
     alone = len(encoders) == 1 and len(embedding.vectors) == 1
     known = embedding.vectors if len(encoders) > 1 or alone or encoders == ("text_encoder_2",) else {}

@@ -7,25 +7,25 @@ inside. SDXL adds ``text_encoder_2/`` and ``tokenizer_2/``; its refiner has only
 and name the other's folder there, as ``shares``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from partway.adapters.reading import open_adapter
-from partway.adapters.suggestions import combined
-from partway.checkpoints.folder import is_folder
-from partway.checkpoints.opening import is_file, open_checkpoint
-from partway.checkpoints.record import TINY, Checkpoint
+from partway.checkpoints.forms import is_file, is_folder
 from partway.diffusion.levels import Trained
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
 from partway.graphs import BUILT, FILES, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS
+from partway.loras import Lora
 from partway.loras import chosen as chosen_loras
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
 from partway.model.guides import Guide, ImagePrompt
 from partway.settings import Settings
+
+if TYPE_CHECKING:
+    from partway.checkpoints.record import Checkpoint
 
 _POOLED = 1280  # of SDXL, whose folder may leave it unsaid
 _PREDICTED = ("epsilon", "v_prediction")  # what a file may have to be told
@@ -83,7 +83,7 @@ class Package:
     size: tuple[int, int]
     manifest: Mapping[str, Any]
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
+    checkpoint: "Checkpoint | None" = None
     inferred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     guides: tuple[Guide, ...] = ()
     image_prompt: ImagePrompt | None = None
@@ -92,7 +92,7 @@ class Package:
         """The settings of a run: those that the user chose, else of adapters, else of the model, else of `Settings`."""
         settings: dict[str, Any] = {**self.defaults, **chosen}
         loras = [one for one in chosen_loras(settings.get("loras")) if one.unet]
-        return Settings(**{**settings, **combined(open_adapter(one.file) for one in loras), **chosen})
+        return Settings(**{**settings, **(_suggested(loras) if loras else {}), **chosen})
 
     def unprompted(self, settings: Settings) -> bool:
         """Whether zeros replace the embeddings of the negative prompt."""
@@ -170,6 +170,8 @@ def open_package(
         raise InputError(f"{path} is exported, with a VAE and a prediction of its own; leave vae and prediction out")
     try:
         if stored:
+            from partway.checkpoints.opening import open_checkpoint
+
             own, tiny = (None if one is None else Path(one) for one in (vae, tiny_vae))
             return _unexported(open_checkpoint(path, vae=own, tiny_vae=tiny, prediction=prediction))
         return _read(path)
@@ -177,9 +179,18 @@ def open_package(
         raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
 
 
-def _unexported(checkpoint: Checkpoint) -> Package:
+def _suggested(loras: Sequence[Lora]) -> dict[str, Any]:
+    """What adapters suggest."""
+    from partway.adapters.reading import open_adapter  # only where there are some, for it takes its time
+    from partway.adapters.suggestions import combined
+
+    return combined(open_adapter(one.file) for one in loras)
+
+
+def _unexported(checkpoint: "Checkpoint") -> Package:
     """The model of a checkpoint, whose networks are built."""
     from partway.building.networks import networks  # only where there is something to build
+    from partway.checkpoints.record import TINY
 
     parts = checkpoint.parts
     read = Configs(checkpoint.index, parts["unet"].config, parts["vae"].config, checkpoint.scheduler)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.adapters.reading import open_adapter
 from partway.engines import Engine, Signature
 from partway.engines.weights import Change, Openable, Worded
 from partway.loras import Lora
@@ -84,7 +83,11 @@ class Adapted:
 
     def adaptation(self, package: Package, loras: Sequence[Lora]) -> Adaptation:
         """What `adaptation` finds in one model, once for each state of the files."""
-        key = [(one, open_adapter(one.file).source) for one in loras]
+        key: list[object] = []
+        if loras:
+            from partway.adapters.reading import open_adapter  # only where there are some, for it takes its time
+
+            key = [(one, open_adapter(one.file).source) for one in loras]
         return self._found.get((key_of(package), *key), lambda: adaptation(package, loras))
 
     def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Mapping[str, Openable]], Engine]) -> Engine:

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 
-from partway.checkpoints.folder import STEMS
+from partway.checkpoints.forms import STEMS
 from partway.errors import PackageError
 from partway.graphs import BUILT, FILES, NETWORKS, TOKENIZERS, VAES
 from partway.model.families import needed
