@@ -179,7 +179,7 @@ def open_package(
         raise PackageError(f"{path} has a setting that cannot be ({error}); export or download it again") from error
 
 
-def _suggested(loras: Sequence[Lora]) -> dict[str, Any]:
+def _suggested(loras: Sequence[Lora]) -> Mapping[str, Any]:
     """What adapters suggest."""
     from partway.adapters.reading import open_adapter  # only where there are some, for it takes its time
     from partway.adapters.suggestions import combined
