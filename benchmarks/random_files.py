@@ -7,6 +7,7 @@ normal numbers that keep what goes through a layer at its size. No torch, no dow
 import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -55,9 +56,28 @@ def shapes(size: Size) -> Shapes:
     return found
 
 
+def controlnet(size: Size) -> Shapes:
+    """Every tensor of a ControlNet for such a model, by its authors' names."""
+    down = ("input_blocks.", "middle_block.", "time_embed.", "label_emb.")
+    found = {name: shape for name, shape in _unet(size) if name.startswith(down)}
+    seen = (3, 16, 16, 32, 32, 96, 96, 256, size.widths[0])
+    for index, (before, after) in enumerate(pairwise(seen)):
+        found |= dict(_layer(f"input_hint_block.{2 * index}", after, before, 3, 3))
+    skips = [size.widths[0], *(wide for wide in size.widths for _ in range(3))][: 3 * len(size.widths)]
+    for index, wide in enumerate(skips):
+        found |= dict(_layer(f"zero_convs.{index}.0", wide, wide, 1, 1))
+    found |= dict(_layer("middle_block_out.0", size.widths[-1], size.widths[-1], 1, 1))
+    return {f"control_model.{name}": shape for name, shape in found.items()}
+
+
 def write(path: Path, size: Size, seed: int = 0) -> None:
     """Write the model in float16."""
-    entries, at, tensors = {}, 0, shapes(size)
+    write_tensors(path, shapes(size), seed)
+
+
+def write_tensors(path: Path, tensors: Shapes, seed: int = 0) -> None:
+    """Write tensors of these shapes in float16."""
+    entries, at = {}, 0
     for name, shape in tensors.items():
         entries[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [at, at + 2 * prod(shape)]}
         at += 2 * prod(shape)

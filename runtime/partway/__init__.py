@@ -18,6 +18,7 @@ from partway.budget import memory, presets, tuned
 from partway.budget.planner import Planner
 from partway.budget.presets import PRESETS
 from partway.checkpoints.opening import is_file
+from partway.controls import Control, IPAdapter
 from partway.diffusion.dials import DIALS, matching
 from partway.diffusion.grids import Schedule
 from partway.diffusion.levels import NoiseLevel, trained
@@ -29,7 +30,8 @@ from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
 from partway.loras import Lora, chosen
 from partway.model.adapted import adaptation
-from partway.model.conditions import guided
+from partway.model.conditions import guidance_of
+from partway.model.guides import guided
 from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
 from partway.model.words import Embeds
@@ -42,6 +44,7 @@ from partway.run.outline import Kind, outline, part_of
 from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
+from partway.support.caching import Recent
 from partway.support.keywords import keywords
 
 __all__ = [
@@ -49,11 +52,13 @@ __all__ = [
     "PRESETS",
     "SAMPLERS",
     "SCHEDULES",
+    "Control",
     "Drift",
     "Embeds",
     "EngineError",
     "EngineOptions",
     "Given",
+    "IPAdapter",
     "ImageError",
     "InputError",
     "Latents",
@@ -150,15 +155,15 @@ def plan(
     told = _told(prediction, settings)
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
-        return outline(Kind(trained()), Settings(**settings), start, guided("pair"))[0]
+        return outline(Kind(trained()), Settings(**settings), start, guidance_of("pair"))[0]
     own = presets.under(preset, open_model(model, **told))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
     engine, chosen = presets.options(preset, given, tuned.nearest(known, own.size))
     options = options if isinstance(options, EngineOptions) else chosen
     planner = Planner(engine_named(engine, own.networks, options.device), options, known)
-    start = starts.imagined(image, own, width=width, height=height)
-    return planner.planned(own, own.settings(settings), start).plan
+    start, settled = starts.imagined(image, own, width=width, height=height), own.settings(settings)
+    return planner.planned(guided(own, settled, Recent(1)), settled, start).plan
 
 
 @keywords(SETTING_ALIASES)

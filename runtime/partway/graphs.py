@@ -1,7 +1,10 @@
 """The names of a model's networks and of their files: what engines, packages and plans all call them.
 
-It imports nothing, so that each of those can.
+It imports nothing of partway, so that each of those can.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 """The folder of the tokenizer that each text encoder has."""
@@ -49,6 +52,25 @@ VAES = {"own": ("vae_encoder", "vae_decoder"), "tiny": (TINY_ENCODER, TINY_DECOD
 The tiny ones (TAESD's kind) are many times faster and a little less exact; their latents are scaled ones.
 """
 
+RESIDUAL, MIDDLE = "down_residual_{}", "mid_residual"
+"""What a ControlNet gives, and a UNet that is built for that takes: for each skip of the way down, and the middle."""
+
+FEATURE = "feature_{}"
+"""What a T2I-Adapter gives and such a UNet takes, by the level on the way down."""
+
+KEY, VALUE = "image_key_{}", "image_value_{}"
+"""What an IP-Adapter makes of a picture for each layer that attends to the text, and such a UNet takes."""
+
+CONTROL = "control_{}"
+"""The networks that guide the UNet by pictures, in the order in which a run names them."""
+
+MAX_CONTROLS = 8
+
+CONTROLS = tuple(map(CONTROL.format, range(MAX_CONTROLS)))
+
+IMAGE_ENCODER, IMAGE_ADAPTER = "image_encoder", "image_adapter"
+"""CLIP's encoder of pictures, and the IP-Adapter that turns what it gives into keys and values."""
+
 _PORTS = frozenset(
     {
         *("input_ids", "last_hidden_state", "pooler_output", "text_embeds"),
@@ -61,3 +83,18 @@ _PORTS = frozenset(
 def is_port(name: str) -> bool:
     """Whether networks of Stable Diffusion have an input or output of this name, be it with a prefix before it."""
     return name.split(".")[-1] in _PORTS or name.startswith("hidden_states.")
+
+
+def is_guide(name: str) -> bool:
+    """Whether an input of the UNet is one that adapters of pictures give it, and no plain one has."""
+    return name == MIDDLE or name.startswith(tuple(one.removesuffix("{}") for one in (RESIDUAL, FEATURE, KEY, VALUE)))
+
+
+def skips(unet: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """For each skip of the way down, by the UNet's configuration: the level whose channels it has, and its halvings."""
+    levels, layers = len(unet["block_out_channels"]), unet.get("layers_per_block", 2)
+    found = [(0, 0)]
+    for level in range(levels):
+        found += [(level, level)] * (layers if isinstance(layers, int) else layers[level])
+        found += [(level, level + 1)] * (level < levels - 1)
+    return found

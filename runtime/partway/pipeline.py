@@ -13,6 +13,7 @@ from partway.engines.weights import Openable
 from partway.errors import InputError
 from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
+from partway.model.guides import Built, guided
 from partway.model.inversions import Inversion, inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
@@ -43,6 +44,7 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     adapted      the networks of the last run that had adapters
+    guided       the last that guided it by pictures
     """
 
     package: Package
@@ -53,6 +55,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     adapted: Adapted = field(default_factory=Adapted)
+    guided: Built = field(default_factory=lambda: Recent(4))
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -164,8 +167,9 @@ class Pipeline:
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
-        self.adapted.adaptation(self.package, chosen.adapters)
-        return self._planned(prompt, chosen, start, inversions(self.package, chosen.inversions), decode=decode).plan
+        package = guided(self.package, chosen, self.guided)
+        self.adapted.adaptation(package, chosen.adapters)
+        return self._planned(prompt, package, chosen, start, decode=decode)[0].plan
 
     @keywords(SETTING_ALIASES)
     def stream(
@@ -190,30 +194,31 @@ class Pipeline:
             raise InputError(f"the prompt must be text or partway.Embeds, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        named = inversions(self.package, chosen.inversions)
-        planned = self._planned(prompt, chosen, start, named, decode=decode)
+        package = guided(self.package, chosen, self.guided)
+        planned, named = self._planned(prompt, package, chosen, start, decode=decode)
         planned.warn()
-        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(self.package, chosen.adapters)
+        ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
         work = self._work(planned, ration, adapters, named)
         return Run(planned.plan, planned.settings, work, ration, size=start.size)
 
     def _planned(
-        self, prompt: Prompt, settings: Settings, start: starts.Start, named: Mapping[str, Inversion], *, decode: bool
-    ) -> Planned:
-        """All that is decided of a run whose texts may name embeddings."""
+        self, prompt: Prompt, package: Package, settings: Settings, start: starts.Start, *, decode: bool
+    ) -> tuple[Planned, Mapping[str, Inversion]]:
+        """All that is decided of a run, and the embeddings that its texts may name."""
+        named = inversions(package, settings.inversions)
         weights = [one.weight for one in joined(prompt, settings)]
-        planned = self.planner.planned(self.package, settings, start, decode=decode, weights=weights)
-        return planned.reading(prompt, self.tokenizers, {name: one.size for name, one in named.items()})
+        planned = self.planner.planned(package, settings, start, decode=decode, weights=weights)
+        return planned.reading(prompt, self.tokenizers, {name: one.size for name, one in named.items()}), named
 
     def _work(
         self, planned: Planned, ration: Ration, adapters: Adaptation, named: Mapping[str, Inversion]
     ) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
         named = named if planned.words.names_embeddings(self.tokenizers) else {}
-        adapters = taking_vectors(self.package, adapters) if named else adapters
+        adapters = taking_vectors(planned.package, adapters) if named else adapters
         engine = self.adapted.over(self.engine, adapters, self._open)
-        clock = Clock(planned.loading.over(engine))
-        networks = Networks(clock.engine, self.package, planned.tilings, planned.settings.vae)
+        clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
+        networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
         ration.begin(self.decode_times.expected(*decoding))
         if not planned.plan.levels:
@@ -231,7 +236,7 @@ class Pipeline:
             with clock.paused():  # what the caller does with a step
                 yield Step.after(state, colours, networks.decode_image)
 
-        planned = planned.followed(state.behind, evaluations.made)
+        planned = planned.followed(state.behind, evaluations)
         latents = arrived(planned, state, early=ration.short)
         pictures, drift = [], ()
         if planned.plan.calls[networks.decoder]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import partway
+from partway.controls import Control, IPAdapter, image_prompt
 from partway.engines import ENGINES
 from partway.loras import Lora
-from partway.model.hashes import file_sha256, model_hash, tensors_sha256, unet_hash
+from partway.model.hashes import file_sha256, model_hash, path_sha256, tensors_sha256, unet_hash
 from partway.model.hub import DEFAULT
 from partway.model.package import Package
-from partway.pictures.images import Picture
+from partway.pictures.images import Picture, read
 from partway.pictures.metadata import file_hash, pixel_hash
 from partway.support import machine
 
@@ -64,6 +65,11 @@ def record(
     inversions = result.settings.inversions
     ran |= {"embeddings": [[name, Path(file).name] for name, file in inversions]}
     ran |= {"loras": [{**one.as_dict(), "file": Path(one.file).name} for one in loras]}
+    controls: list[Control | IPAdapter] = [one for one in result.settings.controls if one.scale]
+    prompt = image_prompt(result.settings.ip_adapter)
+    ran |= {"control": [_replayed(one, source) for one in controls]}
+    guides = [*controls, *([prompt] if prompt is not None and prompt.scale else [])]
+    ran |= {"ip_adapter": _replayed(prompt, source) if prompt in guides and prompt is not None else None}
     return {
         "partway": partway.__version__,
         "task": task,
@@ -74,6 +80,7 @@ def record(
         "model": {"name": _place(wanted.model, package), **described(package)},
         "loras": [_named(one) for one in loras],
         "embeddings": [{"name": name, "sha256": file_sha256(Path(file))} for name, file in inversions],
+        "controls": [_shown_to(one) for one in guides],
         "load": {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE},
         "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,
@@ -97,6 +104,22 @@ def _named(lora: Lora) -> dict[str, str]:
     """Return an adapter's name, the hash of its file, and that of its tensors alone, by which others know it."""
     path = Path(lora.file)
     return {"name": lora.name, "tag": lora.tag, "sha256": file_sha256(path), "tensors_sha256": tensors_sha256(path)}
+
+
+def _replayed(control: Control | IPAdapter, source: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return a control as a replay takes it; a picture that is the source itself is told by that."""
+    shown = control.as_dict()
+    return shown | ({"picture": None} if source and _picture_hash(control) == source["pixels_sha256"] else {})
+
+
+def _shown_to(control: Control | IPAdapter) -> dict[str, Any]:
+    """Return the name and the hash of a control's network, and the hash of its own picture's pixels."""
+    path = Path(control.network)
+    return {"name": path.name, "sha256": path_sha256(path), "picture_sha256": _picture_hash(control)}
+
+
+def _picture_hash(control: Control | IPAdapter) -> str | None:
+    return None if control.picture is None else pixel_hash(read(control.picture).original)
 
 
 def _place(model: str | None, package: Package) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypedDict
 
+from partway import controls
+from partway.controls import Control, IPAdapter
 from partway.diffusion import names
 from partway.diffusion.dials import DIALS
 from partway.diffusion.guidance import Guidance
@@ -91,6 +93,8 @@ class Options(TypedDict, total=False):
     denoising_end: float | None
     deadline: float | None
     loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora]
+    control: Control | Sequence[Control]
+    ip_adapter: IPAdapter | None
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,8 @@ class Settings:
                        estimate of the picture when the time is up (`partway.run.deadline`); None for no limit
     loras              adapters (LoRA and relatives), ``{"film.safetensors": 0.8}``: files, and how much of each counts.
                        In place of the number a mapping may give ``unet``, ``text`` and ``blocks`` apart, as `Lora` has
+    control            pictures that guide the run through ControlNets and T2I-Adapters, each a `partway.Control`
+    ip_adapter         a picture that counts as a part of the prompt, a `partway.IPAdapter`
     """
 
     strength: float = 0.6
@@ -189,6 +195,8 @@ class Settings:
     denoising_end: float | None = None
     deadline: float | None = None
     loras: Mapping[str, float | Mapping[str, Any]] | Sequence[Lora] = ()
+    control: Control | Sequence[Control] = ()
+    ip_adapter: IPAdapter | None = None
 
     def __new__(cls, *values: object, **given: object) -> Self:
         """Refuse names that are no settings, which Python would call a `TypeError`."""
@@ -213,6 +221,8 @@ class Settings:
         if not self.seeds:
             raise InputError("seed must be an integer, or several for one picture each, not none")
         store("loras", chosen(self.loras))
+        store("control", controls.chosen(self.control))
+        store("ip_adapter", controls.image_prompt(self.ip_adapter))
         self._find_sampler_and_schedule(store)
         self._check_hand_over()
         choose("dial", self.dial, DIALS)
@@ -238,6 +248,11 @@ class Settings:
     def adapters(self) -> tuple[Lora, ...]:
         """The adapters, in the order in which they were given."""
         return chosen(self.loras)
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """What guides the run by pictures, in the order in which it was given."""
+        return controls.chosen(self.control)
 
     @property
     def guidance(self) -> Guidance:

@@ -60,6 +60,8 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "vae": "own",
         "loras": [],
         "embeddings": [],
+        "control": [],
+        "ip_adapter": None,
     }  # for instruct alone; the toy has no tiny one
     assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]

@@ -144,7 +144,7 @@ def test_a_broken_vocabulary_is_refused(folder: Path, name: str, content: bytes)
 
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"])
-@pytest.mark.parametrize("content", [b"{", b"[1, 2]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"{", b"[1, 2]", b"\xff\xfe", rb'{"pad_token": "\ud800"}'])
 def test_broken_settings_are_refused(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(PackageError, match=rf"{name} .*; fetch it again"):

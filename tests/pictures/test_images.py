@@ -3,6 +3,7 @@
 import io
 import struct
 import tempfile
+import warnings
 import zlib
 from pathlib import Path
 
@@ -58,6 +59,16 @@ def test_exif_orientation_is_applied_once(tmp_path: Path, orientation: int) -> N
 def test_damaged_exif_does_not_stop_a_readable_picture(tmp_path: Path) -> None:
     gradient().save(tmp_path / "odd.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x07\xff\xff\xff\xff")
     assert images.read(tmp_path / "odd.jpg").pixels.shape == (1, 3, 24, 40)
+
+
+def test_damaged_exif_of_an_open_picture_is_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    tag = b"\x01\x12\0\x03\0\0\0\x08\0\0\xff\0"  # eight values, beyond the end
+    gradient().save(tmp_path / "odd.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + tag)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(tmp_path / "odd.jpg").copy()
+    assert images.read(image).pixels.shape == (1, 3, 24, 40)
+    assert not recwarn.list
 
 
 # Pillow converts to these modes from one other mode only.

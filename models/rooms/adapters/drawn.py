@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.pictures.lines import canny
 from partway_rooms.renderer import Look, caption_of, sample_layout, sample_look
 from partway_rooms.renderer.media import MEDIUM
 from partway_rooms.renderer.render import View, finish, scene_of, view
 
 from .blueprint import blueprint, caption
-from .lines import canny
 
 FIRST = 20_000  # rooms from this number on; the model was trained on those below
 OTHER = 1_000_000  # between the numbers of a room's two looks

@@ -17,6 +17,7 @@ from diffusers import ControlNetModel
 from PIL import Image
 from safetensors.torch import load_file
 
+from partway.pictures.lines import canny
 from partway_rooms import HELD_OUT
 
 from ..evaluate import WORDS, other, overlap
@@ -24,7 +25,6 @@ from ..probe import NAMES, load_probe, true_labels
 from ..renders import picture, true_map
 from .blueprint import TRIGGER, blueness
 from .data import device, encode
-from .lines import canny
 from .lora import read
 from .sampling import FEW, Plan, Studio, draw, open_studio, to_pixels
 from .shared import load_base

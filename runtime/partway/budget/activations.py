@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from partway.engines.table import Rates
-from partway.graphs import TOKENIZERS, VAES
+from partway.graphs import CONTROLS, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS, VAES
 from partway.model.package import Package
 from partway.model.tokens import LENGTH
 
@@ -39,9 +39,9 @@ class Work(NamedTuple):
 
 def activations(package: Package, network: str, stored: str, work: Work, rates: Rates) -> float:
     """The numbers that a network's call works with, for weights that are stored so; those of text are too few."""
-    if network in TOKENIZERS:
+    if network in (*TOKENIZERS, IMAGE_ENCODER, IMAGE_ADAPTER):
         return 0.0
-    if network.startswith("unet"):  # also a segment, which holds what earlier ones gave
+    if network.startswith("unet") or network in CONTROLS:  # also a segment, which holds what earlier ones gave
         return _unet(package.config("unet"), stored, work, rates)
     pixels = work.vae[0] * work.vae[1] * package.vae_scale_factor**2
     if network in VAES["tiny"]:

@@ -8,7 +8,7 @@ from partway.budget.footprint import Work, in_turn, known, loads, peak
 from partway.engines import EngineOptions
 from partway.engines.frugal import stage
 from partway.errors import InputError
-from partway.graphs import SHALLOW, TOKENIZERS, VAES
+from partway.graphs import CONTROLS, IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, TOKENIZERS, VAES
 from partway.model.package import Package
 from partway.model.tiles import Tilings, own_tile
 from partway.run.planned import Loading
@@ -18,7 +18,16 @@ from partway.support.amounts import shown
 LEAST_TILE = 128  # pixels; in smaller ones a VAE's normalisation sees too little of the picture
 
 _ENCODERS, _DECODERS = zip(*VAES.values(), strict=True)
-_ORDER = (*TOKENIZERS, *_ENCODERS, "unet", SHALLOW, *_DECODERS)  # in which a run needs them
+_ORDER = (
+    *TOKENIZERS,
+    *_ENCODERS,
+    IMAGE_ENCODER,
+    IMAGE_ADAPTER,
+    *CONTROLS,
+    "unet",
+    SHALLOW,
+    *_DECODERS,
+)  # in which a run needs them
 
 
 class Demand(NamedTuple):

@@ -2,5 +2,7 @@
 
 It imports the ground and `partway.engines.weights`; no engine is loaded, and neither torch nor the package onnx.
 Start at ``graph.py``, the language, then read one of the networks beside its class in diffusers: ``unet.py``,
-``vae.py``, ``text.py``, ``tiny_vae.py``. ``onnx.py`` writes what comes out, ``parts.py`` takes parts of it.
+``vae.py``, ``text.py``, ``tiny_vae.py``; of what guides a UNet by pictures ``control.py``, ``t2i_adapter.py``,
+``ip_adapter.py`` and ``image.py``, which ``guided.py`` joins. ``onnx.py`` writes what comes out, ``parts.py`` takes
+parts of it. ``exported.py`` rewrites graphs that were exported, with ``wire.py`` and ``joined.py``.
 """

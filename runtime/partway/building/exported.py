@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.building import onnx, wire
+from partway.building import joined, onnx, wire
 from partway.building.replaced import Product, layer_of
 from partway.errors import PackageError
 from partway.support.protobuf import spans, walk
@@ -71,13 +71,18 @@ class Exported:
         array = self._value(node.inputs[1])
         return array.T if product.turned else array
 
-    def with_inputs(self, names: Mapping[int, str], shapes: Mapping[str, Sequence[int]]) -> bytes:
+    def with_inputs(
+        self, names: Mapping[int, str], shapes: Mapping[str, Sequence[int]], widths: Sequence[int] = ()
+    ) -> bytes:
         """The model with weights as further inputs of such names and shapes, by the number of the node that takes them.
 
-        What is left without use is left out.
+        What is left without use is left out. Where there are ``widths``, channels of the UNet's skips, it also takes a
+        ControlNet's residuals, which are added to them.
         """
         used = self._used(names)
+        joins = joined.joins(self.nodes, len(widths)) if widths else {}
         parts = [onnx.message(_INPUT, onnx.value(name, "F32", shape)) for name, shape in shapes.items()]
+        parts += [onnx.message(_INPUT, one) for one in joined.inputs(joins, widths, self._kind())]
         number = 0
         for one in self._fields:
             stored = self._data[one.head : one.end]
@@ -85,6 +90,8 @@ class Exported:
                 node, number = self.nodes[number], number + 1
                 if number - 1 in names:
                     parts.append(onnx.message(_NODE, _rewired(node, names[number - 1])))
+                elif number - 1 in joins:
+                    parts += [onnx.message(_NODE, one) for one in joined.nodes(node, joins[number - 1], len(joins))]
                 elif used.intersection(node.outputs):
                     parts.append(stored)
             elif one.number != _INITIALIZER or self._tensor((one.start, one.end)).name in used:
@@ -97,6 +104,11 @@ class Exported:
 
     def _parts(self, number: int) -> list[tuple[int, int]]:
         return [(one.start, one.end) for one in self._fields if one.number == number]
+
+    def _kind(self) -> int:
+        """ONNX's number of the type of the UNet's latents."""
+        named = {wire.name_of(self._data, span).split(".")[-1]: span for span in self._parts(_INPUT)}
+        return wire.kind_of(self._data, named["sample"]) if "sample" in named else 1
 
     def _tensor(self, span: tuple[int, int]) -> wire.Tensor:
         return wire.tensor(self._data, span)

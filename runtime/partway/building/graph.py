@@ -205,12 +205,24 @@ class Graph:
         scale, shift = (self.weight(f"{layer}.{kind}", (channels, 1, 1)) for kind in ("weight", "bias"))
         return self.add(self.mul(self.shaped(split, x), scale), shift)
 
-    def attention(self, x: str, layer: str, heads: int, context: str | None = None) -> str:
-        """Attention of tokens to those of ``context``, by default to each other (Vaswani et al. 2017)."""
+    def attention(
+        self, x: str, layer: str, heads: int, *, context: str | None = None, beside: tuple[str, str] | None = None
+    ) -> str:
+        """Attention of tokens to those of ``context``, by default to each other (Vaswani et al. 2017).
+
+        ``beside``: keys and values of others, which the same queries attend to by themselves (Ye et al. 2023, arXiv
+        2308.06721).
+        """
         seen = context or x
         query, key, value = self.linear(x, f"{layer}.to_q"), *(self.linear(seen, f"{layer}.to_{one}") for one in "kv")
-        mixed = self.op("MultiHeadAttention", query, key, value, domain=MICROSOFT, num_heads=heads)
+        mixed = self.attend(query, key, value, heads)
+        if beside is not None:
+            mixed = self.add(mixed, self.attend(query, *beside, heads))
         return self.linear(mixed, f"{layer}.to_out.0")
+
+    def attend(self, query: str, key: str, value: str, heads: int) -> str:
+        """What queries find among keys and values, before it is projected."""
+        return self.op("MultiHeadAttention", query, key, value, domain=MICROSOFT, num_heads=heads)
 
     def enlarge(self, x: str, like: str | None = None) -> str:
         """Every pixel repeated: twice in either direction, or until the picture has the size of ``like``."""

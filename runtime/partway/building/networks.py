@@ -27,9 +27,13 @@ def networks(checkpoint: Checkpoint) -> dict[str, Network]:
             built = _built(name, checkpoint.parts[name])
             _check_used(checkpoint, name, built.values())
             found |= built
-    found[SHALLOW] = parts.shallow(found["unet"])
-    segments = parts.segments(found["unet"], SEGMENTS)
-    return found | {f"unet_segment_{index}": one for index, one in enumerate(segments)}
+    return found | unet_parts(found["unet"])
+
+
+def unet_parts(whole: Network) -> dict[str, Network]:
+    """The UNet's outermost layers and its segments."""
+    segments = parts.segments(whole, SEGMENTS)
+    return {SHALLOW: parts.shallow(whole)} | {f"unet_segment_{index}": one for index, one in enumerate(segments)}
 
 
 def _built(name: str, part: Part) -> dict[str, Network]:

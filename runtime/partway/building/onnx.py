@@ -85,8 +85,13 @@ def _described(name: str, weight: Weight) -> bytes:
 
 def value(name: str, dtype: str, dims: Dims) -> bytes:
     """A ValueInfoProto; sizes with a name may be any."""
+    return value_of(name, TYPES[dtype], dims)
+
+
+def value_of(name: str, kind: int, dims: Dims) -> bytes:
+    """The same of a type by ONNX's number of it."""
     shape = b"".join(_data(1, _data(2, size) if isinstance(size, str) else _integer(1, size)) for size in dims)
-    return _data(1, name) + _data(2, _data(1, _integer(1, TYPES[dtype]) + _data(2, shape)))
+    return _data(1, name) + _data(2, _data(1, _integer(1, kind) + _data(2, shape)))
 
 
 def model(

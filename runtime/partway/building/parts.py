@@ -1,19 +1,25 @@
 """Parts of a network that is built: its last layers alone, for reuse, and segments that run one after the other."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 
 from partway.building.network import Network, Node, Seam, Value
 from partway.errors import PackageError
-from partway.graphs import DEEP
+from partway.graphs import DEEP, is_guide
 
 
 def shallow(unet: Network) -> Network:
-    """What of the UNet comes after the features `DEEP`, which it is given; what leads to them is left out."""
+    """What of the UNet comes after the features `DEEP`, which it is given; what leads to them is left out.
+
+    Of what adapters of pictures give a UNet it takes only what it has a use for.
+    """
     given = {**unet.inputs, DEEP: unet.outputs[DEEP]}
     wanted = {name: value for name, value in unet.outputs.items() if name != DEEP}
-    return _between(unet, unet.nodes, given, wanted)
+    made = _between(unet, unet.nodes, given, wanted)
+    used = {name for node in made.nodes for name in node.inputs}
+    return replace(made, inputs={name: one for name, one in given.items() if name in used or not is_guide(name)})
 
 
 def segments(unet: Network, count: int) -> list[Network]:

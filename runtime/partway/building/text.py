@@ -30,7 +30,7 @@ def text_encoder(weights: Mapping[str, Weight], config: Config) -> Network:
     h = g.add(h, g.op("Slice", places, g.const([0]), count, g.const([0])))
     mask, states = _mask(g, count), [h]
     for index in range(g.count(f"{_ROOT}.encoder.layers")):
-        h = _layer(g, h, f"{_ROOT}.encoder.layers.{index}", heads, eps, mask, config["hidden_act"])
+        h = layer(g, h, f"{_ROOT}.encoder.layers.{index}", heads, eps, mask, config["hidden_act"])
         states.append(h)
     last = g.layer_norm(h, f"{_ROOT}.final_layer_norm", eps)
     g.output(last, "last_hidden_state", "batch", "tokens", width)
@@ -47,14 +47,15 @@ def text_encoder(weights: Mapping[str, Weight], config: Config) -> Network:
     return g.finish()
 
 
-def _layer(g: Graph, x: str, name: str, heads: int, eps: float, mask: str, act: str) -> str:
-    """Attention to earlier tokens, then two layers of each token by itself; both are added to what goes in."""
+def layer(g: Graph, x: str, name: str, heads: int, eps: float, mask: str | None, act: str) -> str:
+    """Attention to what the mask leaves, then two layers of each token by itself; both are added to what goes in."""
     normal = g.layer_norm(x, f"{name}.layer_norm1", eps)
     parts = (g.linear(normal, f"{name}.self_attn.{one}_proj") for one in "qkv")
     width = g.shape(f"{name}.layer_norm1")[0]
     query, key, value = (g.reshape(part, 0, 0, heads, width // heads) for part in parts)
     query = g.mul(g.transpose(query, 0, 2, 1, 3), g.real((width // heads) ** -0.5))
-    scores = g.add(g.op("MatMul", query, g.transpose(key, 0, 2, 3, 1)), mask)
+    scores = g.op("MatMul", query, g.transpose(key, 0, 2, 3, 1))
+    scores = scores if mask is None else g.add(scores, mask)
     mixed = g.op("MatMul", g.op("Softmax", scores, axis=-1), g.transpose(value, 0, 2, 1, 3))
     mixed = g.reshape(g.transpose(mixed, 0, 2, 1, 3), 0, 0, width)
     x = g.add(x, g.linear(mixed, f"{name}.self_attn.out_proj"))

@@ -6,7 +6,9 @@ seen from the weights; a configuration tells what weights do not.
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,58 +16,158 @@ import numpy as np
 from partway.building.graph import Graph
 from partway.building.network import Network
 from partway.engines.weights import Weight
-from partway.graphs import DEEP
+from partway.graphs import DEEP, FEATURE, KEY, MIDDLE, RESIDUAL, VALUE
 
 Config = Mapping[str, Any]
 _RESNET_EPS, _TRANSFORMER_EPS = 1e-5, 1e-6
 
 
-class _Told(NamedTuple):
-    """What all layers are told: the noise level and more (B or 1, C), and the text (B, N, C)."""
+class Told(NamedTuple):
+    """What all layers are told: the noise level and more (B or 1, C), and the text (B, N, C).
+
+    pictured  keys and values of a picture, each (B, M, C), by the layer that attends to them beside the text
+    """
 
     time: str
     text: str
+    pictured: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
-def unet(weights: Mapping[str, Weight], config: Config) -> Network:
+class Form(NamedTuple):
+    """What weights do not tell of levels: the channels and heads of each, and the groups of normalisation."""
+
+    widths: Sequence[int]
+    heads: Sequence[int]
+    groups: int
+
+    @classmethod
+    def of(cls, config: Config) -> "Form":
+        """That of a configuration."""
+        widths = config["block_out_channels"]
+        heads = _each(config.get("num_attention_heads") or config["attention_head_dim"], len(widths))
+        return cls(widths, heads, config.get("norm_num_groups") or 32)
+
+
+class Extras(NamedTuple):
+    """What a UNet is built to take beside its own inputs.
+
+    residuals  whether it takes a ControlNet's, `RESIDUAL` and `MIDDLE`
+    features   how many of a T2I-Adapter's it takes, `FEATURE`
+    pictured   whether it takes an IP-Adapter's, `KEY` and `VALUE`
+    """
+
+    residuals: bool = False
+    features: int = 0
+    pictured: bool = False
+
+
+PLAIN = Extras()
+
+
+def unet(weights: Mapping[str, Weight], config: Config, extras: Extras = PLAIN) -> Network:
     """Build it; raises `PackageError` naming weights that are missing.
 
     It gives the prediction, and the features `DEEP` that its last layer on the way up begins with.
     """
-    g = Graph(weights)
-    widths = config["block_out_channels"]
-    groups = config.get("norm_num_groups") or 32
-    heads = _each(config.get("num_attention_heads") or config["attention_head_dim"], len(widths))
+    g, form = Graph(weights), Form.of(config)
     x = g.input("sample", "F32", "batch", g.shape("conv_in")[1], "height", "width")
-    told = _Told(_time(g, config), g.input("encoder_hidden_states", "F32", "batch", "tokens", _text_width(weights)))
-    h = g.conv(x, "conv_in")
-    left = [g.seam(h, "batch", widths[0], "height", "width")]
-    for level, width in enumerate(widths):
-        for index in range(g.count(f"down_blocks.{level}.resnets")):
-            h = _layer(g, h, f"down_blocks.{level}", index, told, heads[level], groups)
-            left.append(g.seam(h, "batch", width, f"rows_{level}", f"columns_{level}"))
-        if g.has(f"down_blocks.{level}.downsamplers.0.conv"):
-            h = g.conv(h, f"down_blocks.{level}.downsamplers.0.conv", stride=2)
-            left.append(g.seam(h, "batch", width, f"rows_{level + 1}", f"columns_{level + 1}"))
-    if g.has("mid_block.resnets.0.conv1"):
-        h = _layer(g, h, "mid_block", 0, told, heads[-1], groups)
-        for index in range(1, g.count("mid_block.resnets")):
-            h = resnet(g, h, f"mid_block.resnets.{index}", groups, _RESNET_EPS, told.time)
-        g.seam(h, "batch", widths[-1], "rows", "columns")
-    for block, (width, count) in enumerate(zip(reversed(widths), reversed(heads), strict=True)):
+    told = told_of(g, config, pictured=extras.pictured)
+    h, left = encode(g, g.conv(x, "conv_in"), told, form, _features(g, form, extras.features))
+    residuals = _residuals(g, left) if extras.residuals else []
+    h = g.add(h, g.input(MIDDLE, "F32", "batch", form.widths[-1], "rows_mid", "columns_mid")) if residuals else h
+    for block, (width, count) in enumerate(zip(reversed(form.widths), reversed(form.heads), strict=True)):
         for index in range(g.count(f"up_blocks.{block}.resnets")):
             if len(left) == 1:
                 h = g.named(h, DEEP)
-            joined = g.concat(h, left.pop(), axis=1)
-            h = _layer(g, joined, f"up_blocks.{block}", index, told, count, groups)
+            skip = left.pop().tensor
+            joined = g.concat(h, g.add(skip, residuals.pop()) if residuals else skip, axis=1)
+            h = _layer(g, joined, f"up_blocks.{block}", index, told, count, form.groups)
             g.seam(h, "batch", width, f"rows_up_{block}", f"columns_up_{block}")
         if g.has(f"up_blocks.{block}.upsamplers.0.conv"):
-            h = g.conv(g.enlarge(h, like=left[-1]), f"up_blocks.{block}.upsamplers.0.conv")
+            h = g.conv(g.enlarge(h, like=left[-1].tensor), f"up_blocks.{block}.upsamplers.0.conv")
             g.seam(h, "batch", width, f"rows_up_{block}", f"columns_up_{block}")
-    h = g.conv(g.silu(g.group_norm(h, "conv_norm_out", groups, _RESNET_EPS)), "conv_out")
+    h = g.conv(g.silu(g.group_norm(h, "conv_norm_out", form.groups, _RESNET_EPS)), "conv_out")
     g.output(h, "out_sample", "batch", g.shape("conv_out")[0], "height", "width")
-    g.output(DEEP, DEEP, "batch", widths[0], "height", "width")
+    g.output(DEEP, DEEP, "batch", form.widths[0], "height", "width")
     return g.finish()
+
+
+class Skip(NamedTuple):
+    """What a layer on the way down leaves for the way up, (B, ``width``, h, w)."""
+
+    tensor: str
+    width: int
+
+
+def encode(g: Graph, h: str, told: Told, form: Form, features: Sequence[str] = ()) -> tuple[str, list[Skip]]:
+    """The way down and the middle: what the middle gives, and what each layer leaves, from (B, C, h, w).
+
+    ``features`` are added to the end of each level, and one more to the middle (Mou et al. 2023, arXiv 2302.08453).
+    """
+    left = [Skip(g.seam(h, "batch", form.widths[0], "height", "width"), form.widths[0])]
+    for level, width in enumerate(form.widths):
+        block, count = f"down_blocks.{level}", g.count(f"down_blocks.{level}.resnets")
+        smaller = g.has(f"{block}.downsamplers.0.conv")
+        feature = features[level] if level < len(features) else None
+        early = not smaller or g.has(f"{block}.attentions.{count - 1}.norm")  # before a level with attention is halved
+        for index in range(count):
+            h = _layer(g, h, block, index, told, form.heads[level], form.groups)
+            h = g.add(h, feature) if feature and early and index == count - 1 else h
+            left.append(Skip(g.seam(h, "batch", width, f"rows_{level}", f"columns_{level}"), width))
+        if smaller:
+            h = g.conv(h, f"{block}.downsamplers.0.conv", stride=2)
+            h = g.add(h, feature) if feature and not early else h
+            left.append(Skip(g.seam(h, "batch", width, f"rows_{level + 1}", f"columns_{level + 1}"), width))
+    if g.has("mid_block.resnets.0.conv1"):
+        h = _layer(g, h, "mid_block", 0, told, form.heads[-1], form.groups)
+        for index in range(1, g.count("mid_block.resnets")):
+            h = resnet(g, h, f"mid_block.resnets.{index}", form.groups, _RESNET_EPS, told.time)
+        h = g.add(h, features[-1]) if len(features) > len(form.widths) else h
+        g.seam(h, "batch", form.widths[-1], "rows", "columns")
+    return h, left
+
+
+def told_of(g: Graph, config: Config, *, pictured: bool = False) -> Told:
+    """What all layers are told, as inputs of the network."""
+    time = _time(g, config)
+    text = g.input("encoder_hidden_states", "F32", "batch", "tokens", _text_width(g.known, config))
+    return Told(time, text, _pictured(g) if pictured else {})
+
+
+def attending(weights: Mapping[str, Weight]) -> list[str]:
+    """The layers that attend to the text, in the order in which IP-Adapters number them: down, up, middle."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name in weights:
+        if name.endswith(".attn2.to_k.weight"):
+            side = ("down", "up", "mid").index(name.partition("_")[0])
+            found[name.removesuffix(".to_k.weight")] = (side, *map(int, re.findall(r"\.(\d+)", name)))
+    return sorted(found, key=found.__getitem__)
+
+
+def _pictured(g: Graph) -> dict[str, tuple[str, str]]:
+    """Keys and values of a picture, as inputs."""
+
+    def one(kind: str, index: int, layer: str) -> str:
+        return g.input(kind.format(index), "F32", "batch", "parts", g.shape(f"{layer}.to_k")[0])
+
+    return {layer: (one(KEY, at, layer), one(VALUE, at, layer)) for at, layer in enumerate(attending(g.known))}
+
+
+def _features(g: Graph, form: Form, count: int) -> list[str]:
+    """A T2I-Adapter's, as inputs."""
+    widths = [*form.widths, form.widths[-1]][:count]
+    return [
+        g.input(FEATURE.format(at), "F32", "batch", width, f"rows_feature_{at}", f"columns_feature_{at}")
+        for at, width in enumerate(widths)
+    ]
+
+
+def _residuals(g: Graph, left: Sequence[Skip]) -> list[str]:
+    """A ControlNet's, as inputs."""
+    return [
+        g.input(RESIDUAL.format(at), "F32", "batch", skip.width, f"rows_residual_{at}", f"columns_residual_{at}")
+        for at, skip in enumerate(left)
+    ]
 
 
 def resnet(g: Graph, x: str, name: str, groups: int, eps: float, time: str | None = None) -> str:
@@ -77,14 +179,14 @@ def resnet(g: Graph, x: str, name: str, groups: int, eps: float, time: str | Non
     return g.add(g.conv(x, f"{name}.conv_shortcut") if g.has(f"{name}.conv_shortcut") else x, h)
 
 
-def _layer(g: Graph, x: str, block: str, index: int, told: _Told, heads: int, groups: int) -> str:
+def _layer(g: Graph, x: str, block: str, index: int, told: Told, heads: int, groups: int) -> str:
     """A residual block, and a transformer where the weights have one."""
     h = resnet(g, x, f"{block}.resnets.{index}", groups, _RESNET_EPS, told.time)
     name = f"{block}.attentions.{index}"
-    return _transformer(g, h, name, told.text, heads, groups) if g.has(f"{name}.norm") else h
+    return _transformer(g, h, name, told, heads, groups) if g.has(f"{name}.norm") else h
 
 
-def _transformer(g: Graph, x: str, name: str, text: str, heads: int, groups: int) -> str:
+def _transformer(g: Graph, x: str, name: str, told: Told, heads: int, groups: int) -> str:
     """Pixels as tokens that attend to each other and to the text; each part is added to what goes in."""
     channels = g.shape(f"{name}.norm")[0]
     linear = len(g.shape(f"{name}.proj_in")) == 2
@@ -95,7 +197,9 @@ def _transformer(g: Graph, x: str, name: str, text: str, heads: int, groups: int
     for index in range(g.count(f"{name}.transformer_blocks")):
         block = f"{name}.transformer_blocks.{index}"
         h = g.add(h, g.attention(g.layer_norm(h, f"{block}.norm1"), f"{block}.attn1", heads))
-        h = g.add(h, g.attention(g.layer_norm(h, f"{block}.norm2"), f"{block}.attn2", heads, context=text))
+        beside = told.pictured.get(f"{block}.attn2")
+        seen = g.layer_norm(h, f"{block}.norm2")
+        h = g.add(h, g.attention(seen, f"{block}.attn2", heads, context=told.text, beside=beside))
         h = g.add(h, _feed_forward(g, g.layer_norm(h, f"{block}.norm3"), f"{block}.ff"))
     h = g.linear(h, f"{name}.proj_out") if linear else h
     h = g.shaped(g.transpose(h, 0, 2, 1), x)
@@ -140,8 +244,9 @@ def _waves(g: Graph, numbers: str, size: int, flip: bool, shift: float) -> str:
     return g.concat(*(reversed(parts) if flip else parts), axis=-1)
 
 
-def _text_width(weights: Mapping[str, Weight]) -> int:
-    return next(weight.shape[1] for name, weight in weights.items() if name.endswith("attn2.to_k.weight"))
+def _text_width(weights: Mapping[str, Weight], config: Config) -> int:
+    widths = (weight.shape[1] for name, weight in weights.items() if name.endswith("attn2.to_k.weight"))
+    return next(widths, 0) or int(config["cross_attention_dim"])  # a ControlNet may do without the text
 
 
 def _each(value: Any, count: int) -> list[int]:

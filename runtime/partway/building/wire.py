@@ -127,3 +127,10 @@ def _integers(data: Data, one: Field) -> list[int]:
 def name_of(data: Data, span: Span) -> str:
     """The name of a ValueInfoProto."""
     return next((_text(data, one) for one in walk(data, span) if one.number == 1), "")
+
+
+def kind_of(data: Data, span: Span) -> int:
+    """ONNX's number of the type of the tensor that a ValueInfoProto describes; float32's where it says none."""
+    for number in (2, 1):  # its type, and that of a tensor
+        span = next(((one.start, one.end) for one in walk(data, span) if one.number == number), (0, 0))
+    return next((_integers(data, one)[0] for one in walk(data, span) if one.number == 1), 1)

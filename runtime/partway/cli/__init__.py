@@ -1,8 +1,8 @@
 """The command line: ``partway COMMAND ...``. A file a command, of its name: its arguments and what it runs.
 
-It may import everything. What commands share is in ``arguments`` (the parser), ``request`` (from flags and replayed
-pictures to what to run), ``embeddings``, ``tasks`` (from that to files), ``outputs``, ``progress``, ``messages`` and
-``summaries``.
+It may import everything. What commands share is in ``arguments`` (the parser) and ``controls`` (its flags for pictures
+that guide), ``request`` (from flags and replayed pictures to what to run), ``embeddings``, ``tasks`` (from that to
+files), ``outputs``, ``progress``, ``messages`` and ``summaries``.
 Start reading at `main`, then at a command, such as ``img2img``.
 """
 

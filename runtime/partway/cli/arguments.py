@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from partway.cli import embeddings
+from partway.cli.controls import add_controls, given_controls
 from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
@@ -205,12 +206,18 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     )
     text = "the folder of what the prompt names as <lora:film:0.8>, and of what a replayed picture names"
     group.add_argument("--lora-dir", metavar="DIR", default=None, help=text)
+    add_controls(group)
     add("rng", str, "NAME", "torch-cpu or torch-cuda: whose random numbers a seed stands for")
     add("original_size", _pair, "WxH", "told to SDXL: the size that the picture had")
     add("crop", _pair, "LEFT,TOP", "told to SDXL: how far the picture was cut")
     add("target_size", _pair, "WxH", "told to SDXL: the size that the picture should have")
     add("aesthetic_score", float, "A", "told to SDXL's refiner: how good the picture should be, 0 to 10")
     add("negative_aesthetic_score", float, "A", "and how good what it should not be is")
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the user gave; raises `InputError` for controls that lack a part."""
+    return supplied(options, SETTINGS) | given_controls(options)
 
 
 def _seconds(text: str) -> float:

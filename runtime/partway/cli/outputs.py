@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from partway.cli.controls import controlled
 from partway.errors import ImageError
 from partway.pictures import metadata
 from partway.support.files import check_writable, unused, write_atomically
@@ -55,8 +56,12 @@ def check(path: Path, inputs: Sequence[Path]) -> None:
 
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:
-    """The files that a command line names for the run to read: the picture, the mask, the one that is replayed."""
-    named = (getattr(options, name, None) for name in ("input", "mask", "from_png"))
+    """The files that a command line names for the run to read: the picture, the mask, the one that is replayed.
+
+    Also those that guide it.
+    """
+    named = [getattr(options, name, None) for name in ("input", "mask", "from_png", "ip_picture")]
+    named += [control["picture"] for control in controlled(options)]
     return [Path(name) for name in named if name is not None]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import partway
 from partway.budget import presets
 from partway.checkpoints.opening import is_file
-from partway.cli.arguments import LOAD, SETTINGS, Commands, add_options, add_prediction, add_settings, supplied
+from partway.cli.arguments import LOAD, Commands, add_options, add_prediction, add_settings, settings_of, supplied
 from partway.errors import InputError
 
 
@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan as a table, as JSON, or one row for each dial."""
-    settings = supplied(options, SETTINGS)
+    settings = settings_of(options)
     partway.Settings(**{name: value for name, value in settings.items() if not _a_file(name, value)})  # before a model
     loaded = supplied(options, LOAD)
     preset, told = loaded.pop("preset", None), {"prediction": loaded.pop("prediction", None)}

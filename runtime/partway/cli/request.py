@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import partway
 from partway.checkpoints.opening import is_file
-from partway.cli.arguments import LOAD, SETTINGS, supplied
+from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
 from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.loras import chosen, in_prompt, named
 from partway.model import hub
-from partway.model.hashes import file_sha256
+from partway.model.hashes import file_sha256, path_sha256
 from partway.pictures import metadata
 from partway.prompts.syntaxes import PLAIN, SYNTAXES, marked
 from partway.records import MACHINE
@@ -42,7 +42,12 @@ _TYPES: dict[str, Any] = {
     "prompt_2": str | None,
     "negative_prompt_2": str | None,
     "prompt_syntax": str,
+    "control": list,
+    "ip_adapter": dict | None,
 }
+
+
+_RECORDS = ("embeddings", "loras", "control")  # lists of records of their own, which these check
 
 
 class Request(NamedTuple):
@@ -72,7 +77,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
     if not isinstance(prompt, str):
         raise InputError('which prompt? give it in quotes; "" for none')
-    settings = _known(made, "settings", SETTINGS) | supplied(options, SETTINGS)
+    settings = _alone(_known(made, "settings", SETTINGS)) | settings_of(options)
     load = _known(made, "load", (*LOAD, "vae")) | supplied(options, LOAD)
     if is_file(Path(str(settings.get("vae", "")))):  # one flag for both: which of the model's, or another's
         load["vae"] = settings.pop("vae")
@@ -85,6 +90,7 @@ def request(options: argparse.Namespace, task: str) -> Request:
     _say_syntax(checked.prompt_syntax, texts)
     warn_if_other_loras(made.get("loras"), checked)
     _warn_if_other_embeddings(made.get("embeddings"), checked)
+    warn_if_other_controls(made.get("controls"), checked)
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -139,6 +145,16 @@ def _say_syntax(syntax: str, texts: Iterable[str]) -> None:
         say("note", f"brackets and BREAK are read {how}; --prompt-syntax has others: {others}")
 
 
+def warn_if_other_controls(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which networks of controls are others than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for control in settings.controls:
+        path = Path(control.network)
+        if path.name in hashes and path.exists() and path_sha256(path) != hashes[path.name]:
+            say("warning", f"{control.network} is not the network that this was guided by")
+
+
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:
     """Say on stderr that a replay starts from another picture than the one in the record."""
     if recorded and recorded.get("pixels_sha256") != now["pixels_sha256"]:
@@ -184,6 +200,20 @@ def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
+def _alone(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a record's settings; ImageError where those of pictures that guide name more than files beside us."""
+    guides = settings.get("control") or []
+    for one in [*(guides if isinstance(guides, list) else []), settings.get("ip_adapter")]:
+        for name in ("network", "picture", "encoder"):
+            place = one.get(name) if isinstance(one, dict) else None
+            if place is not None and Path(str(place)).name != place:
+                raise ImageError(
+                    f"the replayed picture names {shortened(str(place))}, which is not a file's name alone; partway "
+                    "wrote no such"
+                )
+    return settings
+
+
 def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return one part of a record, which can hold anything: ImageError unless names and types are ours."""
     part = dict(_part(record, name))
@@ -194,9 +224,7 @@ def _known(record: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[
             )
         if key not in keys:
             raise ImageError(f"the replayed picture sets {shortened(key)}, unknown to this version; update partway")
-        texts = (
-            key in ("loras", "embeddings") or not isinstance(value, list) or all(isinstance(one, str) for one in value)
-        )
+        texts = key in _RECORDS or not isinstance(value, list) or all(isinstance(one, str) for one in value)
         if not (isinstance(value, _TYPES.get(key, str | int | float | None)) and texts):
             raise ImageError(f"the replayed picture sets {key} to {shortened(str(value))}, which it cannot be")
     return part

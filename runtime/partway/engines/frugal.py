@@ -1,18 +1,20 @@
 """An engine that keeps the networks of one stage loaded at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from partway.engines.protocol import Engine, Signature
-from partway.graphs import NETWORKS, SHALLOW, TOKENIZERS, VAES
+from partway.graphs import CONTROLS, NETWORKS, SHALLOW, TOKENIZERS, VAES
+
+_PREDICTING = ("unet", SHALLOW, *CONTROLS)
 
 
 def stage(network: str) -> tuple[str, ...]:
-    """The networks of this one's stage: both UNets, or all text encoders, or itself alone."""
-    if network in ("unet", SHALLOW):
-        return ("unet", SHALLOW)
+    """The networks of this one's stage: both UNets and what guides them, or all text encoders, or itself alone."""
+    if network in _PREDICTING:
+        return _PREDICTING
     return tuple(TOKENIZERS) if network in TOKENIZERS else (network,)
 
 
@@ -20,10 +22,12 @@ class Frugal:
     """Wraps an engine; before a network is used, those of other stages are released.
 
     batch: the largest that a network is given at once; None for no other limit than its own
+    guides: names of the networks that guide this run by pictures
     """
 
-    def __init__(self, engine: Engine, batch: int | None) -> None:
+    def __init__(self, engine: Engine, batch: int | None, guides: Sequence[str] = ()) -> None:
         self._engine = engine
+        self._others = (*NETWORKS, SHALLOW, *VAES["tiny"], *guides)
         self.batch = min((limit for limit in (batch, engine.batch) if limit), default=None)
         self._used: tuple[str, ...] = ()
 
@@ -44,7 +48,7 @@ class Frugal:
     def _enter(self, network: str) -> None:
         used = stage(network)
         if used != self._used:
-            for other in (*NETWORKS, SHALLOW, *VAES["tiny"]):  # all of them: an earlier run may have left some
+            for other in self._others:  # all of them: an earlier run may have left some
                 if other not in used:
                     self._engine.release(other)
             self._used = used

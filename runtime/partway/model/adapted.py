@@ -1,7 +1,7 @@
 """A model with adapters: which of its networks they change, and what computes the weights that they change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from partway.checkpoints.parts import Weights
 from partway.checkpoints.values import read
 from partway.engines.weights import Change, Graph, Networks, Openable, Weight
 from partway.errors import InputError
-from partway.graphs import ADAPTED, TOKENIZERS
+from partway.graphs import ADAPTED, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS, skips
 from partway.loras import Lora
 from partway.model.package import Package
 
@@ -33,10 +33,12 @@ class Adaptation:
     networks  those that they change, as they are then, by the part of the model: a text encoder or the UNet, to which
               its shallow graph and its segments belong
     keys      text for each part that is equal where its changes are
+    forms     text for each part that is equal where its networks differ in the numbers of weights alone
     """
 
     networks: Mapping[str, Mapping[str, Openable]] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def voice(self) -> str:
@@ -45,7 +47,15 @@ class Adaptation:
 
 
 def adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
-    """Find what adapters change in a model; raises `PackageError` or `InputError` if one of them does not fit."""
+    """Find what adapters change in a model, and what guides it by pictures.
+
+    Raises `PackageError` or `InputError` if an adapter does not fit.
+    """
+    found = _adaptation(package, loras)
+    return _guided(found, package) if package.guides or package.image_prompt else found
+
+
+def _adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
     if not loras:
         return Adaptation()
     if package.checkpoint is None:
@@ -66,6 +76,37 @@ def changes(package: Package, loras: Sequence[Lora]) -> dict[str, dict[str, Chan
     width = package.config("unet")["cross_attention_dim"]
     deltas = find(loras, shapes, width, cut="distilled" in package.checkpoint.title)
     return {name: _changes(parts[name], own) for name, own in deltas.items()}
+
+
+def _guided(found: Adaptation, package: Package) -> Adaptation:
+    """The same with the networks of a model's guides, and with a UNet that takes what they give."""
+    own = {name: one for name, one in package.networks.items() if part_of(name) == "unet"}
+    unet = {**own, **found.networks.get("unet", {})}
+    if package.checkpoint is None:
+        unet = {name: _joined(one, package.config("unet")) for name, one in unet.items()}
+    keys = {one.network: repr(one.part.sources) for one in package.guides}
+    takes = repr([(one.network, one.part.once) for one in package.guides])
+    if package.image_prompt is not None:
+        keys |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER), repr(package.image_prompt.part.sources))
+        takes += " and a picture"
+    networks = {name: {name: package.networks[name]} for name in keys}
+    return Adaptation(
+        {**found.networks, "unet": unet, **networks},
+        {**found.keys, "unet": f"{found.keys.get('unet', '')} guided by {takes}", **keys},
+        {"unet": takes, **keys},
+    )
+
+
+def _joined(graph: Any, unet: Mapping[str, Any]) -> Graph:
+    """An exported graph of the UNet, changed or not, with residuals that are added to its skips."""
+    from partway.building.exported import Exported
+    from partway.building.joined import Joined
+    from partway.building.replaced import Replaced
+
+    channels = [unet["block_out_channels"][level] for level, _ in skips(unet)]
+    if isinstance(graph, Path):
+        return Replaced(Joined(Exported(graph), channels), {})
+    return replace(graph, file=Joined(graph.file, channels))
 
 
 def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:

@@ -36,6 +36,14 @@ def file_sha256(path: Path) -> str:
     return _remembered(path, "", file_hash)
 
 
+def path_sha256(path: Path) -> str:
+    """The hash of a file, or of the names and hashes of what a folder that diffusers saved has."""
+    if not path.is_dir():
+        return file_sha256(path)
+    files = sorted(one for one in path.iterdir() if one.suffix in (".json", ".safetensors"))
+    return sha256(repr([(one.name, file_sha256(one)) for one in files]).encode()).hexdigest()
+
+
 def tensors_sha256(path: Path) -> str:
     """The hash of what follows a .safetensors file's header, which is A1111's for LoRAs; remembered as well."""
     return _remembered(path, "tensors", _after_header)

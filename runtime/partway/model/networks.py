@@ -17,6 +17,7 @@ from partway.engines.worded import Vectors
 from partway.errors import InputError, NetworkError
 from partway.graphs import DEEP, SHALLOW, VAES
 from partway.model import unet
+from partway.model.guiding import Guiding
 from partway.model.package import Package
 from partway.model.texts import Encoded, TextEmbeddings
 from partway.model.tiles import UNTILED, Tilings, blended
@@ -74,12 +75,14 @@ class Networks:
 
     tilings  how pictures are cut; by default the networks are given whole ones
     vae      a key of `VAES`
+    guiding  what guides the UNet by pictures in this run
     """
 
     engine: Engine
     package: Package
     tilings: Tilings = UNTILED
     vae: str = "own"
+    guiding: Guiding | None = None
 
     @property
     def encoder(self) -> str:
@@ -146,15 +149,20 @@ class Networks:
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
         says whether the shallow graph will do.
         """
-        inputs, reuse = conditioning.inputs(), reuse or Reuse()
+        inputs, reuse, guiding = conditioning.inputs(), reuse or Reuse(), self.guiding
         if self.package.guidance == "embedded":
             scale = embedding(guidance_scale, self.package.guidance_width)
             inputs[unet.GUIDANCE] = np.repeat(scale, len(x), axis=0)
 
-        def predict(tile: Array) -> Array:
-            return self._predict(timestep, {unet.SAMPLE: tile, **inputs}, reuse)
+        def predict(tile: Array, *hints: Array) -> Array:
+            told = {unet.SAMPLE: tile, **inputs}
+            if guiding is not None and reuse.full:
+                told |= guiding.inputs(self.engine, timestep, told, hints, batch=len(tile) // reuse.parts)
+            elif guiding is not None:
+                told |= guiding.kept(self.engine, len(tile))
+            return self._predict(timestep, told, reuse)
 
-        return blended(predict, x, self.tilings.unet)
+        return blended(predict, x, self.tilings.unet, beside=guiding.hints if guiding else ())
 
     def _predict(self, timestep: float, inputs: dict[str, Array], reuse: Reuse) -> Array:
         """The output for one tile, by the whole UNet or its shallow graph, and what it leaves for the next one."""

@@ -20,10 +20,11 @@ from partway.checkpoints.record import TINY, Checkpoint
 from partway.diffusion.levels import Trained
 from partway.engines.weights import Networks
 from partway.errors import InputError, PackageError, choose
-from partway.graphs import BUILT, FILES, TOKENIZERS
+from partway.graphs import BUILT, FILES, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS
 from partway.loras import chosen as chosen_loras
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
+from partway.model.guides import Guide, ImagePrompt
 from partway.settings import Settings
 
 _POOLED = 1280  # of SDXL, whose folder may leave it unsaid
@@ -56,6 +57,7 @@ class Package:
     manifest        contents of partway.json, or empty
     defaults        settings by name that suit the model, for those that the user leaves out (`partway.model.catalog`)
     checkpoint      what is known of a model that is not exported
+    guides, image_prompt  what guides its UNet by pictures (`partway.model.guides`)
     inferred        what the ``config.json`` of networks says or, where there is none, would say
     """
 
@@ -83,6 +85,8 @@ class Package:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     inferred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    guides: tuple[Guide, ...] = ()
+    image_prompt: ImagePrompt | None = None
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
         """The settings of a run: those that the user chose, else of adapters, else of the model, else of `Settings`."""
@@ -110,6 +114,12 @@ class Package:
     def segments(self) -> tuple[str, ...]:
         """The networks that the UNet is cut into, in the order of their calls; empty where it is not cut."""
         return tuple(name for name in self.networks if name.startswith("unet_segment_"))
+
+    @property
+    def guide_networks(self) -> tuple[str, ...]:
+        """The networks that guide the UNet by pictures."""
+        pictured = (IMAGE_ENCODER, IMAGE_ADAPTER) if self.image_prompt is not None else ()
+        return (*dict.fromkeys(guide.network for guide in self.guides), *pictured)
 
     @property
     def text_encoders(self) -> tuple[str, ...]:

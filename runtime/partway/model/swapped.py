@@ -19,6 +19,7 @@ from partway.engines import Engine, Signature
 from partway.engines.weights import Change, Openable, Worded
 from partway.loras import Lora
 from partway.model.adapted import Adaptation, adaptation, part_of
+from partway.model.guides import key_of
 from partway.model.package import Package
 from partway.support.caching import Recent
 from partway.support.machine import cores
@@ -70,6 +71,7 @@ class _Kept(NamedTuple):
     key: str
     engine: Engine
     weights: _Weights
+    form: str
 
 
 class Adapted:
@@ -81,9 +83,9 @@ class Adapted:
         self._kept: dict[str, _Kept] = {}
 
     def adaptation(self, package: Package, loras: Sequence[Lora]) -> Adaptation:
-        """What `adaptation` finds, once for each state of the files."""
+        """What `adaptation` finds in one model, once for each state of the files."""
         key = [(one, open_adapter(one.file).source) for one in loras]
-        return self._found.get((id(package), *key), lambda: adaptation(package, loras))
+        return self._found.get((key_of(package), *key), lambda: adaptation(package, loras))
 
     def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Mapping[str, Openable]], Engine]) -> Engine:
         """An engine for one run. Networks that it has no use for are released, and what is the same is kept."""
@@ -92,15 +94,17 @@ class Adapted:
                 del self._kept[part]
             for part, networks in adaptation.networks.items():
                 kept, key = self._kept.pop(part, None), adaptation.keys[part]
+                form = adaptation.forms.get(part, "")
                 if kept is None or kept.key != key:
                     weights = _Weights(networks)
-                    if kept is not None and kept.weights.taken and kept.weights.layout == weights.layout:
-                        kept = _Kept(key, kept.engine, weights)
+                    swapped = kept is not None and kept.weights.taken and kept.form == form
+                    if kept is not None and swapped and kept.weights.layout == weights.layout:
+                        kept = _Kept(key, kept.engine, weights, form)
                     else:
                         kept = None  # before the next one takes its memory
                         for network in networks:
                             base.release(network)
-                        kept = _Kept(key, opening(networks), weights)
+                        kept = _Kept(key, opening(networks), weights, form)
                 self._kept[part] = kept
             return _Either(base, dict(self._kept)) if self._kept else base
 

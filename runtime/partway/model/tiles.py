@@ -4,7 +4,7 @@ Blended in every step (Bar-Tal et al. 2023, MultiDiffusion, arXiv 2302.08113), t
 so no seam shows, and memory beyond the latents does not grow with the picture.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -138,28 +138,41 @@ def window(height: int, width: int, overlap: int) -> Array:
     return weights
 
 
-def blended(run: Callable[[Array], Array], x: Array, tiling: Tiling, *, reads: int = 1, writes: int = 1) -> Array:
+def blended(
+    run: Callable[..., Array],
+    x: Array,
+    tiling: Tiling,
+    *,
+    reads: int = 1,
+    writes: int = 1,
+    beside: Sequence[Array] = (),
+) -> Array:
     """``run`` on every tile of x (B, C, H, W), blended.
 
     reads: how many of x's pixels make a latent (8 for a VAE's encoder); writes: how many of the result's do (8 for
-    its decoder). What ``run`` is given and returns has the batch of x.
+    its decoder). What ``run`` is given and returns has the batch of x. ``beside``: pictures of the same place, so many
+    times as large each, whose part of the tile ``run`` is given after it.
     """
     height, width = (side // reads for side in x.shape[2:])
+    given = [(x, reads), *((one, one.shape[2] // height) for one in beside)]
     if tiling.exact:
         short = [max(0, tiling.height - height), max(0, tiling.width - width)]
         if any(short):
-            x = np.pad(x, [(0, 0), (0, 0), *((0, extra * reads) for extra in short)], mode="edge")
-            extended = blended(run, x, tiling, reads=reads, writes=writes)
+            x, *beside = (
+                np.pad(one, [(0, 0), (0, 0), *((0, extra * times) for extra in short)], mode="edge")
+                for one, times in given
+            )
+            extended = blended(run, x, tiling, reads=reads, writes=writes, beside=beside)
             return extended[:, :, : height * writes, : width * writes]
     h, w = min(tiling.height, height), min(tiling.width, width)
     tops, lefts = starts(height, h, tiling.overlap), starts(width, w, tiling.overlap)
     if len(tops) == len(lefts) == 1:
-        return run(x)
+        return run(x, *beside)
     weights = window(h * writes, w * writes, tiling.overlap * writes)
     total: Array | None = None
     mass = np.zeros((height * writes, width * writes), np.float32)
     for top, left in product(tops, lefts):
-        made = run(np.ascontiguousarray(x[:, :, top * reads : (top + h) * reads, left * reads : (left + w) * reads]))
+        made = run(*(_part(one, times, top, left, (h, w)) for one, times in given))
         if total is None:
             total = np.zeros((*made.shape[:2], *mass.shape), np.float32)
         place = np.s_[top * writes : (top + h) * writes, left * writes : (left + w) * writes]
@@ -168,3 +181,11 @@ def blended(run: Callable[[Array], Array], x: Array, tiling: Tiling, *, reads: i
     assert total is not None
     total /= mass
     return total
+
+
+def _part(x: Array, times: int, top: int, left: int, size: tuple[int, int]) -> Array:
+    """The tile of x, of which so many pixels make a latent."""
+    rows, columns = (
+        slice(start * times, (start + side) * times) for start, side in zip((top, left), size, strict=True)
+    )
+    return np.ascontiguousarray(x[:, :, rows, columns])

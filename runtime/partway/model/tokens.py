@@ -175,7 +175,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        record = json.loads(text)
+        if "\\ud" in text.lower():  # half a character, which is no text
+            json.dumps(record, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as error:
         raise PackageError(f"{path} {impostor(path) or f'cannot be read ({error}); fetch it again'}") from error
     if not isinstance(record, dict):

@@ -219,7 +219,9 @@ def _check_size(width: int, height: int) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     """Return a copy with the EXIF orientation applied and its tag removed."""
     try:
-        return ImageOps.exif_transpose(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities that Pillow copes with
+            return ImageOps.exif_transpose(image)
     except Exception:  # damaged EXIF data is no reason to refuse pixels that did decode
         return image.copy()
 

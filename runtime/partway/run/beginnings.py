@@ -1,6 +1,7 @@
 """Where a run begins: latents with their noise, and what estimates the picture under it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
 from partway.model.encoders import Encoders
+from partway.model.guiding import Guiding, pictured
 from partway.model.networks import Networks, Posterior
 from partway.pictures import images, masks, previews
 from partway.run.denoising import denoiser
@@ -56,9 +58,12 @@ def begin(encoders: Encoders, planned: Planned) -> Beginning:
     conditionings = encoders.conditioning(planned.words, planned.guided, settings, planned.latent_shape)
     known = _known(encoders, planned, draw)
     x, noise = _noised(planned, known, draw)
-    evaluations = Evaluations(settings, planned.guided, package.trained)
+    sigmas = planned.part.schedule.sigmas
+    evaluations = Evaluations(settings, planned.guided, package.trained, package.guides, sigmas)
     channels = _channels(encoders, planned, known, draw)
-    denoise = denoiser(encoders.networks, conditionings, evaluations, channels)
+    guiding = _guiding(encoders, planned)
+    networks = replace(encoders.networks, guiding=guiding)
+    denoise = denoiser(networks, conditionings, evaluations, channels, guiding)
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it
@@ -118,6 +123,17 @@ def _channels(encoders: Encoders, planned: Planned, known: Known, draw: Draw) ->
     kept = images.pad(edit.picture.pixels, package.multiple) * (edit.padded(package.multiple) < 0.5)
     latents = _sampled(encoders.networks, encoders.posterior(kept), draw)
     return masks.inpainting_channels(_latent_mask(edit, planned), latents, planned.pictures)
+
+
+def _guiding(encoders: Encoders, planned: Planned) -> Guiding | None:
+    """What guides the UNet by pictures, each shown at the size of the latents' own."""
+    package, prompt = planned.package, planned.package.image_prompt
+    if not package.guides and prompt is None:
+        return None
+    hints = planned.hints[: len(package.guides)]
+    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, hints, strict=True)]
+    given = {} if prompt is None else pictured(encoders.networks.engine, prompt, planned.hints[-1])
+    return Guiding(package.guides, seen, package.config("unet"), planned.pictures * planned.guided.prompted, given)
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:

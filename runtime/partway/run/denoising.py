@@ -6,18 +6,23 @@ from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.predictions import PREDICTIONS
 from partway.diffusion.sampling import Array, Denoiser
 from partway.model.encoders import Conditionings
+from partway.model.guiding import Guiding
 from partway.model.networks import Networks
 from partway.run.evaluations import Evaluations
 
 
 def denoiser(
-    networks: Networks, conditionings: Conditionings, evaluations: Evaluations, channels: Array | None = None
+    networks: Networks,
+    conditionings: Conditionings,
+    evaluations: Evaluations,
+    channels: Array | None = None,
+    guiding: Guiding | None = None,
 ) -> Denoiser:
     """The estimate of the clean latents for one run.
 
     ``conditionings`` are for all predictions that a step needs, ``evaluations`` decides which each evaluation makes.
     ``channels`` are further ones of the network's input, (B, C, h, w), of which predictions without the picture get
-    zeros.
+    zeros. ``guiding`` is what guides the networks by pictures, which is told which of it counts.
     """
     prediction, guided, settings = PREDICTIONS[networks.package.prediction], evaluations.guided, evaluations.settings
     if channels is not None:
@@ -26,6 +31,8 @@ def denoiser(
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         wanted, made = evaluations.begin(level)
+        if guiding is not None:
+            guiding.begin(evaluations.active)
         inputs = np.concatenate([x * prediction.scale(level.sigma)] * made)
         if channels is not None:
             inputs = np.concatenate([inputs, channels[-len(inputs) :]], axis=1)

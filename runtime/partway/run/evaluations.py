@@ -3,9 +3,11 @@
 A plan counts them by letting the sampler loose on a single number; the run itself asks the same object.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partway.diffusion.dials import Part
 from partway.diffusion.grids import Schedule
@@ -15,6 +17,7 @@ from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Select, trajectory
 from partway.graphs import SHALLOW
 from partway.model.conditions import Guided
+from partway.model.guides import Guide
 from partway.settings import Settings
 
 
@@ -32,12 +35,26 @@ class Predictions(NamedTuple):
 class Evaluations:
     """Decides what each evaluation of one run makes, and counts; one object for each run.
 
+    guides: what guides the UNet by pictures, at steps from one of ``sigmas`` to the next
     made: for each graph of the UNet, the predictions for one picture of each of its evaluations so far
+    looks: how often each network that guides it was called
+    active: numbers of the guides that count in this evaluation
     step: which step of the schedule is under way, from 0, however many of them are left out
     """
 
-    def __init__(self, settings: Settings, guided: Guided, trained: Trained) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        guided: Guided,
+        trained: Trained,
+        guides: Sequence[Guide] = (),
+        sigmas: Sequence[float] | NDArray[np.float64] = (),
+    ) -> None:
         self.settings = settings
+        self.guides = guides
+        self._sigmas = np.asarray(sigmas[:-1])
+        self.looks: dict[str, int] = dict.fromkeys((guide.network for guide in guides), 0)
+        self.active: tuple[int, ...] = ()
         self.guided = guided
         self.reuse = Reuse(settings.reuse, len(trained.sigmas))
         self.made: dict[str, list[int]] = {"unet": []}
@@ -57,12 +74,29 @@ class Evaluations:
         wanted = len(self.guided.at(self.settings, level.sigma))
         made = self.reuse.begin(level.timestep, wanted)
         self.made.setdefault("unet" if self.reuse.full else SHALLOW, []).append(made)
+        if self.guides:
+            self._look(level)
         return Predictions(wanted, made)
 
+    def _look(self, level: NoiseLevel) -> None:
+        """Find which guides count at a level: a share of the steps has it, whatever part of the schedule runs."""
+        step = max(int(np.count_nonzero(self._sigmas >= level.sigma)) - 1, 0)
+        count = len(self._sigmas)
+        self.active = tuple(at for at, one in enumerate(self.guides) if one.control.counts(step, count))
+        for at, guide in enumerate(self.guides):
+            if guide.part.once:
+                self.looks[guide.network] = max(self.looks[guide.network], self._twins(guide))
+            elif self.reuse.full and at in self.active:
+                self.looks[guide.network] += 1
 
-def evaluations(settings: Settings, guided: Guided, trained: Trained, *, sampler: str, part: Part) -> Evaluations:
-    """Those that a run of this part of the schedule makes."""
-    counted = Evaluations(settings, guided, trained)
+    def _twins(self, guide: Guide) -> int:
+        """How many guides go through the same network."""
+        return sum(one.network == guide.network for one in self.guides)
+
+
+def evaluations(counted: Evaluations, trained: Trained, *, sampler: str, part: Part) -> Evaluations:
+    """Those that a run of this part of the schedule makes, as ``counted`` in which none is made yet."""
+    settings = counted.settings
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:
         counted.begin(level)

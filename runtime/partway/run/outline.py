@@ -9,11 +9,12 @@ from partway.diffusion.levels import Trained
 from partway.diffusion.schedules import Spacing
 from partway.diffusion.written import spacing_of
 from partway.errors import InputError
-from partway.graphs import SHALLOW, VAES
+from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, VAES
 from partway.model import sizes, tiles
 from partway.model.conditions import Guided
+from partway.model.guides import Guide, ImagePrompt
 from partway.model.package import Package
-from partway.run.evaluations import evaluations
+from partway.run.evaluations import Evaluations, evaluations
 from partway.run.plans import Plan, counted
 from partway.run.starts import Start
 from partway.settings import Settings
@@ -30,6 +31,8 @@ class Kind(NamedTuple):
     inpaints: bool = False
     text_encoders: tuple[str, ...] = ("text_encoder",)
     unprompted: Callable[[Settings], bool] = lambda settings: False
+    guides: tuple[Guide, ...] = ()
+    image_prompt: ImagePrompt | None = None
 
     @classmethod
     def of(cls, package: Package) -> "Kind":
@@ -71,14 +74,17 @@ def outline(kind: Kind, settings: Settings, start: Start, guided: Guided, *, dec
         settings = replace(settings, strength=1.0, dial="continuous")
     sampler, schedule = settings.sampler or kind.sampler, kind.schedule_of(settings)
     part = part_of(kind, settings)
-    made = counted(evaluations(settings, guided, kind.trained, sampler=sampler, part=part).made)
+    begun = Evaluations(settings, guided, kind.trained, kind.guides, part.schedule.sigmas)
+    all_of = evaluations(begun, kind.trained, sampler=sampler, part=part)
+    made = counted(all_of.made)
     keeps = start.edit is not None and not kind.inpaints  # what lies outside the mask, at any strength
     reads = part.image != 0 or keeps or kind.guidance == "instruction"
     encoder, decoder = VAES[settings.vae]
     runs = part.schedule.steps > 0
     calls = _texts(kind, settings, guided, runs=runs)
     calls |= {encoder: _encodes(kind, settings, start, reads=reads) * runs}
-    calls |= made.pop("calls")
+    calls |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER) if kind.image_prompt else (), int(runs))
+    calls |= all_of.looks | made.pop("calls")
     calls |= {decoder: _decodes(settings, start, runs=runs) * decode}
     plan = Plan(
         dial=settings.dial,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from partway.diffusion.dials import Part
 from partway.diffusion.levels import NoiseLevel
+from partway.diffusion.sampling import Array
 from partway.engines import Engine
 from partway.engines.frugal import Frugal
 from partway.engines.streamed import Streamed
@@ -17,6 +18,7 @@ from partway.model.ports import inputs
 from partway.model.tiles import Tilings
 from partway.model.tokens import Tokenizer
 from partway.model.words import Embeds, Prompt, Words, at_each, checked, joined
+from partway.run.evaluations import Evaluations
 from partway.run.plans import Plan
 from partway.run.starts import Start
 from partway.settings import Settings
@@ -36,10 +38,10 @@ class Loading(NamedTuple):
     batch: int | None = None
     segments: tuple[str, ...] = ()
 
-    def over(self, engine: Engine) -> Engine:
-        """The engine as this run uses it."""
+    def over(self, engine: Engine, guides: Sequence[str] = ()) -> Engine:
+        """The engine as this run uses it, with networks that guide it by pictures."""
         engine = Streamed(engine, self.segments) if self.segments else engine
-        return Frugal(engine, self.batch) if self.release else engine
+        return Frugal(engine, self.batch, guides) if self.release else engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Planned:
     tilings   how pictures are cut for the UNet and the VAE
     guided    which predictions its evaluations make
     words     what it reads of its prompts; `reading` says
+    hints     what the model's guides are shown, (1, 3, H, W) each, at the size of the start, and its image prompt last
     """
 
     package: Package
@@ -62,6 +65,7 @@ class Planned:
     loading: Loading
     guided: Guided
     words: Words
+    hints: tuple[Array, ...] = ()
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
@@ -73,10 +77,10 @@ class Planned:
         """How many it makes."""
         return len(self.settings.seeds)
 
-    def followed(self, levels: tuple[NoiseLevel, ...], made: Mapping[str, Sequence[int]]) -> "Planned":
+    def followed(self, levels: tuple[NoiseLevel, ...], evaluations: Evaluations) -> "Planned":
         """The same with the plan as it went, as `Plan.followed`."""
         tiles = self.tilings.unet.needed(*self.latent_shape[2:])
-        return replace(self, plan=self.plan.followed(levels, made, tiles))
+        return replace(self, plan=self.plan.followed(levels, evaluations.made, evaluations.looks, tiles=tiles))
 
     def warn(self) -> None:
         """Warn of what is not read."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from partway.diffusion.levels import NoiseLevel
-from partway.graphs import VAES
+from partway.graphs import CONTROLS, VAES
 from partway.support.amounts import shown, shown_time
 from partway.support.lines import shortened
 
@@ -75,7 +76,8 @@ class Plan:
 
     def in_tiles(self, unet: int, encoder: int, decoder: int) -> "Plan":
         """The plan for a picture of so many tiles, which these networks are given one by one."""
-        tiles = dict.fromkeys(self.rows, unet) | dict(zip(self.vae, (encoder, decoder), strict=True))
+        guides = [name for name in CONTROLS if name in self.calls]
+        tiles = dict.fromkeys([*self.rows, *guides], unet) | dict(zip(self.vae, (encoder, decoder), strict=True))
         return replace(
             self,
             network_calls=self.network_calls * unet,
@@ -84,15 +86,22 @@ class Plan:
             calls={name: count * tiles.get(name, 1) for name, count in self.calls.items()},
         )
 
-    def followed(self, levels: tuple[NoiseLevel, ...], made: Mapping[str, Sequence[int]], tiles: int) -> "Plan":
+    def followed(
+        self,
+        levels: tuple[NoiseLevel, ...],
+        made: Mapping[str, Sequence[int]],
+        looks: Mapping[str, int] = MappingProxyType({}),
+        *,
+        tiles: int,
+    ) -> "Plan":
         """The plan as it went: ``levels`` whose steps were taken, and what was ``made`` of each of so many tiles.
 
-        ``made`` is that of `partway.run.evaluations.Evaluations`.
+        ``made`` and ``looks`` are those of `partway.run.evaluations.Evaluations`.
         """
         if levels == self.levels[:-1]:
             return self
         went = counted({**dict.fromkeys(self.rows, ()), **made})
-        calls = self.calls | went.pop("calls")
+        calls = self.calls | went.pop("calls") | looks
         return replace(self, levels=(*levels, self.levels[-1]), calls=calls, **went).in_tiles(tiles, 1, 1)
 
     def as_dict(self) -> dict[str, Any]:

@@ -26,7 +26,14 @@ UNSET = ("", None, "auto", "automatic", "default", "none", "null")
 LONGEST = 32_000
 """Characters of a prompt, as OpenAI has it."""
 
-_LOCAL = ("denoising_start", "denoising_end", "loras", "embeddings")  # runs handed on, and files: no client has them
+_LOCAL = (
+    "denoising_start",
+    "denoising_end",
+    "loras",
+    "embeddings",
+    "control",
+    "ip_adapter",
+)  # for runs that are handed on, and files: no client has them
 _TEXT = [name for name, kind in get_type_hints(Options).items() if str in (kind, *get_args(kind))]
 
 
