@@ -13,7 +13,18 @@ from command import Captured, run
 from partway import cli
 from partway.cli import COMMANDS, main
 
-SHARED = {"embeddings", "__init__", "arguments", "messages", "outputs", "progress", "request", "summaries", "tasks"}
+SHARED = {
+    "controls",
+    "embeddings",
+    "__init__",
+    "arguments",
+    "messages",
+    "outputs",
+    "progress",
+    "request",
+    "summaries",
+    "tasks",
+}
 
 
 def test_every_file_of_the_folder_is_a_command_but_for_what_they_share() -> None:
