@@ -14,7 +14,7 @@ from partway.errors import InputError
 from partway.model.adapted import Adaptation
 from partway.model.encoders import Encoders, Posteriors, Texts
 from partway.model.guides import Built, guided
-from partway.model.inversions import Inversion, inversions, taking_vectors
+from partway.model.inversions import inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
 from partway.model.swapped import Adapted
@@ -33,6 +33,8 @@ from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
 from partway.support.caching import Recent
 from partway.support.keywords import keywords
+
+_ANY = "a picture"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,19 +159,20 @@ class Pipeline:
         width: int | None = None,
         height: int | None = None,
         decode: bool = True,
-        prompt: Prompt = "",
+        prompt: Prompt | None = None,
         **settings: Unpack[Options],
     ) -> Plan:
         """What a run with these settings does; it is made as that run's own plan is, and nothing loads.
 
         ``image`` True stands for any picture of this size in pixels, by default the model's own, and False for
-        text-to-image; or it is what `stream` would be given. Raises as `stream` does.
+        text-to-image; or it is what `stream` would be given. ``prompt`` None stands for any short text. Raises as
+        `stream` does.
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
         package = guided(self.package, chosen, self.guided)
         self.adapted.adaptation(package, chosen.adapters)
-        return self._planned(prompt, package, chosen, start, decode=decode)[0].plan
+        return self._planned(_ANY if prompt is None else prompt, package, chosen, start, decode=decode).plan
 
     @keywords(SETTING_ALIASES)
     def stream(
@@ -195,27 +198,27 @@ class Pipeline:
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
         package = guided(self.package, chosen, self.guided)
-        planned, named = self._planned(prompt, package, chosen, start, decode=decode)
+        planned = self._planned(prompt, package, chosen, start, decode=decode)
         planned.warn()
         ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
-        work = self._work(planned, ration, adapters, named)
+        work = self._work(planned, ration, adapters)
         return Run(planned.plan, planned.settings, work, ration, size=start.size)
 
     def _planned(
         self, prompt: Prompt, package: Package, settings: Settings, start: starts.Start, *, decode: bool
-    ) -> tuple[Planned, Mapping[str, Inversion]]:
-        """All that is decided of a run, and the embeddings that its texts may name."""
-        named = inversions(package, settings.inversions)
+    ) -> Planned:
+        """All that is decided of a run whose texts may name embeddings."""
         weights = [one.weight for one in joined(prompt, settings)]
         planned = self.planner.planned(package, settings, start, decode=decode, weights=weights)
-        return planned.reading(prompt, self.tokenizers, {name: one.size for name, one in named.items()}), named
+        sizes = {name: one.size for name, one in inversions(package, settings.inversions).items()}
+        return planned.reading(prompt, self.tokenizers, sizes)
 
-    def _work(
-        self, planned: Planned, ration: Ration, adapters: Adaptation, named: Mapping[str, Inversion]
-    ) -> Iterator[Step | Result]:
+    def _work(self, planned: Planned, ration: Ration, adapters: Adaptation) -> Iterator[Step | Result]:
         """The straight line: encode, step from noise level to noise level, decode."""
-        named = named if planned.words.names_embeddings(self.tokenizers) else {}
-        adapters = taking_vectors(planned.package, adapters) if named else adapters
+        named = {}
+        if planned.words.names_embeddings(self.tokenizers):
+            named = inversions(planned.package, planned.settings.inversions)
+            adapters = taking_vectors(planned.package, adapters)
         engine = self.adapted.over(self.engine, adapters, self._open)
         clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
         networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)

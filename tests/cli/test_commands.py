@@ -14,10 +14,10 @@ from partway import cli
 from partway.cli import COMMANDS, main
 
 SHARED = {
-    "controls",
     "embeddings",
     "__init__",
     "arguments",
+    "controls",
     "messages",
     "outputs",
     "progress",

@@ -59,9 +59,9 @@ def test_every_setting_reaches_the_run_and_the_record(capsys: Captured, model: P
         "image_guidance_scale": 1.5,
         "vae": "own",
         "loras": [],
-        "embeddings": [],
         "control": [],
         "ip_adapter": None,
+        "embeddings": [],
     }  # for instruct alone; the toy has no tiny one
     assert given.keys() | others.keys() == set(partway.Options.__annotations__)  # the toy is told no sizes
     flags = [part for name, value in given.items() for part in ("--" + name.replace("_", "-"), value)]

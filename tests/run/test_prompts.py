@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 import partway
 import toy
 from partway import InputError, PackageError, PartwayWarning
-from partway.model.conditions import guidance_of
+from partway.model.conditions import guided
 from partway.settings import Settings
 
 RUN = {"width": 16, "height": 16, "steps": 4}
@@ -89,12 +89,12 @@ def test_joined_prompts_make_a_prediction_each(pipe):
 def test_joined_predictions_against_their_formula():
     rng = np.random.default_rng(0)
     start, *each = rng.normal(size=(3, 1, 4, 8, 8)).astype(np.float32)
-    how = guidance_of("pair", (0.5, -2.0))
+    how = guided("pair", (0.5, -2.0))
     made = how.combine([start, *each], Settings(guidance_scale=3.0), 1.0)
     expected = start + 3.0 * (0.5 * (each[0] - start) - 2.0 * (each[1] - start))
     np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match="instructions cannot be joined"):
-        guidance_of("instruction", (1.0, 1.0))
+        guided("instruction", (1.0, 1.0))
 
 
 def test_embeddings_in_place_of_a_prompt(pipe):

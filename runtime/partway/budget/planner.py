@@ -7,7 +7,7 @@ from partway.budget import duration, memory
 from partway.budget.tuned import Measured, nearest
 from partway.engines import EngineOptions
 from partway.model import tiles
-from partway.model.conditions import guidance_of
+from partway.model.conditions import guided
 from partway.model.package import Package
 from partway.model.words import Words
 from partway.run import latents
@@ -53,7 +53,7 @@ class Planner:
             start.check(package, settings, decode=decode)
         check(package, settings)
         settings = tiles.chosen(package, settings, start.size)
-        how = guidance_of(package.guidance, weights)
+        how = guided(package.guidance, weights)
         plan, part = outline(Kind.of(package), settings, start, how, decode=decode)
         check_calls(package, plan)
         if not start.imagined:
@@ -68,8 +68,9 @@ class Planner:
         plan = plan.in_tiles(*(tiling.needed(*package.latent_shape(*start.size)[2:]) for tiling in tilings))
         said = fit.words(settings, plan.predictions)
         plan = replace(plan, peak_bytes=fit.peak, memory=said, padded=_padded(package, start.size))
-        words = Words(settings, 0, (), ())
-        planned = Planned(package, start, settings, plan, part, tilings, fit.loading, how, words, hints)
+        planned = Planned(
+            package, start, settings, plan, part, tilings, fit.loading, how, Words(settings, 0, (), ()), hints
+        )
         return replace(planned, plan=replace(plan, seconds=self._seconds(planned)))
 
     def _seconds(self, planned: Planned) -> float | None:

@@ -1,7 +1,7 @@
 """The command line: ``partway COMMAND ...``. A file a command, of its name: its arguments and what it runs.
 
-It may import everything. What commands share is in ``arguments`` (the parser) and ``controls`` (its flags for pictures
-that guide), ``request`` (from flags and replayed pictures to what to run), ``embeddings``, ``tasks`` (from that to
+It may import everything. What commands share is in ``arguments`` (the parser), ``controls`` (its flags for pictures
+that guide), ``embeddings``, ``request`` (from flags and replayed pictures to what to run), ``tasks`` (from that to
 files), ``outputs``, ``progress``, ``messages`` and ``summaries``.
 Start reading at `main`, then at a command, such as ``img2img``.
 """

@@ -38,16 +38,16 @@ _TYPES: dict[str, Any] = {
     "vae": str,
     "then": list,
     "loras": list,
+    "control": list,
+    "ip_adapter": dict | None,
     "embeddings": list,
     "prompt_2": str | None,
     "negative_prompt_2": str | None,
     "prompt_syntax": str,
-    "control": list,
-    "ip_adapter": dict | None,
 }
 
 
-_RECORDS = ("embeddings", "loras", "control")  # lists of records of their own, which these check
+_RECORDS = ("loras", "embeddings", "control")  # lists of records of their own, which these check
 
 
 class Request(NamedTuple):
@@ -89,8 +89,8 @@ def request(options: argparse.Namespace, task: str) -> Request:
     checked = partway.Settings(**settings)  # before anything slow
     _say_syntax(checked.prompt_syntax, texts)
     warn_if_other_loras(made.get("loras"), checked)
-    _warn_if_other_embeddings(made.get("embeddings"), checked)
     warn_if_other_controls(made.get("controls"), checked)
+    _warn_if_other_embeddings(made.get("embeddings"), checked)
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -128,6 +128,16 @@ def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
             say("warning", f"{lora.file} is not the LoRA that this was made with")
 
 
+def warn_if_other_controls(recorded: Any, settings: partway.Settings) -> None:
+    """Say on stderr which networks of controls are others than those of the same name in the record."""
+    known = recorded if isinstance(recorded, list) else []
+    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
+    for control in settings.controls:
+        path = Path(control.network)
+        if path.name in hashes and path.exists() and path_sha256(path) != hashes[path.name]:
+            say("warning", f"{control.network} is not the network that this was guided by")
+
+
 def _warn_if_other_embeddings(recorded: Any, settings: partway.Settings) -> None:
     """Say on stderr which embeddings are other files than those of the same name in the record."""
     known = recorded if isinstance(recorded, list) else []
@@ -143,16 +153,6 @@ def _say_syntax(syntax: str, texts: Iterable[str]) -> None:
         others = ", ".join(name for name in SYNTAXES if name != syntax)
         how = "as plain text" if syntax == PLAIN else f"in {syntax}'s syntax"
         say("note", f"brackets and BREAK are read {how}; --prompt-syntax has others: {others}")
-
-
-def warn_if_other_controls(recorded: Any, settings: partway.Settings) -> None:
-    """Say on stderr which networks of controls are others than those of the same name in the record."""
-    known = recorded if isinstance(recorded, list) else []
-    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
-    for control in settings.controls:
-        path = Path(control.network)
-        if path.name in hashes and path.exists() and path_sha256(path) != hashes[path.name]:
-            say("warning", f"{control.network} is not the network that this was guided by")
 
 
 def warn_if_other_source(recorded: Mapping[str, Any], now: Mapping[str, str]) -> None:

@@ -76,7 +76,7 @@ GUIDED: dict[str, Guided] = {
 """By `Package.guidance`."""
 
 
-def guidance_of(kind: str, weights: Sequence[float] = (1.0,)) -> Guided:
+def guided(kind: str, weights: Sequence[float] = (1.0,)) -> Guided:
     """A row of `GUIDED`, for prompts that are joined with these weights.
 
     Their predictions e_i become e + sum of w_i (e_i - e), where e is the unconditional prediction (Liu et al. 2022,

@@ -106,17 +106,13 @@ class Planned:
         }
         plan = replace(self.plan, unread={name: end for name, end in ends.items() if end})
         if self.plan.levels:
-            plan = replace(plan, calls={**plan.calls, **self._texts(words, tokenizers)})
+            chunks = words.chunks(tokenizers, pooled=bool(self.package.size_conditions))
+            plan = replace(
+                plan, calls={**plan.calls, **dict(zip(self.package.text_encoders, map(len, chunks), strict=True))}
+            )
             self._check_length(words.longest(tokenizers))
             words.check_given(tokenizers[0].length)
         return replace(self, plan=plan, words=words)
-
-    def _texts(self, words: Words, tokenizers: Sequence[Tokenizer]) -> dict[str, int]:
-        """Calls of each text encoder: one for each text, and more for texts of several chunks."""
-        chunks = words.chunks(tokenizers, pooled=bool(self.package.size_conditions))
-        least = 0 if words.given is not None else 1
-        each = zip(self.package.text_encoders, chunks, strict=True)
-        return {name: max(len(own), least * self.plan.calls[name]) for name, own in each}
 
     def _check_length(self, tokens: int) -> None:
         unet = self.package.networks["unet"]
