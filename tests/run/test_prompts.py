@@ -35,7 +35,7 @@ def test_weights_change_the_picture(pipe, syntax, text):
     ("syntax", "text"),
     [
         ("plain", "a cat"),
-        ("plain", "dog"),
+        ("plain", "cat and dog"),
         ("a1111", LONG),
         ("a1111", "a BREAK (b:1.5) BREAK c"),
         ("a1111", "[a:b:0.5] [c|d]"),
