@@ -94,9 +94,10 @@ class Encoders:
         return self._embeddings(words, words.negative[step], encoders) if words.negative else None
 
     def _embeddings(self, words: Words, text: Text, encoders: Sequence[Encode]) -> TextEmbeddings:
-        readings = [words.reading(text, index, tokenizer) for index, tokenizer in enumerate(self.tokenizers)]
         pooled = bool(self.networks.package.size_conditions)
-        return embedded(readings, encoders, words.settings.prompt_syntax, pooled=pooled)
+        count = len(encoders) if pooled else 1  # only SDXL reads two
+        readings = [words.reading(text, index, tokenizer) for index, tokenizer in enumerate(self.tokenizers[:count])]
+        return embedded(readings, encoders[:count], words.settings.prompt_syntax, pooled=pooled)
 
     def _encoders(self, words: Words) -> list[Encode]:
         """The text encoders as functions of chunks; all that the run needs are encoded here, in turn."""

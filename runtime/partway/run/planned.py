@@ -96,8 +96,10 @@ class Planned:
         than the UNet takes, and for embeddings of a prompt that do not fit it.
         """
         words = self._words(prompt, vectors)
-        names = ("negative_prompt", "prompt_2", "negative_prompt_2")
-        texts = {"prompt": prompt, **{name: getattr(self.settings, name) for name in names}}
+        chosen = self.settings
+        texts: dict[str, Prompt | None] = {"prompt": prompt, "prompt_2": chosen.prompt_2} if words.prompts else {}
+        if words.negative:
+            texts |= {"negative_prompt": chosen.negative_prompt, "negative_prompt_2": chosen.negative_prompt_2}
         read = {side for text in words.texts for side in text if side is not None}
         ends = {
             name: words.cut(text, tokenizers[0])
