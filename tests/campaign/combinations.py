@@ -217,7 +217,9 @@ def _check_pictures(pipe: partway.Pipeline, run: Run, result: partway.Result) ->
         text = replace(pipe).txt2img("a room", width=width, height=height, **run.settings)
         for ours, theirs in zip(result.images, text.images, strict=True):
             assert ours.convert("RGB").tobytes() == theirs.tobytes(), "1 is not text-to-image"
-    if len(result.seeds) > 1 and run.start != "latents" and run.settings.get("deadline", 1e6) == 1e6:
+    # A guidance scale of 1000 multiplies what a product's rounding differs by in a larger batch.
+    steady = all(run.settings.get(name, 0) <= 100 for name in ("guidance_scale", "image_guidance_scale"))
+    if steady and len(result.seeds) > 1 and run.start != "latents" and run.settings.get("deadline", 1e6) == 1e6:
         again = {**run.settings, "seed": result.seeds[-1]}
         alone = pipe.stream("a room", run.image, instruct=run.model == "instruct", **run.size, **again).result()
         difference = np.abs(np.asarray(alone.image, np.float32) - np.asarray(result.images[-1], np.float32))
