@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from safetensors.numpy import save_file
 
+import stored
 from partway.adapters.embeddings import open_embedding
 from partway.errors import PackageError
 
@@ -29,19 +29,19 @@ WIDE = RNG.normal(size=(3, 12)).astype(np.float32)
     ],
 )
 def test_one_tensor(tmp_path, layout):
-    save_file(layout, tmp_path / "film.safetensors")
+    stored.write(tmp_path / "film.safetensors", layout)
     found = open_embedding(tmp_path / "film.safetensors")
     assert found.size == 3
     np.testing.assert_allclose(found.vectors[""], ROWS, atol=1e-2)
 
 
 def test_one_vector(tmp_path):
-    save_file({"<film>": ROWS[0]}, tmp_path / "film.safetensors")
+    stored.write(tmp_path / "film.safetensors", {"<film>": ROWS[0]})
     assert open_embedding(tmp_path / "film.safetensors").vectors[""].shape == (1, 8)
 
 
 def test_two_text_encoders(tmp_path):
-    save_file({"clip_l": ROWS, "clip_g": WIDE}, tmp_path / "film.safetensors")
+    stored.write(tmp_path / "film.safetensors", {"clip_l": ROWS, "clip_g": WIDE})
     found = open_embedding(tmp_path / "film.safetensors").vectors
     np.testing.assert_array_equal(found["clip_l"], ROWS)
     np.testing.assert_array_equal(found["clip_g"], WIDE)
@@ -50,7 +50,7 @@ def test_two_text_encoders(tmp_path):
 def test_several_in_a_lora(tmp_path):
     bundle = {"bundle_emb.one.clip_l": ROWS, "bundle_emb.one.clip_g": WIDE, "bundle_emb.two.string_to_param.*": ROWS}
     file = tmp_path / "lora.safetensors"
-    save_file({**bundle, "lora_unet_mid.lora_up.weight": ROWS, "lora_unet_mid.lora_down.weight": ROWS}, file)
+    stored.write(file, {**bundle, "lora_unet_mid.lora_up.weight": ROWS, "lora_unet_mid.lora_down.weight": ROWS})
     assert set(open_embedding(file, "one").vectors) == {"clip_l", "clip_g"}
     assert set(open_embedding(file, "two").vectors) == {""}
     with pytest.raises(PackageError, match=r"holds the embeddings one, two; name one, as in lora\.safetensors:one"):
@@ -85,7 +85,7 @@ WHOLE = {"model.diffusion_model.input_blocks.0.0.weight": ROWS, "first_stage_mod
     ],
 )
 def test_what_is_no_embedding_is_told_in_one_line(tmp_path, layout, said):
-    save_file(layout, tmp_path / "film.safetensors")
+    stored.write(tmp_path / "film.safetensors", layout)
     with pytest.raises(PackageError, match=re.escape(said)) as caught:
         open_embedding(tmp_path / "film.safetensors")
     assert "\n" not in str(caught.value)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors.numpy import save_file
 
+import stored
 import toy
 from command import Captured, refused, run
 from partway.pictures import metadata
@@ -15,7 +15,7 @@ FLAGS = ("--steps", 2, "--width", 16, "--height", 16)
 
 def embedding(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"emb_params": np.random.default_rng(3).normal(size=(2, toy.WIDTH)).astype(np.float32)}, path)
+    stored.write(path, {"emb_params": np.random.default_rng(3).normal(size=(2, toy.WIDTH)).astype(np.float32)})
     return path
 
 
@@ -44,7 +44,7 @@ def test_a_replay_has_syntax_and_embeddings(capsys: Captured, model: Path) -> No
         assert f'TI hashes: "old film: {record["embeddings"][0]["sha256"][:12]}' in image.info["parameters"].replace(
             "TI hashes: old", 'TI hashes: "old'
         )
-    save_file({"emb_params": np.ones((1, toy.WIDTH), np.float32)}, file)
+    stored.write(file, {"emb_params": np.ones((1, toy.WIDTH), np.float32)})
     _, _, err = run(capsys, "txt2img", "--from-png", "first.png", "-o", "third.png")
     assert "film.safetensors is not the embedding that this was made with" in err
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 import partway
+import stored
 import toy
 from partway import InputError, PackageError, PartwayWarning
 from partway.model.conditions import guided
@@ -121,7 +121,7 @@ def test_an_embedding_stands_for_its_vectors(toy_folder, tmp_path, engine):
     pipe = partway.load(toy_folder, engine=engine)
     plain = pixels(pipe, "a film b")
     vectors = np.random.default_rng(2).normal(size=(2, toy.WIDTH)).astype(np.float32)
-    save_file({"emb_params": vectors}, tmp_path / "film.safetensors")
+    stored.write(tmp_path / "film.safetensors", {"emb_params": vectors})
     embeddings = {"film": tmp_path / "film.safetensors"}
     made = pixels(pipe, "a film b", embeddings=embeddings)
     assert (made != plain).any()
@@ -177,8 +177,8 @@ def test_a_unet_of_one_length_says_so(tmp_path):
 
 
 def test_an_embedding_of_another_family_is_told_with_both_numbers(pipe, tmp_path):
-    save_file(
-        {"clip_l": np.ones((1, 768), np.float32), "clip_g": np.ones((1, 1280), np.float32)}, tmp_path / "a.safetensors"
+    stored.write(
+        tmp_path / "a.safetensors", {"clip_l": np.ones((1, 768), np.float32), "clip_g": np.ones((1, 1280), np.float32)}
     )
     with pytest.raises(PackageError, match="vectors of 768 and 1280 numbers where this model's take"):
         pipe.txt2img("a", embeddings={"a": tmp_path / "a.safetensors"}, **RUN)
