@@ -1,5 +1,7 @@
 """Prompts of every syntax on a toy model: what a run reads, plans and refuses."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -116,7 +118,15 @@ def test_embeddings_in_place_of_a_prompt(pipe):
             pipe.txt2img(wrong, **RUN)
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "onnxruntime",
+        pytest.param(
+            "openvino", marks=pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is an extra")
+        ),
+    ],
+)
 def test_an_embedding_stands_for_its_vectors(toy_folder, tmp_path, engine):
     pipe = partway.load(toy_folder, engine=engine)
     plain = pixels(pipe, "a film b")
