@@ -14,7 +14,7 @@ from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.loras import chosen, in_prompt, named
 from partway.model import hub
-from partway.model.hashes import file_sha256, path_sha256
+from partway.model.hashes import path_sha256
 from partway.pictures import metadata
 from partway.prompts.syntaxes import PLAIN, SYNTAXES, marked
 from partway.records import MACHINE
@@ -88,9 +88,11 @@ def request(options: argparse.Namespace, task: str) -> Request:
         settings["embeddings"] = embeddings
     checked = partway.Settings(**settings)  # before anything slow
     _say_syntax(checked.prompt_syntax, texts)
-    warn_if_other_loras(made.get("loras"), checked)
-    warn_if_other_controls(made.get("controls"), checked)
-    _warn_if_other_embeddings(made.get("embeddings"), checked)
+    loras = [(one.name, one.file) for one in checked.adapters]
+    networks = [(Path(one.network).name, one.network) for one in checked.controls]
+    _warn_if_others(made.get("loras"), loras, "LoRA that this was made with")
+    _warn_if_others(made.get("controls"), networks, "network that this was guided by")
+    _warn_if_others(made.get("embeddings"), checked.inversions, "embedding that this was made with")
     settings |= {name: getattr(checked, name) for name in ("seed", "variation_seed") if name in settings}
     return Request(
         model=options.model or (_model(made, load.get("revision")) if made else None),
@@ -118,33 +120,14 @@ def load(wanted: Request) -> partway.Pipeline:
     return partway.load(wanted.model, **wanted.load)
 
 
-def warn_if_other_loras(recorded: Any, settings: partway.Settings) -> None:
-    """Say on stderr which adapters are other files than those of the same name in the record."""
+def _warn_if_others(recorded: Any, files: Iterable[tuple[str, str]], what: str) -> None:
+    """Say on stderr which of these files, or folders, by name are others than those of that name in the record."""
     known = recorded if isinstance(recorded, list) else []
     hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
-    for lora in settings.adapters:
-        path = Path(lora.file)
-        if lora.name in hashes and path.is_file() and file_sha256(path) != hashes[lora.name]:
-            say("warning", f"{lora.file} is not the LoRA that this was made with")
-
-
-def warn_if_other_controls(recorded: Any, settings: partway.Settings) -> None:
-    """Say on stderr which networks of controls are others than those of the same name in the record."""
-    known = recorded if isinstance(recorded, list) else []
-    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
-    for control in settings.controls:
-        path = Path(control.network)
-        if path.name in hashes and path.exists() and path_sha256(path) != hashes[path.name]:
-            say("warning", f"{control.network} is not the network that this was guided by")
-
-
-def _warn_if_other_embeddings(recorded: Any, settings: partway.Settings) -> None:
-    """Say on stderr which embeddings are other files than those of the same name in the record."""
-    known = recorded if isinstance(recorded, list) else []
-    hashes = {one.get("name"): one.get("sha256") for one in known if isinstance(one, dict)}
-    for name, file in settings.inversions:
-        if name in hashes and Path(file).is_file() and file_sha256(Path(file)) != hashes[name]:
-            say("warning", f"{file} is not the embedding that this was made with")
+    for name, file in files:
+        path = Path(file)
+        if name in hashes and path.exists() and path_sha256(path) != hashes[name]:
+            say("warning", f"{file} is not the {what}")
 
 
 def _say_syntax(syntax: str, texts: Iterable[str]) -> None:

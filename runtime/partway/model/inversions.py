@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-_ROLES = {"text_encoder": ("clip_l", ""), "text_encoder_2": ("clip_g", "")}  # as files name them
-
 
 class Inversion(NamedTuple):
     """The vectors (N, D) of an embedding for each text encoder, in order, and a hash of them."""
@@ -52,10 +50,13 @@ def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
 
 
 def _fitting(package: Package, embedding: "Embedding") -> Inversion:
+    from partway.adapters.embeddings import FIRST, SECOND
+
+    roles = {"text_encoder": (FIRST, ""), "text_encoder_2": (SECOND, "")}
     encoders, widths = package.text_encoders, package.text_widths
     alone = len(encoders) == 1 and len(embedding.vectors) == 1
     known = embedding.vectors if len(encoders) > 1 or alone or encoders == ("text_encoder_2",) else {}
-    found = [next((known[role] for role in _ROLES[name] if role in known), None) for name in encoders]
+    found = [next((known[role] for role in roles[name] if role in known), None) for name in encoders]
     have = " and ".join(str(array.shape[1]) for array in embedding.vectors.values())
     arrays = [array for array in found if array is not None]
     if len(arrays) < len(encoders) or any(
