@@ -96,10 +96,9 @@ class Exported:
                     parts.append(stored)
             elif one.number != _INITIALIZER or self._tensor((one.start, one.end)).name in used:
                 parts.append(stored)
-        model = (one for one in walk(self._data, (0, len(self._data))))
         return b"".join(
             onnx.message(_GRAPH, b"".join(parts)) if one.number == _GRAPH else self._data[one.head : one.end]
-            for one in model
+            for one in walk(self._data, (0, len(self._data)))
         )
 
     def _parts(self, number: int) -> list[tuple[int, int]]:
