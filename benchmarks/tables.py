@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import peer_tables, records
+from benchmarks.adapter_tables import adapters, control
 from benchmarks.checkpoint_tables import checkpoints
 from benchmarks.figures import Record, by_case, call, cold, loading
 from benchmarks.front import summary
@@ -171,13 +172,15 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "presets": peer_tables.presets,
     "memory": memory,
     "checkpoints": checkpoints,
+    "control": control,
+    "adapters": adapters,
     "start": start,
     "serve": serve,
     "install": install,
     "token_merging": token_merging,
 }
 
-_IN_PIECES = ("checkpoints",)
+_IN_PIECES = ("checkpoints", "adapters")
 
 
 def provenance(found: list[Record]) -> str:
