@@ -24,7 +24,16 @@ def adapters(found: list[Record]) -> str:
         parts.append(
             table(["engine", "without, GB", "swapping, GB", "the adapter, GB", "with, of without and it"], rows)
         )
+    few = [[case[0], *_few(runs)] for case, runs in cases.items() if "few" in runs[0]]
+    if few:
+        parts.append("Whole pictures at strength 0.5: 20 steps with guidance; 4 steps without, with an adapter.")
+        parts.append(table(["engine", "20 steps, s", "4 steps, s", "after a swap, s", "of 20 steps"], few))
     return "\n\n".join(parts)
+
+
+def _few(runs: list[Record]) -> list[str]:
+    many, few, swapped = (median(one for run in runs for one in run[name]) for name in ("many", "few", "few, swapped"))
+    return [f"{many:.1f}", f"{few:.1f}", f"{swapped:.1f}", f"**{few / many:.3f}**"]
 
 
 def _timed(runs: list[Record]) -> list[str]:

@@ -20,6 +20,12 @@ def test_memory_is_held_against_the_process_without_and_the_adapter():
     assert row == "| openvino | 1.50 | 2.10 | 0.500 | **1.050** |"
 
 
+def test_whole_pictures_are_medians_of_all_runs():
+    timed = RUN | {"plain": [2.0], "swaps": [1.0], "calls": [2.0]}
+    pictures = RUN | {"way": "few steps", "many": [20.0, 22.0, 21.0], "few": [2.0, 2.1, 2.2], "few, swapped": [3.0]}
+    assert adapters([timed, pictures]).splitlines()[-1] == "| openvino | 21.0 | 2.1 | 3.0 | **0.100** |"
+
+
 def test_a_controlnets_first_call_is_not_counted():
     record = {"case": "onnxruntime", "seconds": {"unet": [9.0, 4.0, 5.0], "control_0": [9.0, 2.0, 1.0]}, "ratio": 0.25}
     assert control([record]).splitlines()[-1] == "| onnxruntime | 4.00 | 1.00 | **0.25** |"
