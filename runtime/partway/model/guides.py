@@ -45,7 +45,7 @@ class Guide(NamedTuple):
     def seen(self, hint: Array, multiple: int) -> Array:
         """A hint (1, 3, H, W) as the network is shown it, (1, C, H, W), padded as the run's picture is."""
         hint = images.pad(hint, multiple)
-        if self.part.turned:
+        if self.part.bgr:
             hint = hint[:, ::-1]
         return (hint * _GREY).sum(axis=1, keepdims=True) if self.part.channels == 1 else hint
 
