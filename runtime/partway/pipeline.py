@@ -229,7 +229,7 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.voice)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.text_key)
         x, denoise, evaluations, noise, colours = begin(encoders, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)

@@ -73,8 +73,20 @@ def test_a_package_gives_the_picture_of_the_merged_model(exported, adapted, form
     assert (np.asarray(made(exported, "fp32", form, {}).image) == np.asarray(plain[0])).all()
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("weights", ["fp16", "int8", "int4"])
+@pytest.mark.parametrize(
+    ("weights", "form"),
+    [
+        *zip(["fp16", "int4", "int8"], FORMS, strict=True),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in zip(["int8", "fp16", "int4"], FORMS, strict=True)
+        ),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in zip(["int4", "int8", "fp16"], FORMS, strict=True)
+        ),
+    ],
+)
 def test_smaller_weights_are_no_further_away_than_without(exported, adapted, weights, form):
     """Of six pictures together, and with a weight like those of trained adapters, a twentieth of the model's own.
 

@@ -21,7 +21,7 @@ from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
 from partway.engines.rewrites.vectors import take_vectors
-from partway.engines.weights import Graph, Openable, Worded, check
+from partway.engines.weights import Graph, Openable, WithTokenVectors, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
@@ -203,7 +203,7 @@ class OpenVINO:
 
     def _read(self, network: str) -> _Read:
         source = self._files[network]
-        if not isinstance(source, Worded):
+        if not isinstance(source, WithTokenVectors):
             return self._read_as_it_is(network, source)
         read = self._read_as_it_is(network, source.source)
         take_vectors(read.model)

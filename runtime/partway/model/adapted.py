@@ -29,10 +29,10 @@ _CALIBRATED = "w8a8"
 class Adaptation:
     """What adapters make of a model.
 
-    networks  those that they change, as they are then, by the part of the model: a text encoder or the UNet, to which
-              its shallow graph and its segments belong
-    keys      text for each part that is equal where its changes are
-    forms     text for each part that is equal where its networks differ in the numbers of weights alone
+    networks  the changed networks by component: a text encoder, the UNet with its shallow graph and its segments, a
+              ControlNet, an IP-Adapter's encoder
+    keys      a cache key of each component's weights
+    forms     a cache key of each component's graph: where it is equal, only numbers differ
     """
 
     networks: Mapping[str, Mapping[str, Openable]] = field(default_factory=dict)
@@ -40,8 +40,8 @@ class Adaptation:
     forms: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def voice(self) -> str:
-        """Text that is equal where the text encoders say the same."""
+    def text_key(self) -> str:
+        """A cache key of what the text encoders say."""
         return "".join(self.keys.get(part, "") for part in TOKENIZERS)
 
 

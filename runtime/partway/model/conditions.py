@@ -50,10 +50,6 @@ class Guided(NamedTuple):
         """Those that it needs at the level ``sigma``: the last ones of `needed`."""
         return self.conditions if settings.guided_at(sigma) else self.conditions[-self.prompted :]
 
-    def prompts(self, settings: Settings) -> set[bool]:
-        """Which texts a run encodes: the prompt (True), the negative prompt (False), or both."""
-        return {condition.prompt for condition in self.needed(settings)}
-
 
 def _pair(predictions: Sequence[Array], settings: Settings, boost: float) -> Array:
     unconditional, conditional = predictions

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.diffusion.sampling import Array
-from partway.engines.worded import Vectors
+from partway.engines.token_vectors import Vectors
 from partway.model import sizes
 from partway.model.conditions import Condition, Guided
 from partway.model.inversions import Inversion
@@ -41,7 +41,7 @@ class Encoders:
     """The encoders of a run, and the outputs of theirs that earlier runs have left.
 
     inversions  the embeddings (textual inversions) that texts may name; none where the text encoders take no vectors
-    voice       text that tells adapters of the text encoders apart
+    text_key    a cache key of the text encoders' adapters
     """
 
     networks: Networks
@@ -49,7 +49,7 @@ class Encoders:
     texts: Texts
     pictures: Posteriors
     inversions: Mapping[str, Inversion] = field(default_factory=dict)
-    voice: str = ""
+    text_key: str = ""
 
     def conditioning(self, words: Words, guided: Guided, settings: Settings, shape: tuple[int, ...]) -> Conditionings:
         """Conditioning of every prediction that the run needs in turn, the prompt's last: one row for each picture.
@@ -116,7 +116,7 @@ class Encoders:
         named = {place: item for place, item in enumerate(items, 1) if isinstance(item, Vector)}
         vectors = self._vectors(named, index, len(ids)) if self.inversions else None
         told = tuple((place, self.inversions[item.name].digest, item.number) for place, item in named.items())
-        key = (self.voice, network, skip, tuple(ids), told)
+        key = (self.text_key, network, skip, tuple(ids), told)
         return self.texts.get(key, lambda: self.networks.encode_chunk(network, ids, skip, vectors))
 
     def _vectors(self, named: Mapping[int, Vector], index: int, length: int) -> Vectors:

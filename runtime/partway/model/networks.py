@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from partway.diffusion.guidance import embedding
 from partway.diffusion.reuse import Reuse
-from partway.engines import Engine, worded
-from partway.engines.worded import Vectors
+from partway.engines import Engine, token_vectors
+from partway.engines.token_vectors import Vectors
 from partway.errors import InputError, NetworkError
 from partway.graphs import DEEP, SHALLOW, VAES
 from partway.model import unet
@@ -98,7 +98,7 @@ class Networks:
         """Token ids (N,), with begin and end -> their embeddings by one text encoder.
 
         ``skip`` leaves out so many of its last layers (`partway.Settings.clip_skip`). With ``vectors`` the network is
-        one that takes them (`partway.engines.worded`). SDXL takes the layer before the last of each text encoder, and
+        one that takes them (`partway.engines.token_vectors`). SDXL takes the layer before the last of each encoder, and
         the pooled embedding of the last one.
         """
         inputs: dict[str, NDArray[Any]] = {self._ids_of(network): np.asarray([ids], np.int64)}
@@ -193,7 +193,7 @@ class Networks:
 
     def _ids_of(self, network: str) -> str:
         names = self.engine.signature(network).inputs
-        return next((name for name in names if name not in (worded.GIVEN, worded.VECTORS)), "input_ids")
+        return next((name for name in names if name not in (token_vectors.GIVEN, token_vectors.VECTORS)), "input_ids")
 
     def _first_input(self, network: str) -> str:
         return next(iter(self.engine.signature(network).inputs))

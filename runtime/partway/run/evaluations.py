@@ -37,7 +37,7 @@ class Evaluations:
 
     guides: what guides the UNet by pictures, at steps from one of ``sigmas`` to the next
     made: for each graph of the UNet, the predictions for one picture of each of its evaluations so far
-    looks: how often each network that guides it was called
+    control_calls: how often each ControlNet or T2I-Adapter was called
     active: numbers of the guides that count in this evaluation
     step: which step of the schedule is under way, from 0, however many of them are left out
     """
@@ -53,7 +53,7 @@ class Evaluations:
         self.settings = settings
         self.guides = guides
         self._sigmas = np.asarray(sigmas[:-1])
-        self.looks: dict[str, int] = dict.fromkeys((guide.network for guide in guides), 0)
+        self.control_calls: dict[str, int] = dict.fromkeys((guide.network for guide in guides), 0)
         self.active: tuple[int, ...] = ()
         self.guided = guided
         self.reuse = Reuse(settings.reuse, len(trained.sigmas))
@@ -75,27 +75,27 @@ class Evaluations:
         made = self.reuse.begin(level.timestep, wanted)
         self.made.setdefault("unet" if self.reuse.full else SHALLOW, []).append(made)
         if self.guides:
-            self._look(level)
+            self._activate(level)
         return Predictions(wanted, made)
 
-    def _look(self, level: NoiseLevel) -> None:
+    def _activate(self, level: NoiseLevel) -> None:
         """Find which guides count at a level: a share of the steps has it, whatever part of the schedule runs."""
         step = max(int(np.count_nonzero(self._sigmas >= level.sigma)) - 1, 0)
         count = len(self._sigmas)
         self.active = tuple(at for at, one in enumerate(self.guides) if one.control.counts(step, count))
         for at, guide in enumerate(self.guides):
             if guide.part.once:
-                self.looks[guide.network] = max(self.looks[guide.network], self._twins(guide))
+                self.control_calls[guide.network] = max(self.control_calls[guide.network], self._sharing(guide))
             elif self.reuse.full and at in self.active:
-                self.looks[guide.network] += 1
+                self.control_calls[guide.network] += 1
 
-    def _twins(self, guide: Guide) -> int:
+    def _sharing(self, guide: Guide) -> int:
         """How many guides go through the same network."""
         return sum(one.network == guide.network for one in self.guides)
 
 
 def evaluations(counted: Evaluations, trained: Trained, *, sampler: str, part: Part) -> Evaluations:
-    """Those that a run of this part of the schedule makes, as ``counted`` in which none is made yet."""
+    """Let the sampler loose on one number; return ``counted``, new before, with all that a run makes."""
     settings = counted.settings
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:

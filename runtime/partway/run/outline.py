@@ -84,7 +84,7 @@ def outline(kind: Kind, settings: Settings, start: Start, guided: Guided, *, dec
     calls = _texts(kind, settings, guided, runs=runs)
     calls |= {encoder: _encodes(kind, settings, start, reads=reads) * runs}
     calls |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER) if kind.image_prompt else (), int(runs))
-    calls |= all_of.looks | made.pop("calls")
+    calls |= all_of.control_calls | made.pop("calls")
     calls |= {decoder: _decodes(settings, start, runs=runs) * decode}
     plan = Plan(
         dial=settings.dial,

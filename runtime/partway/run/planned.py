@@ -80,7 +80,7 @@ class Planned:
     def followed(self, levels: tuple[NoiseLevel, ...], evaluations: Evaluations) -> "Planned":
         """The same with the plan as it went, as `Plan.followed`."""
         tiles = self.tilings.unet.needed(*self.latent_shape[2:])
-        return replace(self, plan=self.plan.followed(levels, evaluations.made, evaluations.looks, tiles=tiles))
+        return replace(self, plan=self.plan.followed(levels, evaluations.made, evaluations.control_calls, tiles=tiles))
 
     def warn(self) -> None:
         """Warn of what is not read."""
@@ -90,7 +90,7 @@ class Planned:
             warn(f"{shortened(name)} is left out of the prompt: there is no such thing here")
 
     def reading(self, prompt: Prompt, tokenizers: Sequence[Tokenizer], vectors: Mapping[str, int]) -> "Planned":
-        """The same with what it reads of its texts, and a plan that has what it does not read.
+        """The same with its prompts tokenised: ``plan.unread`` has the ends that are cut, ``plan.calls`` the encoders'.
 
         ``vectors`` is how many each embedding has that a text may name. Raises `InputError` for texts that are longer
         than the UNet takes, and for embeddings of a prompt that do not fit it.
