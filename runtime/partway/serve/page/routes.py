@@ -98,6 +98,8 @@ def _about(service: Service) -> dict[str, Any]:
         "samplers": {name: A1111_SAMPLERS.get(name, name) for name in partway.SAMPLERS},
         "schedules": {name: A1111_SCHEDULES.get(name, name) for name in partway.SCHEDULES},
         "dials": list(partway.DIALS),
+        "loras": list(service.shelf.loras),
+        "embeddings": list(service.shelf.embeddings),
         "max_pixels": service.limits.pixels,
         "max_steps": service.limits.steps,
     }
