@@ -191,6 +191,7 @@ async function once(extra, label = "") {
 async function guarded(act) {
   if (state.running) return;
   busy(true);
+  say("Sending…");
   complain("");
   try {
     await act();
