@@ -98,9 +98,14 @@ def started(options: Options) -> Server:
     except (OSError, OverflowError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
         raise InputError(f"cannot listen on {options.host} port {options.port}: {reason}; try another --port") from None
-    for name in models.names:  # a model that cannot be opened is said at once, and not to the first client
-        models.pipeline(name)
-    return Server(service, listener, token)
+    made = Server(service, listener, token)
+    try:
+        for name in models.names:  # a model that cannot be opened is said at once, and not to the first client
+            models.pipeline(name)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _is_loopback(host: str) -> bool:
