@@ -105,6 +105,21 @@ def serve(found: list[Record]) -> str:
     return table(heads, rows)
 
 
+def serve_start(found: list[Record]) -> str:
+    """How soon a server answers, beside another's."""
+    rows = [
+        [
+            f"{record['model']}, {record['bytes'] / 1e9:.2f} GB",
+            f"{record['start_seconds']:.2f}",
+            f"{record['peer_start_seconds']:.2f}",
+            f"**{record['share']:.2f}**",
+            f"{record['turns']}",
+        ]
+        for record in found
+    ]
+    return table(["model", "partway, s", "stable-diffusion.cpp, s", "share", "turns"], rows)
+
+
 def install(found: list[Record]) -> str:
     """Size of a runtime-only installation, by package, and of its environment with each set of extras."""
     record = next(one for one in found if not one.get("extras"))
@@ -176,6 +191,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "adapters": adapters,
     "start": start,
     "serve": serve,
+    "serve_start": serve_start,
     "install": install,
     "token_merging": token_merging,
 }
