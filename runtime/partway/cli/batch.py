@@ -1,4 +1,4 @@
-"""``partway batch``: the same for a folder of pictures, a pattern or a list; what is done is left as it is."""
+"""``partway batch``: restyle a folder of pictures, those of a pattern or a list; what is done is left as it is."""
 
 import argparse
 import time
