@@ -10,7 +10,7 @@ import math
 import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,6 +20,8 @@ from partway.batch import local
 from partway.batch.jobs import Job
 from partway.batch.making import Fate, Maker
 from partway.batch.plans import by_size
+from partway.budget import presets
+from partway.engines import EngineOptions
 from partway.errors import EngineError, PartwayError, install
 from partway.support.amounts import amount
 
@@ -32,7 +34,8 @@ class Crew:
     """What every actor is: a pipeline of a ``model``, loaded with ``load``, that makes pictures below ``out``.
 
     folder   in which relative paths begin, on every machine
-    threads  of each of ``at_once`` pictures; None for all of the smallest machine's processors
+    threads  of each picture
+    at_once  pictures of an actor at the same time; None for what the machine with the fewest processors has room for
     """
 
     model: str | None
@@ -83,8 +86,7 @@ def library() -> Any:
 
 def _fates(ray: Any, crew: Crew, jobs: Sequence[Job]) -> Iterator[Fate]:
     ray.data.DataContext.get_current().enable_progress_bars = False
-    device = str(crew.load.get("device", "CPU")).upper()
-    crew, wanted, count = _resources(crew, [node["Resources"] for node in ray.nodes() if node["Alive"]], device)
+    crew, wanted, count = resources(crew, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     size = max(_ROUNDS * (crew.at_once or 1), math.ceil(len(jobs) / _BLOCKS))
     rows = [{"job": pickle.dumps(job)} for _, job in by_size(jobs)]
     dataset = ray.data.from_items(rows, override_num_blocks=max(1, math.ceil(len(rows) / size)))
@@ -94,13 +96,16 @@ def _fates(ray: Any, crew: Crew, jobs: Sequence[Job]) -> Iterator[Fate]:
         yield Fate(*pickle.loads(row["fate"]))
 
 
-def _resources(crew: Crew, nodes: Sequence[Mapping[str, float]], device: str) -> tuple[Crew, dict[str, float], int]:
-    """The crew with what it does at once, what an actor asks Ray for, and how many actors there is room for."""
-    if device == "CPU":
+def resources(crew: Crew, nodes: Sequence[Mapping[str, float]]) -> tuple[Crew, dict[str, float], int]:
+    """The crew with what it does at once, what an actor asks Ray for, and how many actors ``nodes`` have room for.
+
+    Raises `EngineError` where that is none.
+    """
+    if str(crew.load.get("device", "CPU")).upper() == "CPU":
         cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= crew.threads]
         if not cores:
             raise EngineError(f"no machine of the cluster has {crew.threads} processors; take fewer --threads")
-        at_once = crew.at_once or min(cores) // crew.threads
+        at_once = crew.at_once or (1 if _frugal(crew.load) else min(cores) // crew.threads)
         wanted = {"num_cpus": float(at_once * crew.threads)}
         count = sum(have // (at_once * crew.threads) for have in cores)
     else:
@@ -110,7 +115,14 @@ def _resources(crew: Crew, nodes: Sequence[Mapping[str, float]], device: str) ->
         raise EngineError(f"no machine of the cluster has room for an actor with {wanted}")
     if crew.load.get("memory_limit") is not None:
         wanted["memory"] = float(amount("memory_limit", crew.load["memory_limit"]))
-    return Crew(**{**vars(crew), "at_once": at_once}), wanted, count
+    return replace(crew, at_once=at_once), wanted, count
+
+
+def _frugal(load: Mapping[str, Any]) -> bool:
+    """Whether pipelines that are loaded so release networks, so that each runs one picture at a time."""
+    names = {one.name for one in fields(EngineOptions)} - {"threads"}  # of which other machines may have more
+    given = {name: value for name, value in load.items() if name in names}
+    return presets.options(load.get("preset"), given)[1].frugal
 
 
 def _ours(problem: Exception) -> PartwayError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from partway.errors import ImageError
+from partway.errors import ImageError, InputError
 from partway.records import Wanted
 from partway.run.entries import Entry, seeded
 
@@ -39,9 +39,14 @@ class Job:
 def job(
     name: str, path: Path, wish: Wish, *, mask: Path | None = None, seed: int | None = None, output: str | None = None
 ) -> Job:
-    """A picture's job; its seed follows from its name unless one is given, and so does its output."""
+    """A picture's job; its seed follows from its name unless one is given, and so does its output.
+
+    Raises `InputError` for names of no file.
+    """
     settings = seeded(name, wish.settings, {} if seed is None else {"seed": seed})
     place = _inside(name if output is None else output)
+    if not place.name:
+        raise InputError(f"{output or name!r} is no file's name")
     return Job(Entry(path, name, wish.prompt, settings, mask, wish.edit), path, place, wish, placed=output is not None)
 
 
