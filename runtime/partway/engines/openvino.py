@@ -291,6 +291,8 @@ def _properties(options: EngineOptions) -> dict[str, Any]:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # else what weights of 8 bits multiply is rounded to 8 too
     if options.threads:
         properties["INFERENCE_NUM_THREADS"] = options.threads
+        if options.device.upper() == "CPU":  # else all engines of a process compute on the same first cores
+            properties["ENABLE_CPU_PINNING"] = False
     return properties
 
 
