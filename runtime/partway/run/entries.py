@@ -49,7 +49,7 @@ class Ready:
 
     def begin(self, stream: Stream) -> Run:
         """Its run."""
-        return stream(self.entry.prompt, self.edit or self.picture.original, **self.entry.settings)
+        return stream(self.entry.prompt, self.edit or self.picture, **self.entry.settings)
 
 
 @dataclass(frozen=True, eq=False)
