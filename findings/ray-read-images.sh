@@ -27,7 +27,7 @@ import PIL
 from PIL import Image
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-import ray
+import ray.data
 
 Path("pictures").mkdir()
 y, x = np.mgrid[:32, :64]
