@@ -25,6 +25,7 @@ from partway.engines.weights import Graph, Openable, WithTokenVectors, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
+from partway.support.machine import cores
 
 _NAME = "openvino"
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -291,6 +292,9 @@ def _properties(options: EngineOptions) -> dict[str, Any]:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # else what weights of 8 bits multiply is rounded to 8 too
     if options.threads:
         properties["INFERENCE_NUM_THREADS"] = options.threads
+        # Else all engines of a process that have few threads compute on the same first cores.
+        if options.device.upper() == "CPU" and options.threads < cores():
+            properties["ENABLE_CPU_PINNING"] = False
     return properties
 
 

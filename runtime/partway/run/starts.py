@@ -15,7 +15,7 @@ from partway.run.results import Result
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
-ImageInput = images.Source | masks.Edit | Result | Latents | None
+ImageInput = images.Source | images.Picture | masks.Edit | Result | Latents | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def read(source: ImageInput, package: Package, *, width: int | None = None, heig
         source = source.latents or source.image
     if isinstance(source, Latents):
         return Start(source.size, source.source, latents=source.fitting(package), untouched=untouched)
-    picture = images.read(source)
+    picture = source if isinstance(source, images.Picture) else images.read(source)
     return Start(picture.original.size, picture, untouched=(picture.original,))
 
 
