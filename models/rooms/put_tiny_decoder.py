@@ -7,11 +7,11 @@ those of the folders beside the package that share its networks.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from partway.building.tiny_vae import tiny_decoder
@@ -28,7 +28,7 @@ from .train_tiny_decoder import FILE, SCALE
 GRAPH, GOLDEN = f"{TINY_DECODER}/model.onnx", f"goldens/{TINY_DECODER}.npz"
 
 
-def golden(package: Path, weights: Path) -> dict[str, np.ndarray[Any, Any]]:
+def golden(package: Path, weights: Path) -> dict[str, NDArray[np.float32]]:
     """Latents of the golden of the package's decoder, scaled, and what torch makes of them."""
     tiny = TinyDecoder()
     tiny.load_state_dict({name.removeprefix("decoder."): value for name, value in load_file(weights).items()})

@@ -85,12 +85,10 @@ def sums(decoder: LatentDecoder, latents: torch.Tensor, x: torch.Tensor) -> Room
 
 def solved(rooms: list[Room], first: torch.Tensor, price: float) -> torch.Tensor:
     """The weights (p, 3) with the best PSNR, where detail of the finest octave is worth so much."""
-    weight = [1 / room.mse(first) for room in rooms]  # the mean PSNR counts a room's error by its own size
-    products, answers = (
-        sum(w * part for w, part in zip(weight, parts, strict=True))
-        for parts in ([room.products for room in rooms], [room.answers for room in rooms])
-    )
-    energy = sum(room.energies[0] for room in rooms)
+    counts = torch.tensor([1 / room.mse(first) for room in rooms])[:, None, None]  # as the mean PSNR counts errors
+    products = (counts * torch.stack([room.products for room in rooms])).sum(0)
+    answers = (counts * torch.stack([room.answers for room in rooms])).sum(0)
+    energy = torch.stack([room.energies[0] for room in rooms]).sum(0)
     luma, size = torch.tensor(LUMA, dtype=first.dtype), len(first)
     both = torch.kron(torch.eye(3, dtype=first.dtype), products) - price * torch.kron(torch.outer(luma, luma), energy)
     return torch.linalg.solve(both + 1e-9 * torch.eye(3 * size), answers.T.reshape(-1)).reshape(3, size).T
