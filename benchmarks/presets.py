@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rooms", type=int, default=40)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=None, help="the guidance scale, if another than the default")
+    parser.add_argument("--strengths", type=lambda text: tuple(map(float, text.split(","))), default=STRENGTHS)
     parser.add_argument("--results", type=Path, default=FILE)
     args = parser.parse_args(argv)
     session = records.session("presets") | {"versions": versions(("partway", "numpy", "openvino"))}
@@ -58,10 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     exact: list[Restyled] = []
     for preset in PRESETS:
         pipe = partway.load(args.model, preset=preset)
-        rooms = [restyled(pipe, probe, seed, STRENGTHS, settings) for seed in range(HELD_OUT, HELD_OUT + args.rooms)]
+        rooms = [
+            restyled(pipe, probe, seed, args.strengths, settings) for seed in range(HELD_OUT, HELD_OUT + args.rooms)
+        ]
         exact = exact or rooms
-        read, before = curves(rooms, STRENGTHS), curves(exact, STRENGTHS)
-        for strength, likeness, shift in zip(STRENGTHS, alike(rooms, exact), colour(rooms, exact), strict=True):
+        read, before = curves(rooms, args.strengths), curves(exact, args.strengths)
+        measured = zip(args.strengths, alike(rooms, exact), colour(rooms, exact), strict=True)
+        for strength, likeness, shift in measured:
             calls = pipe.plan(strength=strength, **settings).calls
             row = {"case": preset, "strength": strength, "rooms": args.rooms, "settings": settings}
             row |= {"whole": calls["unet"], "shallow": calls.get("unet_shallow", 0)}

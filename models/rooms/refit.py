@@ -52,26 +52,30 @@ def inputs(decoder: LatentDecoder, latents: torch.Tensor) -> torch.Tensor:
 
 
 def patches(x: torch.Tensor, constant: float) -> torch.Tensor:
-    """Channels (1, C, H, W) as the layer multiplies them, (9 C + 1, H W)."""
-    columns = unfold(pad(x, (1, 1, 1, 1)), 3)[0].double()
+    """Channels (1, C, H + 2, W + 2) as the layer multiplies them, (9 C + 1, H W)."""
+    columns = unfold(x, 3)[0].double()
     return torch.cat([columns, torch.full((1, columns.shape[1]), constant, dtype=columns.dtype)])
 
 
 def octave(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """Channels (1, C, H, W) whose power is the gradient energy in one octave; borders are mirrored."""
+    """Channels (1, C, H + 2, W + 2), with a margin, of whose power the gradient energy in one octave is made.
+
+    x: (1, C, H, W), which its mirror image continues
+    """
     height, width = x.shape[2:]
     x = torch.cat([x, x.flip(3)], 3)
     waves = torch.fft.rfft2(torch.cat([x, x.flip(2)], 2))
     rows, columns = torch.fft.fftfreq(2 * height), torch.fft.rfftfreq(2 * width)
     radius = (rows.square()[:, None] + columns.square()[None, :]).sqrt()
-    return torch.fft.irfft2(waves * radius * ((radius > low) & (radius <= high)))[..., :height, :width]
+    found = torch.fft.irfft2(waves * radius * ((radius > low) & (radius <= high)))
+    return found.roll((1, 1), (2, 3))[..., : height + 2, : width + 2]
 
 
 @torch.no_grad()
 def sums(decoder: LatentDecoder, latents: torch.Tensor, x: torch.Tensor) -> Room:
     """The sums of a room, from its latents and its render (1, 3, H, W)."""
     given, wanted = inputs(decoder, latents), x[0].flatten(1).double()
-    columns, count = patches(given, 1.0), 4 * wanted.numel()
+    columns, count = patches(pad(given, (1, 1, 1, 1)), 1.0), 4 * wanted.numel()
     energies = []
     for index, (low, high) in enumerate(OCTAVES):
         filtered = patches(octave(given, low, high), 0.0)
