@@ -3,7 +3,7 @@
 Reads `DIR/vae`, and `decoder.safetensors` and `tiny.safetensors` as `sharpen` wrote them; writes `DIR/tuned_vae`, and
 the tiny decoder's weights to `DIR/tiny_decoder.safetensors` under the names of diffusers' `AutoencoderTiny`.
 `--blend 0.8` takes four fifths of the decoder that is named and one of another, `--base`, which is the one before the
-critic if none is named, and is of another run's folder with `--base-source`: less detail, a better PSNR.
+critic if none is named: less detail, a better PSNR.
 """
 
 import argparse
@@ -16,15 +16,11 @@ from safetensors.torch import load_file, save_file
 from .autoencoder import WEIGHTS
 
 
-def named(source: Path, name: str) -> dict[str, torch.Tensor]:
-    """The weights of a decoder that sharpening wrote, float32."""
-    weights = load_file(source / "decoder.safetensors").items()
-    return {key.removeprefix(f"{name}."): value.float() for key, value in weights if key.startswith(f"{name}.")}
-
-
-def blended(base: dict[str, torch.Tensor], other: dict[str, torch.Tensor], amount: float) -> dict[str, torch.Tensor]:
-    """The weights that far from the base's to the other's (Wang et al., 2018, 1809.00219)."""
-    return {key: torch.lerp(value, other[key], amount) for key, value in base.items()}
+def blended(source: Path, name: str, base: str, amount: float) -> dict[str, torch.Tensor]:
+    """The named decoder's weights, float32, that far from the base's (Wang et al., 2018, 1809.00219)."""
+    weights = load_file(source)
+    keys = [key.removeprefix(f"{base}.") for key in weights if key.startswith(f"{base}.")]
+    return {key: torch.lerp(weights[f"{base}.{key}"].float(), weights[f"{name}.{key}"].float(), amount) for key in keys}
 
 
 def take(run: Path, new: dict[str, torch.Tensor]) -> Path:
@@ -45,13 +41,11 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--source", type=Path, default=None, help="the folder that sharpening wrote to, if another")
     parser.add_argument("--name", choices=("crisp", "sharper"), default="crisp")
-    parser.add_argument("--base", choices=("plain", "crisp", "sharper"), default="plain")
-    parser.add_argument("--base-source", type=Path, default=None, help="the folder of the base, if another")
+    parser.add_argument("--base", choices=("plain", "crisp"), default="plain")
     parser.add_argument("--blend", type=float, default=1.0)
     args = parser.parse_args()
     source = args.source or args.run
-    base = named(args.base_source or source, args.base)
-    print(take(args.run, blended(base, named(source, args.name), args.blend)))
+    print(take(args.run, blended(source / "decoder.safetensors", args.name, args.base, args.blend)))
     if (tiny := source / "tiny.safetensors").exists():
         parts = {key: value.float() for key, value in load_file(tiny).items() if key.startswith("decoder.")}
         save_file(parts, args.run / "tiny_decoder.safetensors")

@@ -23,12 +23,9 @@ from models.rooms import (
     detail,
     drawing,
     put_decoder,
-    put_tiny_decoder,
-    refit,
     sharpen,
     sharpness,
     take_decoder,
-    train_tiny_decoder,
 )
 from models.rooms.networks import make_tiny_vae, make_vae
 from models.rooms.pool import Pool
@@ -185,41 +182,6 @@ def test_a_decoder_is_put_into_a_package_and_the_one_that_shares_it(tmp_path, ru
         pipe = partway.load(tmp_path / name, engine="onnxruntime")
         assert all(check.passed for check in check_files(pipe.package))
         assert all(check.passed for check in check_networks(pipe.package, pipe.engine))
-
-
-def test_a_tiny_decoder_is_distilled_and_put_beside_the_decoder_that_it_draws_like(tmp_path, run, vae, monkeypatch):
-    shutil.copytree(run, tmp_path / "run")
-    vae.save_pretrained(tmp_path / "run" / "tuned_vae")
-    monkeypatch.setattr(drawing, "start", lambda *_: [])
-    ticks = itertools.count(0.0, 1.0)
-    monkeypatch.setattr(train_tiny_decoder.time, "time", lambda: next(ticks))
-    flags = ["--side", str(SIDE), "--batch", "2", "--first", "8", "--rooms", "8", "--minutes", "0.3", "--threads", "1"]
-    monkeypatch.setattr(sys, "argv", ["train_tiny_decoder", "--run", str(tmp_path / "run"), *flags])
-    train_tiny_decoder.main()
-    for name in ("package", "few_steps"):
-        shutil.copytree(PACKAGES / name, tmp_path / name)
-    assert put_tiny_decoder.put_tiny_decoder(tmp_path / "package", tmp_path / "run" / train_tiny_decoder.FILE) > 35
-    for name in ("package", "few_steps"):
-        pipe = partway.load(tmp_path / name, engine="onnxruntime", preset="fast")
-        assert all(check.passed for check in check_files(pipe.package))
-        assert all(check.passed for check in check_networks(pipe.package, pipe.engine))
-        assert pipe.plan().calls["tiny_decoder"] == pipe.plan().calls["vae_encoder"] == 1
-
-
-def test_the_last_layer_is_solved_for_the_detail_that_is_wanted(run):
-    encoder, decoder = autoencoder.load_autoencoder(run / "vae")
-    pictures = [to_input(np.asarray(room(number, size=SIDE).picture)[None]) for number in range(3)]
-    with torch.no_grad():
-        rooms = [refit.sums(decoder, encoder(x), x) for x in pictures]
-        y = decoder(encoder(pictures[0]))
-    last = decoder.decoder.conv_out
-    first = torch.cat([last.weight.flatten(1), last.bias[:, None]], 1).T.double().detach()
-    assert 4 * rooms[0].mse(first) == pytest.approx(float((y - pictures[0]).square().mean()), rel=1e-4)
-    kept = detail.octave_energies(y) / detail.octave_energies(pictures[0])
-    assert rooms[0].kept(first).tolist() == pytest.approx(kept[0].tolist(), rel=0.05)  # borders are mirrored otherwise
-    best, crisp = refit.solved(rooms, first, 0.0), refit.refit(rooms, first, 0.5)
-    assert refit.figures(rooms, best)[0] > refit.figures(rooms, crisp)[0] > refit.figures(rooms, first)[0]
-    assert float(refit.figures(rooms, crisp)[1][0]) == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_weight_without_a_place_in_the_package_is_named():

@@ -127,7 +127,7 @@ class OpenVINO:
         return [{"precision": name, **static} for name in precisions for static in ({}, {"static": True})]
 
     def signature(self, network: str) -> Signature:
-        """What the network takes and gives; it is read for that, and compiled where it is for any size."""
+        """What the network takes and gives; it is read for that."""
         with self._reading.setdefault(network, RLock()):
             if network not in self._signatures:
                 read = self._models[network] = self._read(network)
@@ -135,14 +135,10 @@ class OpenVINO:
                     {_name(port): _port(port) for port in ports} for ports in (read.model.inputs, read.model.outputs)
                 )
                 self._signatures[network] = Signature(inputs, outputs)
-                if not self._static:
-                    self._prepared(network, {})
             return self._signatures[network]
 
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network once; raises `NetworkError` if it fails."""
-        with self._lock:
-            self._enter(network)
         ready = cast(network, inputs, self.signature(network))
         with self._lock:
             self._enter(network)
