@@ -23,6 +23,7 @@ from partway.model.tokens import Tokenizer
 from partway.model.words import Embeds, Prompt, joined
 from partway.pictures import images, masks, outpaint
 from partway.run import entries, starts
+from partway.run.ahead import open_ahead
 from partway.run.beginnings import begin
 from partway.run.clock import Clock
 from partway.run.deadline import DecodeTimes, Ration
@@ -262,7 +263,10 @@ class Pipeline:
         if planned.words.names_embeddings(self.tokenizers):
             named = inversions(planned.package, planned.settings.inversions)
             adapters = taking_vectors(planned.package, adapters)
+        limited = planned.loading.release or self.planner.options.limit is not None
         engine = self.adapted.over(self.engine, adapters, self._open)
+        if not limited and not planned.loading.segments:
+            open_ahead(engine, planned.plan)
         clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
         networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
@@ -278,9 +282,10 @@ class Pipeline:
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
         state = State(x)
         schedule = planned.part.schedule
+        quick = None if limited else networks.quick_decoder
         for state in trajectory(denoise, sampler, schedule, x, noise, evaluations.following(ration, schedule)):
             with clock.paused():  # what the caller does with a step
-                yield Step.after(state, colours, networks.decode_image)
+                yield Step.after(state, colours, networks.decode_image, quick)
 
         planned = planned.followed(state.behind, evaluations)
         latents = arrived(planned, state, early=ration.short)

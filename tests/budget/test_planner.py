@@ -83,7 +83,7 @@ def runs(draw):
     if KINDS[kind].get("shallow"):
         chosen["reuse"] = draw(st.sampled_from([0.0, 0.4]))
     if KINDS[kind].get("tiny"):
-        chosen["vae"] = draw(st.sampled_from(["own", "tiny"]))
+        chosen["vae"] = draw(st.sampled_from(["own", "tiny", "tiny-decoder"]))
     return {
         "kind": kind,
         "preset": draw(st.sampled_from([None, "tiny", *(["balanced", "fast"] if find_spec("openvino") else [])])),

@@ -58,6 +58,15 @@ def test_a_short_run_is_not_made_of_its_first_evaluation(share, start):
     assert [timestep for timestep, what in did.items() if what == "full"] == [start, start // 100 * 50]
 
 
+def test_few_steps_are_reused_only_where_they_are_near():
+    for far in ((500, 333, 167), (999, 749, 499, 249), (400, 300, 200, 100)):
+        assert set(evaluations(Reuse(0.3, steps=len(far)), far).values()) == {"full"}
+    near = (200, 150, 100, 50)
+    did = evaluations(Reuse(0.3, steps=4), near)
+    assert [timestep for timestep, what in did.items() if what == "full"] == [200, 100]
+    assert evaluations(Reuse(0.3, steps=5), near) == evaluations(Reuse(0.3), near)
+
+
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
     reuse = Reuse(0.5)
     reuse.begin(500, 2)

@@ -208,7 +208,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         "vae",
         str,
         "NAME",
-        "own; tiny, an autoencoder that the model has beside it; or a file with another of either",
+        "own; tiny, an autoencoder that the model has beside it; tiny-decoder, its decoder alone; or a file of either",
     )
     text = "a LoRA or relative (.safetensors) with its weight, as film.safetensors:0.8; can be repeated"
     group.add_argument(

@@ -41,7 +41,7 @@ _TYPES = {
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
 _FLOAT32 = "1"  # among ONNX Runtime's levels
-_opening = Lock()  # of all engines, so that what a session maps can be told from what others do
+_opening = Lock()  # of all frugal engines, so that what a session maps can be told from what others do
 
 
 class _Session(NamedTuple):
@@ -69,6 +69,7 @@ class OnnxRuntime:
         self.batch = options.batch
         self._provider = _provider(options.device, self._library.get_available_providers())
         self._sessions: dict[str, _Session] = {}
+        self._locks: dict[str, Lock] = {}  # of networks that are opened, each by one thread
         self._signatures: dict[str, Signature] = {}  # kept when a network is released, so that asking does not load it
 
     @staticmethod
@@ -115,11 +116,13 @@ class OnnxRuntime:
             heap.trim()  # its weights lie in the C heap, which keeps them otherwise
 
     def _session(self, network: str) -> _Session:
-        with _opening:
-            if network not in self._sessions:
-                open_ = self._open_frugally if self._options.frugal else self._open
-                self._sessions[network] = open_(network)
-            return self._sessions[network]
+        if network not in self._sessions:
+            frugal = self._options.frugal
+            with _opening if frugal else self._locks.setdefault(network, Lock()):
+                if network not in self._sessions:
+                    self._sessions[network] = (self._open_frugally if frugal else self._open)(network)
+                return self._sessions[network]
+        return self._sessions[network]
 
     def _open(self, network: str) -> _Session:
         source, options = self._files[network], self._session_options()

@@ -3,8 +3,8 @@
 Outputs are checked here: what is not finite, a black picture elsewhere, is an error that names the network.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from partway.diffusion.reuse import Reuse
 from partway.engines import Engine, token_vectors
 from partway.engines.token_vectors import Vectors
 from partway.errors import InputError, NetworkError
-from partway.graphs import DEEP, SHALLOW, VAES
+from partway.graphs import DEEP, SHALLOW, TINY, TINY_DECODER, VAES
 from partway.model import unet
 from partway.model.guiding import Guiding
 from partway.model.package import Package
@@ -94,6 +94,11 @@ class Networks:
         """The network that decodes latents."""
         return VAES[self.vae][1]
 
+    @property
+    def quick_decoder(self) -> Callable[[Array], Array] | None:
+        """What `decode_image` is with the tiny decoder; None where the model has none."""
+        return replace(self, vae="tiny-decoder").decode_image if TINY_DECODER in self.package.networks else None
+
     def encode_chunk(self, network: str, ids: Sequence[int], skip: int = 0, vectors: Vectors | None = None) -> Encoded:
         """Token ids (N,), with begin and end -> their embeddings by one text encoder.
 
@@ -125,7 +130,7 @@ class Networks:
         moments = blended(encode, pixels, self.tilings.encoder, reads=self.package.vae_scale_factor)
         _, channels, h, w = self.package.latent_shape(pixels.shape[3], pixels.shape[2])
         if moments.shape[1] == channels:
-            moments = moments if self.vae == "own" else self._unscaled(moments)
+            moments = self._unscaled(moments) if self.encoder in TINY else moments
             return Posterior(_shaped(self.encoder, moments, (len(pixels), channels, h, w)), None)
         _shaped(self.encoder, moments, (len(pixels), 2 * channels, h, w))
         mean, log_variance = np.split(moments, 2, axis=1)
@@ -177,7 +182,7 @@ class Networks:
 
     def decode_image(self, latents: Array) -> Array:
         """Scaled latents (B, C, h, w) -> pixels (B, 3, H, W), about [-1, 1]; one picture at a time to bound memory."""
-        z = self._unscaled(latents) if self.vae == "own" else latents
+        z = latents if self.decoder in TINY else self._unscaled(latents)
         name, factor = self._first_input(self.decoder), self.package.vae_scale_factor
 
         def decode(tile: Array) -> Array:

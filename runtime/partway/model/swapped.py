@@ -6,7 +6,6 @@ part of what it compiles (OpenVINO), the network is compiled anew.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -46,6 +45,8 @@ class _Weights:
 
     def among(self, network: str, inputs: Iterable[str]) -> Arrays:
         """Those that are inputs of a network."""
+        from concurrent.futures import ThreadPoolExecutor  # only where there are some, for it takes its time
+
         own = self._changes.get(network, {})
         with self._lock:
             names = [name for name in inputs if name in own]

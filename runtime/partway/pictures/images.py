@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from partway.errors import MAX_SIDE, ImageError, InputError, PartwayError, number
 from partway.pictures import png
@@ -159,6 +159,8 @@ def _from_file(name: str) -> Picture:
 
 
 def _from_pil(image: Image.Image, name: str) -> Picture:
+    from PIL import ImageFile  # where a picture is opened Pillow imports it itself
+
     stub = isinstance(image, ImageFile.StubImageFile)  # of what other programs decode, which knows no size before
     if not stub:
         _check_size(*image.size)
@@ -218,6 +220,8 @@ def _check_size(width: int, height: int) -> None:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Return a copy with the EXIF orientation applied and its tag removed."""
+    from PIL import ImageOps  # only here, for it takes its time
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities that Pillow copes with

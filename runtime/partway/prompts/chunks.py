@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from math import pi, tan
+from typing import TYPE_CHECKING
 
 from partway.prompts import comfyui
-from partway.prompts.compel import Conjunction, Fragments
 from partway.prompts.pieces import Chunk, Groups, Piece, Reading, Segment, Term, Token, Vector, Vocabulary
+
+if TYPE_CHECKING:
+    from partway.prompts.compel import Conjunction, Fragments
 
 BACKTRACK = 20
 """How far from a chunk's end A1111 looks for a comma to cut at."""
@@ -127,7 +130,7 @@ def _cut(tokens: Sequence[Token], vocabulary: Vocabulary) -> int:
     return len(tokens)
 
 
-def combined(meant: Conjunction, text: str, vocabulary: Vocabulary) -> Reading:
+def combined(meant: "Conjunction", text: str, vocabulary: Vocabulary) -> Reading:
     """compel's reading of a text: terms for each blend, and one without each fragment that weighs less than 1."""
     segments = []
     for blend, weight in zip(meant.blends, meant.weights, strict=True):
@@ -141,7 +144,7 @@ def combined(meant: Conjunction, text: str, vocabulary: Vocabulary) -> Reading:
     return Reading(tuple(segments), tuple(map(Token, tokenised(text, vocabulary)[: vocabulary.length])))
 
 
-def _terms(fragments: Fragments, vocabulary: Vocabulary) -> Iterator[tuple[float, tuple[Chunk, ...]]]:
+def _terms(fragments: "Fragments", vocabulary: Vocabulary) -> Iterator[tuple[float, tuple[Chunk, ...]]]:
     """The shares of a text's chunks, and of those without what counts less, which add up to 1."""
     tokens = [[Token(item, one.weight) for item in tokenised(one.text, vocabulary)] for one in fragments]
     shares = [tan((1 - max(one.weight, _LEAST)) * pi / 2) if one.weight < 1 else 0.0 for one in fragments]

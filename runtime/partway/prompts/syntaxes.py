@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from partway.prompts import a1111, chunks, comfyui, compel, editing
+from partway.prompts import chunks, comfyui, editing
 from partway.prompts.editing import Joined
 from partway.prompts.pieces import Reading, Vocabulary
 
@@ -32,10 +32,31 @@ class Syntax(NamedTuple):
     unread: Callable[[str, Iterable[str]], tuple[str, ...]] = lambda text, embeddings: ()
 
 
+# These two are imported where they are asked for: their patterns take their time.
+
+
+def _a1111(text: str, vocabulary: Vocabulary) -> Reading:
+    from partway.prompts import a1111
+
+    return Reading.of(chunks.by_commas(a1111.groups(text), vocabulary))
+
+
+def _compel(text: str, vocabulary: Vocabulary) -> Reading:
+    from partway.prompts import compel
+
+    return chunks.combined(compel.conjunction(text), text, vocabulary)
+
+
+def _unread_in_compel(text: str, embeddings: Iterable[str]) -> tuple[str, ...]:
+    from partway.prompts import compel
+
+    return compel.conjunction(text).unread
+
+
 SYNTAXES = {
     PLAIN: Syntax(lambda text, vocabulary: Reading.of(chunks.one(text, vocabulary)), long=False, repeats=False),
     "a1111": Syntax(
-        lambda text, vocabulary: Reading.of(chunks.by_commas(a1111.groups(text), vocabulary)),
+        _a1111,
         joined=editing.joined,
         at_steps=editing.at_steps,
     ),
@@ -45,9 +66,9 @@ SYNTAXES = {
         moves=True,
     ),
     "compel": Syntax(
-        lambda text, vocabulary: chunks.combined(compel.conjunction(text), text, vocabulary),
+        _compel,
         repeats=False,
-        unread=lambda text, embeddings: compel.conjunction(text).unread,
+        unread=_unread_in_compel,
         moves=True,
     ),
 }

@@ -56,7 +56,7 @@ class Evaluations:
         self.control_calls: dict[str, int] = dict.fromkeys((guide.network for guide in guides), 0)
         self.active: tuple[int, ...] = ()
         self.guided = guided
-        self.reuse = Reuse(settings.reuse, len(trained.sigmas))
+        self.reuse = Reuse(settings.reuse, len(trained.sigmas), steps=len(self._sigmas))
         self.made: dict[str, list[int]] = {"unet": []}
         self.step = 0
 

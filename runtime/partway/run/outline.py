@@ -9,7 +9,7 @@ from partway.diffusion.levels import Trained
 from partway.diffusion.schedules import Spacing
 from partway.diffusion.written import spacing_of
 from partway.errors import InputError
-from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, VAES
+from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, TINY, VAES
 from partway.model import sizes, tiles
 from partway.model.conditions import Guided
 from partway.model.guides import Guide, ImagePrompt
@@ -48,8 +48,10 @@ def check(package: Package, settings: Settings) -> None:
     """Raise `InputError` for a setting that is not for this kind of model."""
     tiles.check(package, settings)
     sizes.check(package.size_conditions, settings)
-    if VAES[settings.vae][1] not in package.networks:
-        raise InputError(f"this model has no {settings.vae} VAE; export it with one, or leave vae out")
+    if missing := [name for name in VAES[settings.vae] if name in TINY and name not in package.networks]:
+        raise InputError(
+            f"this model has no {missing[0]}, so no {settings.vae} VAE; export it with one, or leave vae out"
+        )
     for name in ("prompt_2", "negative_prompt_2"):
         if getattr(settings, name) is not None and len(package.text_encoders) < 2:
             raise InputError(f"{name} is for models of two text encoders (SDXL), and this one has one; leave it out")

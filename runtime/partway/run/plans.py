@@ -72,7 +72,7 @@ class Plan:
     @property
     def vae(self) -> tuple[str, str]:
         """The networks that encode and decode."""
-        return next(names for names in VAES.values() if names[0] in self.calls)
+        return next(names for names in VAES.values() if self.calls.keys() >= set(names))
 
     def in_tiles(self, unet: int, encoder: int, decoder: int) -> "Plan":
         """The plan for a picture of so many tiles, which these networks are given one by one."""
