@@ -13,8 +13,8 @@ from partway.engines import ENGINES, Engine, open_engine
 from partway.engines.weights import Openable
 from partway.errors import InputError, is_integer
 from partway.model.adapted import Adaptation
+from partway.model.control_units import Built, with_controls
 from partway.model.encoders import Encoders, Posteriors, Texts
-from partway.model.guides import Built, guided
 from partway.model.inversions import inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
@@ -49,7 +49,7 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     adapted      the networks of the last run that had adapters
-    guided       the last that guided it by pictures
+    controls     the last ControlNets and adapters
     crew         others of the same model, which run at the same time in a batch
     """
 
@@ -61,7 +61,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     adapted: Adapted = field(default_factory=Adapted)
-    guided: Built = field(default_factory=lambda: Recent(4))
+    controls: Built = field(default_factory=lambda: Recent(4))
     crew: list["Pipeline"] = field(default_factory=list)
 
     @keywords(SETTING_ALIASES)
@@ -214,7 +214,7 @@ class Pipeline:
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
-        package = guided(self.package, chosen, self.guided)
+        package = with_controls(self.package, chosen, self.controls)
         self.adapted.adaptation(package, chosen.adapters)
         return self._planned(_ANY if prompt is None else prompt, package, chosen, start, decode=decode).plan
 
@@ -241,7 +241,7 @@ class Pipeline:
             raise InputError(f"the prompt must be text or partway.Embeds, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        package = guided(self.package, chosen, self.guided)
+        package = with_controls(self.package, chosen, self.controls)
         planned = self._planned(prompt, package, chosen, start, decode=decode)
         planned.warn()
         ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)

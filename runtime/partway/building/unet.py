@@ -222,8 +222,8 @@ def _time(g: Graph, config: Config) -> str:
     rows: int | str = 1
     if g.has("time_embedding.cond_proj"):  # the guidance scale: Meng et al. 2022, arXiv 2210.03142
         rows = "batch"
-        guided = g.input("timestep_cond", "F32", rows, g.shape("time_embedding.cond_proj")[1])
-        vector = g.add(vector, g.linear_rows(guided, "time_embedding.cond_proj"))
+        scale_embedding = g.input("timestep_cond", "F32", rows, g.shape("time_embedding.cond_proj")[1])
+        vector = g.add(vector, g.linear_rows(scale_embedding, "time_embedding.cond_proj"))
     time = _embed(g, vector, "time_embedding")
     if g.has("add_embedding.linear_1"):
         rows = "batch"

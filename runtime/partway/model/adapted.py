@@ -46,12 +46,12 @@ class Adaptation:
 
 
 def adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
-    """Find what adapters change in a model, and what guides it by pictures.
+    """Find what adapters change in a model, and the ControlNets and adapters beside it.
 
     Raises `PackageError` or `InputError` if an adapter does not fit.
     """
     found = _adaptation(package, loras)
-    return _guided(found, package) if package.guides or package.image_prompt else found
+    return _guided(found, package) if package.control_units or package.image_prompt else found
 
 
 def _adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
@@ -80,13 +80,13 @@ def changes(package: Package, loras: Sequence[Lora]) -> dict[str, dict[str, Chan
 
 
 def _guided(found: Adaptation, package: Package) -> Adaptation:
-    """The same with the networks of a model's guides, and with a UNet that takes what they give."""
+    """The same with ControlNets and adapters, and with a UNet that takes what they give."""
     own = {name: one for name, one in package.networks.items() if part_of(name) == "unet"}
     unet = {**own, **found.networks.get("unet", {})}
     if package.checkpoint is None:
         unet = {name: _joined(one, package.config("unet")) for name, one in unet.items()}
-    keys = {one.network: repr(one.part.sources) for one in package.guides}
-    takes = repr([(one.network, one.part.once) for one in package.guides])
+    keys = {one.network: repr(one.part.sources) for one in package.control_units}
+    takes = repr([(one.network, one.part.once) for one in package.control_units])
     if package.image_prompt is not None:
         keys |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER), repr(package.image_prompt.part.sources))
         takes += " and a picture"

@@ -11,7 +11,7 @@ import numpy as np
 from partway.diffusion.sampling import Array
 from partway.engines.token_vectors import Vectors
 from partway.model import sizes
-from partway.model.conditions import Condition, Guided
+from partway.model.conditions import Condition, GuidanceMode
 from partway.model.inversions import Inversion
 from partway.model.networks import Conditioning, Networks, Posterior
 from partway.model.texts import Encode, Encoded, TextEmbeddings, alike, embedded
@@ -51,7 +51,9 @@ class Encoders:
     inversions: Mapping[str, Inversion] = field(default_factory=dict)
     text_key: str = ""
 
-    def conditioning(self, words: Words, guided: Guided, settings: Settings, shape: tuple[int, ...]) -> Conditionings:
+    def conditioning(
+        self, words: Words, mode: GuidanceMode, settings: Settings, shape: tuple[int, ...]
+    ) -> Conditionings:
         """Conditioning of every prediction that the run needs in turn, the prompt's last: one row for each picture.
 
         ``shape`` is that of one picture's latents, (1, C, h, w).
@@ -63,12 +65,12 @@ class Encoders:
         encoders = self._encoders(words)
 
         def made(step: int) -> Conditioning:
-            texts = [self._text(words, condition, step, encoders) for condition in guided.needed(settings)]
+            texts = [self._text(words, condition, step, encoders) for condition in mode.needed(settings)]
             empty = partial(self._embeddings, words, Text(""), encoders)
             known = iter(alike([text for text in texts if text is not None], empty, settings.prompt_syntax))
             ready = [None if text is None else next(known) for text in texts]
             zeros = next(text for text in reversed(ready) if text is not None).zeros()
-            told = [positive if condition.prompt else negative for condition in guided.needed(settings)]
+            told = [positive if condition.prompt else negative for condition in mode.needed(settings)]
             parts = [(zeros if text is None else text, ids) for text, ids in zip(ready, told, strict=True)]
             return Conditioning.of(parts, len(settings.seeds))
 

@@ -17,7 +17,7 @@ from partway.engines import Engine, Signature
 from partway.engines.weights import Change, Openable, WithTokenVectors
 from partway.loras import Lora
 from partway.model.adapted import Adaptation, adaptation, part_of
-from partway.model.guides import key_of
+from partway.model.control_units import key_of
 from partway.model.package import Package
 from partway.support.caching import Recent
 from partway.support.machine import cores
