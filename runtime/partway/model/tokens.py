@@ -25,7 +25,7 @@ from partway.prompts.pieces import Vocabulary
 from partway.support.files import impostor
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer as Vocabulary
+    from tokenizers import Tokenizer as FastTokenizer
     from tokenizers.models import BPE
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -143,7 +143,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(pairs, added, added[begin], added[end], added[padding], length)
 
 
-def _read_vocabulary(folder: Path, unknown: str) -> "Vocabulary":
+def _read_vocabulary(folder: Path, unknown: str) -> "FastTokenizer":
     import tokenizers
     from tokenizers.models import BPE
 
