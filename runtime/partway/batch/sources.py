@@ -1,6 +1,7 @@
 """The pictures that a folder or a pattern stands for, the masks that a rule gives them, and their sizes."""
 
 import glob
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -59,9 +60,11 @@ def mask_of(picture: Path, rule: str) -> Path:
 def size_of(path: Path) -> tuple[int, int]:
     """Width and height in pixels of an upright picture, as its file's head says; (0, 0) where it cannot be read."""
     try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112) in (5, 6, 7, 8)  # of EXIF's orientations, those on their side
-            return (image.height, image.width) if turned else image.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities that Pillow copes with
+            with Image.open(path) as image:
+                turned = image.getexif().get(0x0112) in (5, 6, 7, 8)  # of EXIF's orientations, those on their side
+                return (image.height, image.width) if turned else image.size
     except Exception:  # as in `partway.pictures.images`: decoders raise anything
         return 0, 0
 
