@@ -65,6 +65,7 @@ def test_few_steps_are_reused_only_where_they_are_near():
     did = evaluations(Reuse(0.3, steps=4), near)
     assert [timestep for timestep, what in did.items() if what == "full"] == [200, 100]
     assert evaluations(Reuse(0.3, steps=5), near) == evaluations(Reuse(0.3), near)
+    assert evaluations(Reuse(1, steps=3), (500, 375, 250)) == evaluations(Reuse(1), (500, 375, 250))
 
 
 def test_one_whole_evaluation_leaves_its_features_as_they_are():

@@ -9,8 +9,8 @@ So from the middle of the schedule on, features are kept for ``share`` of the di
 half, which decides what the picture shows, they are kept for less, down to nothing at pure noise. The limit is never
 more than 0.45 of the timestep at which the run started, so that a run of low strength does not reuse its first step's
 features to its end. A run of four steps or fewer has little after a shallow one that could mend it: there the limit is
-at most 60 timesteps, and the steps of few-step models are longer. Features are reused unchanged: extrapolating them
-from the last two full evaluations led further from the exact picture, not nearer.
+at most 50 / (1 - share) timesteps, and the steps of few-step models are longer. Features are reused unchanged:
+extrapolating them from the last two full evaluations led further from the exact picture, not nearer.
 
 A guided evaluation also makes predictions without the prompt. Their differences from the prompt's prediction are kept
 as well, for half as long, because guidance multiplies their error. So there are three kinds of evaluation: full;
@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 
 _GUIDANCE = 0.5  # of the limit for features: the limit for guidance's differences
 _RUN = 0.45  # of the timestep at which the run started: the largest limit
-_FEW, _NEAR = 4, 60  # steps of a run, and the largest limit, in timesteps, where there are no more
+_FEW, _NEAR = 4, 50  # steps of a run, and timesteps of the largest limit where there are no more, for a share near 0
 
 
 class Reuse:
@@ -43,7 +43,7 @@ class Reuse:
 
     def __init__(self, share: float = 0.0, timesteps: int = 1000, *, steps: int = 0) -> None:
         self._share, self._timesteps = share, timesteps
-        self._most = _NEAR if 0 < steps <= _FEW else timesteps
+        self._most = _NEAR / max(1 - share, 0.01) if 0 < steps <= _FEW else timesteps
         self._start = 0.0  # timestep of the first evaluation
         self._last_full = 0.0  # timestep of the last full evaluation
         self._last_guided = 0.0  # timestep of the last evaluation that made all predictions

@@ -20,8 +20,8 @@ Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
 
 ADDRESS = re.compile(r"(https?|ftps?|s3|gs|file):/|data:\w*", re.IGNORECASE)
-_NO_DECODER = re.compile("ghostscript|cannot (find loader|load this image)|not available|unsupported", re.IGNORECASE)
-_HALVED = re.compile("(RGB[AaX]?|LA);16")  # what Pillow makes 8 bits of
+_NO_DECODER = "ghostscript|cannot (find loader|load this image)|not available|unsupported"
+_HALVED = "(RGB[AaX]?|LA);16"  # what Pillow makes 8 bits of
 _WIDE_MODES = ("I", "F")  # and every "I;16*": more than 8 bits a value, which Pillow clips on conversion
 
 
@@ -136,7 +136,7 @@ def _from_file(name: str) -> Picture:
             with Image.open(source) as image:
                 if profile is not None:
                     image.info["icc_profile"] = profile
-                halved = any(_HALVED.search(str(tile)) for tile in getattr(image, "tile", ()))
+                halved = any(re.search(_HALVED, str(tile)) for tile in getattr(image, "tile", ()))
                 picture = _from_pil(image, name)
     except FileNotFoundError:
         raise missing(name) from None
@@ -169,7 +169,7 @@ def _from_pil(image: Image.Image, name: str) -> Picture:
     except MemoryError:
         raise
     except Exception as problem:  # as above
-        if stub or _NO_DECODER.search(str(problem)):
+        if stub or re.search(_NO_DECODER, str(problem), re.IGNORECASE):
             kind = image.format or "of a kind"
             raise ImageError(f"{name} is {kind}, which Pillow cannot decode here ({problem}); save it as PNG") from None
         raise ImageError(f"{name} is damaged or cut short: {problem}") from None

@@ -74,9 +74,9 @@ SYNTAXES = {
 }
 """By the setting ``prompt_syntax``."""
 
-_MARKS = re.compile(r"[()\[\]]|\bBREAK\b")
+_MARKS = r"[()\[\]]|\bBREAK\b"
 
 
 def marked(text: str) -> bool:
     """Whether a text has brackets or ``BREAK``, which mean something in some syntax."""
-    return _MARKS.search(text) is not None
+    return re.search(_MARKS, text) is not None
