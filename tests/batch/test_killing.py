@@ -9,13 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batches import Drawn, outputs, states
-from command import Captured, run
 
 
 def started(model: Path, out: str, *more: str) -> subprocess.Popen[bytes]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "partway", "batch", "rooms", "warm light", "-o", out, "-m", str(model), *more]
     return subprocess.Popen([*command, "--steps", "40"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finished(child: subprocess.Popen[bytes]) -> None:
+    """Wait until it is done. A process of its own, as records name the engines that the process has loaded."""
+    said = child.communicate(timeout=120)[1]
+    assert child.returncode == 0, said
 
 
 def until(there: Callable[[], bool], seconds: float = 60) -> None:
@@ -26,10 +31,10 @@ def until(there: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def test_killed_again_and_again_it_ends_with_the_same_files(drawn: Drawn, model: Path, capsys: Captured):
+def test_killed_again_and_again_it_ends_with_the_same_files(drawn: Drawn, model: Path):
     for number in range(40):
         drawn(f"{number}.png", number, (192, 128))
-    assert run(capsys, "batch", "rooms", "warm light", "-o", "whole", "-m", model, "--steps", 40, "-q")[0] == 0
+    finished(started(model, "whole"))
     whole, stamps = outputs("whole"), {}
     for goal in (4, 17):
         child = started(model, "killed")
@@ -43,7 +48,7 @@ def test_killed_again_and_again_it_ends_with_the_same_files(drawn: Drawn, model:
         now = {name: os.stat(Path("killed", name)).st_mtime_ns for name in made}
         assert stamps.items() <= now.items()  # none made twice
         stamps = now
-    assert run(capsys, "batch", "rooms", "warm light", "-o", "killed", "-m", model, "--steps", 40, "-q")[0] == 0
+    finished(started(model, "killed"))
     assert outputs("killed") == whole
     assert {name for name, state in states("killed").items() if state == "kept"} == set(stamps)
 
