@@ -1,9 +1,10 @@
 """What the presets cost in the picture: the built-in model's restyled rooms, each preset's beside the exact one's.
 
     python -m benchmarks.presets [--rooms N]
+    python -m benchmarks.presets --model rooms-lcm --steps 4 --guidance 1 --results benchmarks/results/few_steps.jsonl
 
 Rooms that the model never saw get another style's prompt; the probe of ``models/rooms`` reads layout and style in every
-picture. One line for each preset and strength goes to ``results/presets.jsonl``.
+picture. One line for each preset and strength goes to ``results/presets.jsonl``, or where ``--results`` says.
 """
 
 import argparse
@@ -34,6 +35,13 @@ def alike(rooms: Sequence[Restyled], exact: Sequence[Restyled]) -> list[list[flo
     return list(map(list, zip(*found, strict=True)))
 
 
+def colour(rooms: Sequence[Restyled], exact: Sequence[Restyled]) -> list[list[float]]:
+    """How far mean colours are from the exact pictures', in levels of the worst channel: a list for each strength."""
+    means = [[[np.asarray(image).mean((0, 1)) for image in one.images] for one in some] for some in (rooms, exact)]
+    found = np.abs(np.array(means[0]) - np.array(means[1])).max(2)
+    return [list(map(float, row)) for row in found.T]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print and keep one line a preset and strength."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.presets", description=(__doc__ or "").splitlines()[0])
@@ -41,21 +49,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default=None, metavar="FOLDER", help="a split package of rooms; default: built in")
     parser.add_argument("--rooms", type=int, default=40)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=None, help="the guidance scale, if another than the default")
+    parser.add_argument("--strengths", type=lambda text: tuple(map(float, text.split(","))), default=STRENGTHS)
     parser.add_argument("--results", type=Path, default=FILE)
     args = parser.parse_args(argv)
     session = records.session("presets") | {"versions": versions(("partway", "numpy", "openvino"))}
     probe, settings = load_probe(args.probe), {"steps": args.steps}
+    settings |= {} if args.guidance is None else {"guidance_scale": args.guidance}
     exact: list[Restyled] = []
     for preset in PRESETS:
         pipe = partway.load(args.model, preset=preset)
-        rooms = [restyled(pipe, probe, seed, STRENGTHS, settings) for seed in range(HELD_OUT, HELD_OUT + args.rooms)]
+        rooms = [
+            restyled(pipe, probe, seed, args.strengths, settings) for seed in range(HELD_OUT, HELD_OUT + args.rooms)
+        ]
         exact = exact or rooms
-        read, before = curves(rooms, STRENGTHS), curves(exact, STRENGTHS)
-        for strength, likeness in zip(STRENGTHS, alike(rooms, exact), strict=True):
+        read, before = curves(rooms, args.strengths), curves(exact, args.strengths)
+        measured = zip(args.strengths, alike(rooms, exact), colour(rooms, exact), strict=True)
+        for strength, likeness, shift in measured:
             calls = pipe.plan(strength=strength, **settings).calls
             row = {"case": preset, "strength": strength, "rooms": args.rooms, "settings": settings}
             row |= {"whole": calls["unet"], "shallow": calls.get("unet_shallow", 0)}
             row |= {"ssim": float(np.mean(likeness)), "ssim_least": min(likeness)} | read[str(strength)]
+            row |= {"colour": float(np.mean(shift)), "colour_most": max(shift)}
             row["drift"] = max(abs(read[str(strength)][name] - before[str(strength)][name]) for name in READ)
             records.append(args.results, session | row)
             print(row, flush=True)

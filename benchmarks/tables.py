@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import peer_tables, records
+from benchmarks.adapter_tables import adapters, control
 from benchmarks.checkpoint_tables import checkpoints
 from benchmarks.figures import Record, by_case, call, cold, loading
 from benchmarks.front import summary
@@ -102,6 +103,21 @@ def serve(found: list[Record]) -> str:
     ]
     heads = ["model", "call in process, ms", "request, ms", "more, ms", "first preview after", "start to answer, s"]
     return table(heads, rows)
+
+
+def serve_start(found: list[Record]) -> str:
+    """How soon a server answers, beside another's."""
+    rows = [
+        [
+            f"{record['model']}, {record['bytes'] / 1e9:.2f} GB",
+            f"{record['start_seconds']:.2f}",
+            f"{record['peer_start_seconds']:.2f}",
+            f"**{record['share']:.2f}**",
+            f"{record['turns']}",
+        ]
+        for record in found
+    ]
+    return table(["model", "partway, s", "stable-diffusion.cpp, s", "share", "turns"], rows)
 
 
 def batch(found: list[Record]) -> str:
@@ -196,14 +212,17 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "presets": peer_tables.presets,
     "memory": memory,
     "checkpoints": checkpoints,
+    "control": control,
+    "adapters": adapters,
     "start": start,
     "serve": serve,
+    "serve_start": serve_start,
     "batch": batch,
     "install": install,
     "token_merging": token_merging,
 }
 
-_IN_PIECES = ("checkpoints",)
+_IN_PIECES = ("checkpoints", "adapters")
 
 
 def provenance(found: list[Record]) -> str:

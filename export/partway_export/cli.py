@@ -28,7 +28,9 @@ def parser() -> argparse.ArgumentParser:
     text = "for w8a8: a folder of pictures, prompts.txt (one a line) or both to calibrate on; default: built in"
     it.add_argument("--calibration", metavar="DIR", help=text)
     it.add_argument("--vae", metavar="FILE", help="a file whose VAE takes the place of the model's own")
-    text = "a file, folder or Hub id of an AutoencoderTiny (TAESD) to put beside the VAE, for --vae tiny"
+    text = (
+        "a file, folder or Hub id of an AutoencoderTiny (TAESD) to put beside the VAE, for --vae tiny and tiny-decoder"
+    )
     it.add_argument("--tiny-vae", metavar="SOURCE", help=text)
     text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
     it.add_argument("--prediction", metavar="NAME", help=text)

@@ -46,10 +46,14 @@ MAX_SEGMENTS = 64
 
 TINY_ENCODER, TINY_DECODER = "tiny_encoder", "tiny_decoder"
 
-VAES = {"own": ("vae_encoder", "vae_decoder"), "tiny": (TINY_ENCODER, TINY_DECODER)}
+TINY = (TINY_ENCODER, TINY_DECODER)
+"""A tiny autoencoder (TAESD's kind): many times faster and a little less exact; its latents are scaled ones."""
+
+VAES = {"own": ("vae_encoder", "vae_decoder"), "tiny": TINY, "tiny-decoder": ("vae_encoder", TINY_DECODER)}
 """Encoder and decoder, by what the setting ``vae`` calls them.
 
-The tiny ones (TAESD's kind) are many times faster and a little less exact; their latents are scaled ones.
+A tiny encoder's latents are a little others, of which the UNet makes another picture; a tiny decoder alone draws the
+same picture, softer.
 """
 
 RESIDUAL, MIDDLE = "down_residual_{}", "mid_residual"

@@ -13,8 +13,9 @@ BLOCKS = (12, 17, 20, 26)
 """How many numbers a list of block weights has (`partway.adapters.blocks`)."""
 
 _KEYS = {"unet": "unet", "text": "text", "te": "text", "blocks": "blocks"}
-_TAG = re.compile(r"<(?:lora|lyco):([^<>:]+)((?::[^<>:]*)*)>", re.IGNORECASE)
-_ENDS = re.compile(r":\s*(?:(unet|text|te|blocks)\s*=\s*)?([-+]?[\d.][\d.,e+-]*)\s*$", re.IGNORECASE)
+# Patterns that `re` compiles, and keeps, when they are first used.
+_TAG = r"<(?:lora|lyco):([^<>:]+)((?::[^<>:]*)*)>"
+_ENDS = r":\s*(?:(unet|text|te|blocks)\s*=\s*)?([-+]?[\d.][\d.,e+-]*)\s*$"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def chosen(value: Any) -> tuple[Lora, ...]:
 def parsed(text: str) -> Lora:
     """An adapter from ``FILE:0.8``, ``FILE:unet=0.8:text=0.5`` or ``FILE:0.8:blocks=1,0,...``; raises `InputError`."""
     file, fields = text, dict[str, Any]()
-    while found := _ENDS.search(file):
+    while found := re.search(_ENDS, file, re.IGNORECASE):
         name = _KEYS[(found[1] or "unet").lower()]
         try:
             numbers = [float(part) for part in found[2].split(",")]
@@ -107,7 +108,7 @@ def in_prompt(prompt: str, folder: str | Path) -> tuple[str, tuple[Lora, ...]]:
         found.append(Lora(str(named(tag[1].strip(), folder)), unet, text))
         return ""
 
-    rest = _TAG.sub(take, prompt)
+    rest = re.sub(_TAG, take, prompt, flags=re.IGNORECASE)
     return (rest.strip() if found else prompt), tuple(found)
 
 

@@ -13,8 +13,8 @@ from partway.engines import ENGINES, Engine, open_engine
 from partway.engines.weights import Openable
 from partway.errors import InputError, is_integer
 from partway.model.adapted import Adaptation
+from partway.model.control_units import Built, with_controls
 from partway.model.encoders import Encoders, Posteriors, Texts
-from partway.model.guides import Built, guided
 from partway.model.inversions import inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
@@ -23,6 +23,7 @@ from partway.model.tokens import Tokenizer
 from partway.model.words import Embeds, Prompt, joined
 from partway.pictures import images, masks, outpaint
 from partway.run import entries, starts
+from partway.run.ahead import open_ahead
 from partway.run.beginnings import begin
 from partway.run.clock import Clock
 from partway.run.deadline import DecodeTimes, Ration
@@ -48,7 +49,7 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     adapted      the networks of the last run that had adapters
-    guided       the last that guided it by pictures
+    controls     the last ControlNets and adapters
     crew         others of the same model, which run at the same time in a batch
     """
 
@@ -60,7 +61,7 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     adapted: Adapted = field(default_factory=Adapted)
-    guided: Built = field(default_factory=lambda: Recent(4))
+    controls: Built = field(default_factory=lambda: Recent(4))
     crew: list["Pipeline"] = field(default_factory=list)
 
     @keywords(SETTING_ALIASES)
@@ -213,7 +214,7 @@ class Pipeline:
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
-        package = guided(self.package, chosen, self.guided)
+        package = with_controls(self.package, chosen, self.controls)
         self.adapted.adaptation(package, chosen.adapters)
         return self._planned(_ANY if prompt is None else prompt, package, chosen, start, decode=decode).plan
 
@@ -240,7 +241,7 @@ class Pipeline:
             raise InputError(f"the prompt must be text or partway.Embeds, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        package = guided(self.package, chosen, self.guided)
+        package = with_controls(self.package, chosen, self.controls)
         planned = self._planned(prompt, package, chosen, start, decode=decode)
         planned.warn()
         ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
@@ -262,7 +263,10 @@ class Pipeline:
         if planned.words.names_embeddings(self.tokenizers):
             named = inversions(planned.package, planned.settings.inversions)
             adapters = taking_vectors(planned.package, adapters)
+        limited = planned.loading.release or self.planner.options.limit is not None
         engine = self.adapted.over(self.engine, adapters, self._open)
+        if not limited and not planned.loading.segments:
+            open_ahead(engine, planned.plan)
         clock = Clock(planned.loading.over(engine, planned.package.guide_networks))
         networks = Networks(clock.engine, planned.package, planned.tilings, planned.settings.vae)
         decoding = (networks.decoder, planned.start.size, planned.pictures)
@@ -272,15 +276,16 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.voice)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.text_key)
         x, denoise, evaluations, noise, colours = begin(encoders, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)
         state = State(x)
         schedule = planned.part.schedule
+        quick = None if limited else networks.quick_decoder
         for state in trajectory(denoise, sampler, schedule, x, noise, evaluations.following(ration, schedule)):
             with clock.paused():  # what the caller does with a step
-                yield Step.after(state, colours, networks.decode_image)
+                yield Step.after(state, colours, networks.decode_image, quick)
 
         planned = planned.followed(state.behind, evaluations)
         latents = arrived(planned, state, early=ration.short)

@@ -141,7 +141,8 @@ class Settings:
                        timesteps, from pure noise, and for less in the noisier half of the schedule. Until then steps
                        run only the UNet's outermost layers (`partway.diffusion.reuse`); 0 reuses nothing
     vae_tile           pixels, the tile of the VAE alone; None for ``tile``
-    vae                "own" for the model's VAE, "tiny" for the tiny autoencoder that the package has beside it
+    vae                "own" for the model's VAE, "tiny" for the tiny autoencoder that the package has beside it,
+                       "tiny-decoder" for the model's own encoder and the decoder of that
     original_size, target_size  (width, height), conditions of SDXL; None for the size of what its UNet sees
     crop               (left, top), a condition of SDXL: how far its training picture was cropped; None for (0, 0)
     aesthetic_score, negative_aesthetic_score  0 .. 10, conditions of SDXL's refiner; None for 6 and 2.5

@@ -9,7 +9,7 @@ import partway
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.reuse import Reuse
 from partway.engines.timed import Timed
-from partway.model.conditions import GUIDED
+from partway.model.conditions import GUIDANCE_MODES
 from partway.model.encoders import Conditionings
 from partway.model.networks import Conditioning
 from partway.run.denoising import denoiser
@@ -58,6 +58,16 @@ def test_a_short_run_is_not_made_of_its_first_evaluation(share, start):
     assert [timestep for timestep, what in did.items() if what == "full"] == [start, start // 100 * 50]
 
 
+def test_few_steps_are_reused_only_where_they_are_near():
+    for far in ((500, 333, 167), (999, 749, 499, 249), (400, 300, 200, 100)):
+        assert set(evaluations(Reuse(0.3, steps=len(far)), far).values()) == {"full"}
+    near = (200, 150, 100, 50)
+    did = evaluations(Reuse(0.3, steps=4), near)
+    assert [timestep for timestep, what in did.items() if what == "full"] == [200, 100]
+    assert evaluations(Reuse(0.3, steps=5), near) == evaluations(Reuse(0.3), near)
+    assert evaluations(Reuse(1, steps=3), (500, 375, 250)) == evaluations(Reuse(1), (500, 375, 250))
+
+
 def test_one_whole_evaluation_leaves_its_features_as_they_are():
     reuse = Reuse(0.5)
     reuse.begin(500, 2)
@@ -95,7 +105,7 @@ def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
     networks.package = pipe.package
     conditioning = Conditioning(np.float32([[1.0], [2.0]]))
     chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
-    evaluations = Evaluations(chosen, GUIDED["pair"], pipe.package.trained)
+    evaluations = Evaluations(chosen, GUIDANCE_MODES["pair"], pipe.package.trained)
     denoise = denoiser(networks, Conditionings((conditioning,), (0,)), evaluations)
     x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, timestep) for timestep in (500.0, 450.0, 300.0)]
     guided = [-denoise(x, level)[0, 0, 0, 0] for level in levels]

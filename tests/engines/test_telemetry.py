@@ -48,6 +48,17 @@ def test_the_user_s_own_word_on_onnxruntime_counts(monkeypatch):
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
+def test_openvino_s_converter_is_there_for_others():
+    code = (
+        "import sys; from partway.engines.openvino import library; openvino = library()\n"
+        "assert 'openvino.tools.ovc' not in sys.modules\n"
+        "assert not hasattr(openvino, 'nothing') and callable(openvino.convert_model)\n"
+        "assert 'openvino.tools.ovc' in sys.modules and 'openvino_telemetry' not in sys.modules\n"
+    )
+    pytest.importorskip("openvino")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_openvino_s_telemetry_is_missing_only_meanwhile_and_only_if_nobody_uses_it(monkeypatch):
     monkeypatch.delitem(sys.modules, "abacus", raising=False)
     with openvino.missing("abacus"):

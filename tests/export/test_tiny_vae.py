@@ -74,6 +74,29 @@ def test_a_run_with_it_calls_it_and_no_other(made, picture):
     assert other.image.tobytes() != result.image.tobytes()
 
 
+def test_the_tiny_decoder_goes_behind_the_model_s_own_encoder(made, picture):
+    pipe = partway.load(made[0])
+    result = pipe.img2img(picture, "a room", strength=0.5, steps=4, vae="tiny-decoder")
+    called = {name for name, count in result.plan.calls.items() if count}
+    assert called == set(result.seconds) - {"other", "total"} == {"text_encoder", "vae_encoder", "unet", "tiny_decoder"}
+    np.testing.assert_array_equal(
+        result.latents.values, pipe.img2img(picture, "a room", strength=0.5, steps=4, vae="own").latents.values
+    )
+    assert result.image.tobytes() == pipe.img2img(result, "a room", strength=0, vae="tiny").image.tobytes()
+
+
+def test_the_preset_fast_takes_the_tiny_decoder(made):
+    assert partway.load(made[0], preset="fast").plan().calls.keys() >= {"vae_encoder", "tiny_decoder"}
+
+
+def test_previews_are_the_tiny_decoder_s(made, picture):
+    options = {"strength": 0.5, "steps": 4, "vae": "tiny-decoder"}
+    for step in partway.load(made[0]).stream("a room", picture, **options):
+        assert step.preview()[0].tobytes() == step.decode()[0].tobytes()
+    for step in partway.load(made[0], memory_limit="8 GB").stream("a room", picture, **options):
+        assert step.preview()[0].size == (12, 8)
+
+
 def test_steps_decode_their_estimate(made, picture):
     pipe = partway.load(made[0])
     for step in pipe.stream("a room", picture, strength=0.5, steps=4, vae="tiny"):
@@ -98,5 +121,7 @@ def test_what_is_none_or_does_not_fit_is_one_line(tiny_model, taesd, tmp_path, c
 
 
 def test_a_model_without_one_says_so(package):
-    with pytest.raises(partway.InputError, match="has no tiny VAE"):
-        partway.load(package("onnx-fp32").folder).plan(vae="tiny")
+    pipe = partway.load(package("onnx-fp32").folder)
+    for vae, missing in (("tiny", "tiny_encoder"), ("tiny-decoder", "tiny_decoder")):
+        with pytest.raises(partway.InputError, match=f"has no {missing}, so no {vae} VAE; export it with one"):
+            pipe.plan(vae=vae)

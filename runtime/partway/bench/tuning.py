@@ -22,7 +22,7 @@ from partway.budget.planner import Planner
 from partway.budget.tuned import Measured
 from partway.errors import PartwayError
 from partway.graphs import SHALLOW, VAES
-from partway.model.conditions import GUIDED
+from partway.model.conditions import GUIDANCE_MODES
 from partway.model.doctor import psnr
 from partway.model.package import Package
 from partway.run import starts
@@ -80,8 +80,10 @@ class Tuning:
     def measured(self) -> list[Measured]:
         """What the calls of `found` took, in its order; of the first also those that a plain picture does not need."""
         first, *others = [one.measured for one in self.found()]
-        can = {"reuse": (1.0, SHALLOW), "vae": ("tiny", VAES["tiny"][0])}
-        settings = {name: value for name, (value, needed) in can.items() if needed in self._package.networks}
+        vaes = [name for name in ("tiny", "tiny-decoder") if self._package.networks.keys() >= set(VAES[name])]
+        settings: dict[str, Any] = {"reuse": 1.0} if SHALLOW in self._package.networks else {}
+        if vaes:
+            settings["vae"] = vaes[0]
         if settings:
             with suppress(PartwayError):  # the plain pictures were fine; only the seconds of these are not known
                 seconds, _, _ = self._run(first.options, settings)
@@ -123,5 +125,5 @@ class Tuning:
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
         seconds = {name: warm["seconds"][name] / count for name, count in warm["calls"].items() if count}
-        seconds["unet"] /= len(GUIDED[self._package.guidance].needed(self._settings))  # predictions of a call
+        seconds["unet"] /= len(GUIDANCE_MODES[self._package.guidance].needed(self._settings))  # predictions of a call
         return seconds, picture, record["peak_bytes"]

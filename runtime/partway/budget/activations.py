@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from partway.engines.table import Rates
-from partway.graphs import CONTROLS, IMAGE_ADAPTER, IMAGE_ENCODER, TOKENIZERS, VAES
+from partway.graphs import CONTROLS, IMAGE_ADAPTER, IMAGE_ENCODER, TINY, TOKENIZERS
 from partway.model.package import Package
 from partway.model.tokens import LENGTH
 
@@ -44,7 +44,7 @@ def activations(package: Package, network: str, stored: str, work: Work, rates: 
     if network.startswith("unet") or network in CONTROLS:  # also a segment, which holds what earlier ones gave
         return _unet(package.config("unet"), stored, work, rates)
     pixels = work.vae[0] * work.vae[1] * package.vae_scale_factor**2
-    if network in VAES["tiny"]:
+    if network in TINY:
         return float(rates.vae * _TINY * pixels)
     config = package.config(network) or package.config("vae_decoder")
     features = rates.vae * _widest_of_vae(config, network) * pixels

@@ -17,7 +17,7 @@ from partway.support.amounts import shown
 
 LEAST_TILE = 128  # pixels; in smaller ones a VAE's normalisation sees too little of the picture
 
-_ENCODERS, _DECODERS = zip(*VAES.values(), strict=True)
+_ENCODERS, _DECODERS = (dict.fromkeys(names) for names in zip(*VAES.values(), strict=True))
 _ORDER = (
     *TOKENIZERS,
     *_ENCODERS,

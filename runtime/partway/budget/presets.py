@@ -1,8 +1,8 @@
 """Presets: how much exactness is given for speed or memory, in one word.
 
 A preset is options of `partway.load` and settings of a run. What the user sets wins, and what the machine or the model
-does not have (OpenVINO, a split UNet, a tiny VAE) is left out. Where ``partway tune`` has found what is fastest here,
-that takes the options' place.
+does not have (OpenVINO, a split UNet, a tiny VAE or decoder) is left out. Where ``partway tune`` has found what is
+fastest here, that takes the options' place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from partway.budget.tuned import Measured
 from partway.engines import ENGINES, EngineOptions
 from partway.engines.table import FAST
 from partway.errors import choose
-from partway.graphs import SHALLOW, VAES
+from partway.graphs import SHALLOW, TINY, VAES
 from partway.model.package import Package
 
 
@@ -39,7 +39,9 @@ _QUICK = {"engine": FAST, "precision": "fastest", "static": True}
 PRESETS = {
     "exact": Preset("all the work, in the processor's own precision and for the picture's own size", _QUICK, {}),
     "balanced": Preset("as exact, but the UNet's outermost layers alone where that changes little", _QUICK, _REUSED),
-    "fast": Preset("as balanced, but more often, and with the tiny VAE", _QUICK, {"reuse": 0.3, **_TINY}),
+    "fast": Preset(
+        "as balanced, but more often, and with the tiny decoder", _QUICK, {"reuse": 0.3, "vae": "tiny-decoder"}
+    ),
     "tiny": Preset(
         "little memory: one network, one prediction at a time, and the tiny VAE", _SMALL, _TINY, guess=False
     ),
@@ -81,6 +83,14 @@ def under(preset: str | None, package: Package) -> Package:
     """The package with those of the preset's settings that it can do, where the user gives none."""
     if preset is None:
         return package
-    has = {"reuse": SHALLOW in package.networks, "vae": VAES["tiny"][0] in package.networks}
-    settings = {name: value for name, value in PRESETS[preset].settings.items() if has.get(name, True)}
+    settings = {
+        name: value
+        for name, value in PRESETS[preset].settings.items()
+        if _needed(name, value) <= package.networks.keys()
+    }
     return replace(package, defaults={**package.defaults, **settings})
+
+
+def _needed(setting: str, value: Any) -> set[str]:
+    """The networks that a setting needs, of those that a model may lack."""
+    return {SHALLOW} if setting == "reuse" else set(VAES[value]) & {*TINY}

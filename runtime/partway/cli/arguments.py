@@ -17,7 +17,7 @@ from partway.cli.controls import add_controls, given_controls
 from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
-from partway.loras import parsed
+from partway.loras import Lora, parsed
 from partway.pictures.masks import PADDING
 from partway.pictures.metadata import FORMATS
 from partway.prompts.syntaxes import SYNTAXES
@@ -208,11 +208,11 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
         "vae",
         str,
         "NAME",
-        "own; tiny, an autoencoder that the model has beside it; or a file with another of either",
+        "own; tiny, an autoencoder that the model has beside it; tiny-decoder, its decoder alone; or a file of either",
     )
     text = "a LoRA or relative (.safetensors) with its weight, as film.safetensors:0.8; can be repeated"
     group.add_argument(
-        "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
+        "--lora", type=_lora, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
     text = "the folder of what the prompt names as <lora:film:0.8>, and of what a replayed picture names"
     group.add_argument("--lora-dir", metavar="DIR", default=None, help=text)
@@ -228,6 +228,13 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the user gave; raises `InputError` for controls that lack a part."""
     return supplied(options, SETTINGS) | given_controls(options)
+
+
+def _lora(text: str) -> Lora:
+    try:
+        return parsed(text)
+    except InputError as error:  # a ValueError, whose words argparse would leave out
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

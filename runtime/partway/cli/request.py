@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import partway
+from partway.adapters.folders import gathered
 from partway.checkpoints.forms import is_file
 from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
-from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.loras import chosen, in_prompt, named

@@ -12,7 +12,7 @@ Both are streams: each draw continues where the last one ended.
 
 import math
 import operator
-import secrets
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -141,7 +141,7 @@ def check_seed(seed: Any) -> int:
 def drawn(seed: Any) -> int:
     """As `check_seed`, but draw one where the seed is `DRAWN`: of 32 bits, as many as other tools take."""
     seed = check_seed(seed)
-    return secrets.randbelow(2**32) if seed == DRAWN else seed
+    return int.from_bytes(os.urandom(4)) if seed == DRAWN else seed
 
 
 # -- of torch's CPU generator

@@ -8,8 +8,9 @@ because features change with the timestep. The user sets ``share``; at timestep 
 So from the middle of the schedule on, features are kept for ``share`` of the distance from pure noise. In the noisier
 half, which decides what the picture shows, they are kept for less, down to nothing at pure noise. The limit is never
 more than 0.45 of the timestep at which the run started, so that a run of low strength does not reuse its first step's
-features to its end. Features are reused unchanged: extrapolating them from the last two full evaluations led further
-from the exact picture, not nearer.
+features to its end. A run of four steps or fewer has little after a shallow one that could mend it: there the limit is
+at most 50 / (1 - share) timesteps, and the steps of few-step models are longer. Features are reused unchanged:
+extrapolating them from the last two full evaluations led further from the exact picture, not nearer.
 
 A guided evaluation also makes predictions without the prompt. Their differences from the prompt's prediction are kept
 as well, for half as long, because guidance multiplies their error. So there are three kinds of evaluation: full;
@@ -25,6 +26,7 @@ Array = NDArray[np.float32]
 
 _GUIDANCE = 0.5  # of the limit for features: the limit for guidance's differences
 _RUN = 0.45  # of the timestep at which the run started: the largest limit
+_FEW, _NEAR = 4, 50  # steps of a run, and timesteps of the largest limit where there are no more, for a share near 0
 
 
 class Reuse:
@@ -33,13 +35,15 @@ class Reuse:
     share      0 .. 1: the share of the distance from pure noise for which features are kept, from the middle of the
                schedule on; with 0 every evaluation is full
     timesteps  how many the model was trained on
+    steps      of the run; 0 where that is not known
     full       whether this evaluation is full; `begin` sets it
     parts      into how many network calls this evaluation's batch is cut, so that every call has the same batch and
                the engine compiles one size
     """
 
-    def __init__(self, share: float = 0.0, timesteps: int = 1000) -> None:
+    def __init__(self, share: float = 0.0, timesteps: int = 1000, *, steps: int = 0) -> None:
         self._share, self._timesteps = share, timesteps
+        self._most = _NEAR / max(1 - share, 0.01) if 0 < steps <= _FEW else timesteps
         self._start = 0.0  # timestep of the first evaluation
         self._last_full = 0.0  # timestep of the last full evaluation
         self._last_guided = 0.0  # timestep of the last evaluation that made all predictions
@@ -58,7 +62,7 @@ class Reuse:
         """
         self._start = max(self._start, timestep)
         clean = 1 - timestep / self._timesteps  # distance from pure noise, 0 .. 1
-        limit = min(self._share * clean * min(1, 2 * clean) * self._timesteps, _RUN * self._start) + 1e-6
+        limit = min(self._share * clean * min(1, 2 * clean) * self._timesteps, _RUN * self._start, self._most) + 1e-6
         self.full = not (self._share and predictions <= self._predictions and abs(self._last_full - timestep) <= limit)
         self._tile = 0
         if self.full:

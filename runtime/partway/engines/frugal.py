@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from partway.engines.protocol import Engine, Signature
-from partway.graphs import CONTROLS, NETWORKS, SHALLOW, TOKENIZERS, VAES
+from partway.graphs import CONTROLS, NETWORKS, SHALLOW, TINY, TOKENIZERS
 
 _PREDICTING = ("unet", SHALLOW, *CONTROLS)
 
@@ -27,7 +27,7 @@ class Frugal:
 
     def __init__(self, engine: Engine, batch: int | None, guides: Sequence[str] = ()) -> None:
         self._engine = engine
-        self._others = (*NETWORKS, SHALLOW, *VAES["tiny"], *guides)
+        self._others = (*NETWORKS, SHALLOW, *TINY, *guides)
         self.batch = min((limit for limit in (batch, engine.batch) if limit), default=None)
         self._used: tuple[str, ...] = ()
 

@@ -21,7 +21,7 @@ from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
 from partway.engines.rewrites.vectors import take_vectors
-from partway.engines.weights import Graph, Openable, Worded, check
+from partway.engines.weights import Graph, Openable, WithTokenVectors, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
@@ -108,6 +108,7 @@ class OpenVINO:
             self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
         self._files = files
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
+        self._reading: dict[str, RLock] = {}  # of networks, each of which is read by one thread
         self._models: dict[str, _Read] = {}
         self._signatures: dict[str, Signature] = {}
         self._compiled: dict[str, Recent[_Sizes, _Compiled]] = {}
@@ -127,8 +128,8 @@ class OpenVINO:
         return [{"precision": name, **static} for name in precisions for static in ({}, {"static": True})]
 
     def signature(self, network: str) -> Signature:
-        """What the network takes and gives."""
-        with self._lock:
+        """What the network takes and gives; it is read for that."""
+        with self._reading.setdefault(network, RLock()):
             if network not in self._signatures:
                 read = self._models[network] = self._read(network)
                 inputs, outputs = (
@@ -204,7 +205,7 @@ class OpenVINO:
 
     def _read(self, network: str) -> _Read:
         source = self._files[network]
-        if not isinstance(source, Worded):
+        if not isinstance(source, WithTokenVectors):
             return self._read_as_it_is(network, source)
         read = self._read_as_it_is(network, source.source)
         take_vectors(read.model)
@@ -248,11 +249,22 @@ def library() -> Any:
     Who wants it imports openvino before. Raises `EngineError` if the library is not installed.
     """
     try:
-        with missing("openvino_telemetry"):  # which OpenVINO can do without
+        # OpenVINO can do without both, and the second, its converter, takes half of the time that importing it takes.
+        with missing("openvino_telemetry"), missing("openvino.tools.ovc"):
             import openvino
     except ImportError as error:
         raise EngineError(f"OpenVINO is not installed; {install('openvino')}") from error
+    vars(openvino).setdefault("__getattr__", _converter)
     return openvino
+
+
+def _converter(name: str) -> Any:
+    """What `openvino` has of its converter, for others in this process that ask for it."""
+    if name != "convert_model":
+        raise AttributeError(f"module 'openvino' has no attribute {name!r}")
+    with missing("openvino_telemetry"):
+        from openvino.tools.ovc import convert_model
+    return convert_model
 
 
 @contextmanager

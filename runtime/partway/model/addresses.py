@@ -7,9 +7,10 @@ from partway.errors import InputError, PackageError
 
 _HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co", "hf-mirror.com")
 _WORD = r"[A-Za-z0-9_][\w.-]*"
-_NAMED = re.compile(rf"({_WORD}/{_WORD})((?:/[\w. +()-]+)*)(?:@([\w./+-]+))?", re.ASCII)
-_ADDRESS = re.compile(r"(?:(?:https?|hf)://)?([\w.-]+(?::\d+)?)/+([^?#]*)(?:[?#].*)?")
-_WAY = re.compile(r"(?:tree|blob|resolve|raw)/([^/]+)/?")
+# Patterns that `re` compiles, and keeps, when they are first used.
+_NAMED = rf"({_WORD}/{_WORD})((?:/[\w. +()-]+)*)(?:@([\w./+-]+))?"
+_ADDRESS = r"(?:(?:https?|hf)://)?([\w.-]+(?::\d+)?)/+([^?#]*)(?:[?#].*)?"
+_WAY = r"(?:tree|blob|resolve|raw)/([^/]+)/?"
 
 
 class Address(NamedTuple):
@@ -36,7 +37,7 @@ class Address(NamedTuple):
 
 def parse(name: str) -> Address | None:
     """What a name says; None for one that is none of the Hub's. Raises `PackageError` for an address of elsewhere."""
-    found = _ADDRESS.fullmatch(name)
+    found = re.fullmatch(_ADDRESS, name)
     if found and (found[1].lower() in _HOSTS or name.startswith(("https://", "http://"))):
         if found[1].lower() not in _HOSTS:
             raise PackageError(
@@ -45,12 +46,12 @@ def parse(name: str) -> Address | None:
             )
         owner, _, rest = found[2].strip("/").partition("/")
         own, _, rest = rest.partition("/")
-        way = _WAY.match(f"{rest}/")
+        way = re.match(_WAY, f"{rest}/")
         revision, rest = (way[1], rest[way.end() :]) if way else (None, rest)
         name = "/".join(filter(None, (owner, own, rest))) + (f"@{revision}" if revision else "")
-        if owner in ("datasets", "spaces") or not _NAMED.fullmatch(name):
+        if owner in ("datasets", "spaces") or not re.fullmatch(_NAMED, name, re.ASCII):
             raise PackageError(f"{found[0]} is no address of a model; it begins with https://huggingface.co/OWNER/NAME")
-    named = _NAMED.fullmatch(name.removeprefix("hf://").rstrip("/"))
+    named = re.fullmatch(_NAMED, name.removeprefix("hf://").rstrip("/"), re.ASCII)
     if named is None or ".." in name:
         return None
     return Address(named[1], named[2].strip("/"), named[3])

@@ -8,7 +8,7 @@ from typing import Any
 
 from partway.engines.external import locations
 from partway.errors import PackageError
-from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, VAES
+from partway.graphs import FILES, MAX_SEGMENTS, NETWORKS, SEGMENT, SHALLOW, SHALLOW_FILES, TINY
 from partway.support.files import impostor
 
 _INDEX = "model_index.json"
@@ -40,7 +40,7 @@ def networks(root: Path, needed: Sequence[str], manifest: Mapping[str, Any]) -> 
     files = {name: file for name, file in files.items() if name in wanted or file.is_file()}
     for file in files.values():
         check(file)
-    return format_, files | dict(_further(root, format_))
+    return format_, files | dict(_further(root, format_, manifest))
 
 
 def place(root: Path, manifest: Mapping[str, Any], name: str) -> Path:
@@ -70,18 +70,18 @@ def _check_there(file: Path) -> None:
         raise PackageError(f"{file} {what}")
 
 
-def _further(root: Path, format_: str) -> Iterator[tuple[str, Path]]:
+def _further(root: Path, format_: str, manifest: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """What partway's own export adds: a shallow UNet, its segments, a tiny VAE."""
     unet = root / "unet"
     further = {SHALLOW: unet / SHALLOW_FILES[format_]}
     further |= {f"unet_segment_{index}": unet / SEGMENT.format(index) for index in range(MAX_SEGMENTS)}
-    further |= {network: root / network / FILES[format_] for network in VAES["tiny"]}
+    further |= {network: place(root, manifest, f"{network}/{FILES[format_]}") for network in TINY}
     return ((network, file) for network, file in further.items() if file.is_file())
 
 
 def is_part(path: Path) -> bool:
     """Whether a path is that of a file that is no model, but one network of one, or a description."""
-    within = (path.parent.parent / _INDEX).is_file() and path.parent.name in (*NETWORKS, "vae", *VAES["tiny"])
+    within = (path.parent.parent / _INDEX).is_file() and path.parent.name in (*NETWORKS, "vae", *TINY)
     return path.is_file() and (within or path.suffix.lower() in (".onnx", ".xml", ".json"))
 
 

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.errors import PackageError, is_integer
-from partway.prompts.pieces import Speller
+from partway.prompts.pieces import Vocabulary
 from partway.support.files import impostor
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer as Vocabulary
+    from tokenizers import Tokenizer as FastTokenizer
     from tokenizers.models import BPE
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -56,9 +56,9 @@ class Tokenizer:
         found = [self.begin, *ids, self.end]
         return found + [self.padding] * (self.length - len(found))
 
-    def speller(self, vectors: Mapping[str, int]) -> Speller:
+    def vocabulary(self, vectors: Mapping[str, int]) -> Vocabulary:
         """What prompts are cut into chunks with; ``vectors`` is how many each embedding has, by its name."""
-        return Speller(self.ids, self._spelled, vectors, self.length - 2)
+        return Vocabulary(self.ids, self._spelled, vectors, self.length - 2)
 
     def truncated(self, text: str) -> str:
         """Return the end of the text that is cut off, in the tokens' spelling; empty if none is."""
@@ -143,7 +143,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(pairs, added, added[begin], added[end], added[padding], length)
 
 
-def _read_vocabulary(folder: Path, unknown: str) -> "Vocabulary":
+def _read_vocabulary(folder: Path, unknown: str) -> "FastTokenizer":
     import tokenizers
     from tokenizers.models import BPE
 
@@ -211,16 +211,15 @@ _BYTES = {letter: byte for byte, letter in _LETTERS.items()}
 ALPHABET = (*(chr(byte) for byte in range(256) if byte not in _LETTERS), *map(chr, _LETTERS.values()))
 """The letters of all bytes, in the order of these vocabularies."""
 
-_HAN = re.compile(
-    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
-)
-_WORD = re.compile(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|[0-9]|[^ a-z0-9]+", re.ASCII)
+# Patterns that are compiled, and kept, by `re` when they are first used: that takes longer than all of this module.
+_HAN = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
+_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|[0-9]|[^ a-z0-9]+"
 
 
 def _clean(text: str) -> str:
     """Drop control characters, separate Chinese ones, compose accents, leave single spaces, lower-case."""
     visible = "".join(map(_visible, text))
-    return " ".join(normalize("NFC", _HAN.sub(r" \g<0> ", visible)).split()).lower()
+    return " ".join(normalize("NFC", re.sub(_HAN, r" \g<0> ", visible)).split()).lower()
 
 
 def _visible(char: str) -> str:
@@ -235,7 +234,7 @@ def _words(text: str) -> Iterator[str]:
     """Yield contractions' endings, runs of letters, single digits, and runs of anything else but spaces."""
     # `re` has no classes for Unicode's letters and numbers, so it matches an outline of the text in ASCII.
     outline = "".join(char if char.isascii() else _outline(char) for char in text)
-    return (text[match.start() : match.end()] for match in _WORD.finditer(outline))
+    return (text[match.start() : match.end()] for match in re.finditer(_WORD, outline, re.ASCII))
 
 
 def _outline(char: str) -> str:

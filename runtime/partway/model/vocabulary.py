@@ -1,6 +1,5 @@
 """CLIP's own vocabulary, for models that come without a tokenizer: all that partway runs were trained with it."""
 
-import gzip
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +13,8 @@ _MERGES = Path(__file__).with_name("clip") / "merges.txt.gz"
 @cache
 def pairs() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Token numbers by spelling, and the pairs that are joined, those that come first first."""
+    import gzip  # only here, for most models come with their own
+
     lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").splitlines()
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines)]
     words = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from partway.checkpoints.forms import STEMS
 from partway.errors import PackageError
-from partway.graphs import BUILT, FILES, NETWORKS, TOKENIZERS, VAES
+from partway.graphs import BUILT, FILES, NETWORKS, TINY, TOKENIZERS
 from partway.model.families import needed
 
 INDEX = "model_index.json"
@@ -18,7 +18,7 @@ _COMMON = (
     "goldens/*",
     "scheduler/*.json",
     *(f"{tokenizer}/*.{suffix}" for tokenizer in TOKENIZERS.values() for suffix in ("json", "txt")),
-    *(f"{network}/config.json" for network in (*NETWORKS, *VAES["tiny"], "vae")),
+    *(f"{network}/config.json" for network in (*NETWORKS, *TINY, "vae")),
 )
 _GRAPHS = {
     "onnx": ("model.onnx*", "weights.pb", "shallow.onnx*", "segment_*"),
@@ -28,7 +28,7 @@ _STORED = ("unet", "vae", *TOKENIZERS)
 
 PATTERNS = {
     **{
-        format_: (*_COMMON, *(f"{network}/{name}" for network in (*NETWORKS, *VAES["tiny"]) for name in names))
+        format_: (*_COMMON, *(f"{network}/{name}" for network in (*NETWORKS, *TINY) for name in names))
         for format_, names in _GRAPHS.items()
     },
     BUILT: (*_COMMON, *(f"{network}/*.safetensors*" for network in _STORED)),

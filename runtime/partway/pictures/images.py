@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from partway.errors import MAX_SIDE, ImageError, InputError, PartwayError, number
 from partway.pictures import png
@@ -20,8 +20,8 @@ Array = NDArray[np.float32]
 Source = Image.Image | str | os.PathLike[str] | NDArray[np.generic]
 
 ADDRESS = re.compile(r"(https?|ftps?|s3|gs|file):/|data:\w*", re.IGNORECASE)
-_NO_DECODER = re.compile("ghostscript|cannot (find loader|load this image)|not available|unsupported", re.IGNORECASE)
-_HALVED = re.compile("(RGB[AaX]?|LA);16")  # what Pillow makes 8 bits of
+_NO_DECODER = "ghostscript|cannot (find loader|load this image)|not available|unsupported"
+_HALVED = "(RGB[AaX]?|LA);16"  # what Pillow makes 8 bits of
 _WIDE_MODES = ("I", "F")  # and every "I;16*": more than 8 bits a value, which Pillow clips on conversion
 
 
@@ -136,7 +136,7 @@ def _from_file(name: str) -> Picture:
             with Image.open(source) as image:
                 if profile is not None:
                     image.info["icc_profile"] = profile
-                halved = any(_HALVED.search(str(tile)) for tile in getattr(image, "tile", ()))
+                halved = any(re.search(_HALVED, str(tile)) for tile in getattr(image, "tile", ()))
                 picture = _from_pil(image, name)
     except FileNotFoundError:
         raise missing(name) from None
@@ -159,6 +159,8 @@ def _from_file(name: str) -> Picture:
 
 
 def _from_pil(image: Image.Image, name: str) -> Picture:
+    from PIL import ImageFile  # where a picture is opened Pillow imports it itself
+
     stub = isinstance(image, ImageFile.StubImageFile)  # of what other programs decode, which knows no size before
     if not stub:
         _check_size(*image.size)
@@ -167,7 +169,7 @@ def _from_pil(image: Image.Image, name: str) -> Picture:
     except MemoryError:
         raise
     except Exception as problem:  # as above
-        if stub or _NO_DECODER.search(str(problem)):
+        if stub or re.search(_NO_DECODER, str(problem), re.IGNORECASE):
             kind = image.format or "of a kind"
             raise ImageError(f"{name} is {kind}, which Pillow cannot decode here ({problem}); save it as PNG") from None
         raise ImageError(f"{name} is damaged or cut short: {problem}") from None
@@ -218,6 +220,8 @@ def _check_size(width: int, height: int) -> None:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Return a copy with the EXIF orientation applied and its tag removed."""
+    from PIL import ImageOps  # only here, for it takes its time
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities that Pillow copes with

@@ -14,7 +14,7 @@ EMBEDDING = "embedding:"
 """What stands before an embedding's name."""
 
 _ESCAPED = {"(": "\x00", ")": "\x01"}
-_NAMED = re.compile(rf"[ \n](?={EMBEDDING})")
+_NAMED = rf"[ \n](?={EMBEDDING})"
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
@@ -27,7 +27,7 @@ def pieces(text: str) -> tuple[Piece, ...]:
 
 def words(text: str) -> list[str]:
     """A piece's text, cut before each embedding that it names."""
-    return [word for word in _NAMED.split(text) if word]
+    return [word for word in re.split(_NAMED, text) if word]
 
 
 def named(word: str, known: Iterable[str]) -> tuple[str | None, str]:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from partway.prompts.pieces import DEEPEST, number, within
 
-_AND = re.compile(r"\bAND\b")
-_WEIGHT = re.compile(r"[-+]?(\d+\.?|\d*\.\d+)")
-_WHEN = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
+# Patterns that `re` compiles, and keeps, when they are first used.
+_AND = r"\bAND\b"
+_WEIGHT = r"[-+]?(\d+\.?|\d*\.\d+)"
+_WHEN = r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*"
 _PAIRS = {")": "(", "]": "["}
 
 
@@ -40,7 +41,7 @@ _Text = tuple["str | _Switch | _Turns", ...]
 
 def joined(text: str) -> tuple[Joined, ...]:
     """The prompts between ``AND``, each with the number behind its last colon, if it ends with one."""
-    return tuple(map(_weighted, _AND.split(text)))
+    return tuple(map(_weighted, re.split(_AND, text)))
 
 
 def at_steps(text: str, steps: int) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ def at_steps(text: str, steps: int) -> tuple[str, ...]:
 
 def _weighted(text: str) -> Joined:
     head, colon, tail = text.rpartition(":")
-    if colon and _WEIGHT.fullmatch(tail.strip()):
+    if colon and re.fullmatch(_WEIGHT, tail.strip()):
         return Joined(head.rstrip(), within(float(tail)))
     return Joined(text.rstrip())
 
@@ -106,7 +107,7 @@ def _bracketed(text: str, start: int, close: int, matches: dict[int, int]) -> _T
         return (_Turns(tuple(parts)),)
     if marks == {":"} and len(parts) < 4:
         when = text[cuts[-1][0] + 1 : close]
-        if _WHEN.fullmatch(when) and number(when) is not None:
+        if re.fullmatch(_WHEN, when) and number(when) is not None:
             return (_Switch(parts[0] if len(parts) == 3 else (), parts[-2], when.strip()),)
     return ("[", *_parsed(text, start + 1, close, matches), "]")
 

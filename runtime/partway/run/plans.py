@@ -72,7 +72,7 @@ class Plan:
     @property
     def vae(self) -> tuple[str, str]:
         """The networks that encode and decode."""
-        return next(names for names in VAES.values() if names[0] in self.calls)
+        return next(names for names in VAES.values() if self.calls.keys() >= set(names))
 
     def in_tiles(self, unet: int, encoder: int, decoder: int) -> "Plan":
         """The plan for a picture of so many tiles, which these networks are given one by one."""
@@ -90,18 +90,18 @@ class Plan:
         self,
         levels: tuple[NoiseLevel, ...],
         made: Mapping[str, Sequence[int]],
-        looks: Mapping[str, int] = MappingProxyType({}),
+        control_calls: Mapping[str, int] = MappingProxyType({}),
         *,
         tiles: int,
     ) -> "Plan":
         """The plan as it went: ``levels`` whose steps were taken, and what was ``made`` of each of so many tiles.
 
-        ``made`` and ``looks`` are those of `partway.run.evaluations.Evaluations`.
+        ``made`` and ``control_calls`` are those of `partway.run.evaluations.Evaluations`.
         """
         if levels == self.levels[:-1]:
             return self
         went = counted({**dict.fromkeys(self.rows, ()), **made})
-        calls = self.calls | went.pop("calls") | looks
+        calls = self.calls | went.pop("calls") | control_calls
         return replace(self, levels=(*levels, self.levels[-1]), calls=calls, **went).in_tiles(tiles, 1, 1)
 
     def as_dict(self) -> dict[str, Any]:

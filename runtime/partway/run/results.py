@@ -18,31 +18,41 @@ from partway.run.plans import Plan
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
+Decoder = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents."""
+    """One step of a run: ``index`` of ``total`` (from 1), the level it left, and the estimate of the clean latents.
+
+    colours: the linear map of latents to colours; decoder: the run's; quick: the tiny one, None where there is none
+    """
 
     index: int
     total: int
     level: NoiseLevel
     denoised: Array
     colours: Array
-    decoder: Callable[[Array], Array]
+    decoder: Decoder
+    quick: Decoder | None = None
 
     @classmethod
-    def after(cls, state: State, colours: Array, decoder: Callable[[Array], Array]) -> "Step":
+    def after(cls, state: State, colours: Array, decoder: Decoder, quick: Decoder | None = None) -> "Step":
         """The step that led to this state."""
         done, estimate = len(state.behind), state.past[-1].denoised
-        return cls(done, done + len(state.ahead), state.behind[-1], estimate, colours, decoder)
+        return cls(done, done + len(state.ahead), state.behind[-1], estimate, colours, decoder, quick)
 
     def decode(self) -> list[Image.Image]:
         """The estimate as pictures, by the run's VAE and padded as it needs them: quick with the tiny one."""
         return images.to_pil(self.decoder(self.denoised))
 
     def preview(self) -> list[Image.Image]:
-        """Small pictures of the estimate, one pixel a latent, by a linear map; costs no network call."""
+        """Quick pictures of the estimate: the tiny decoder's where the model has one and memory is not limited.
+
+        Others are small, one pixel a latent, by a linear map that costs no network call.
+        """
+        if self.quick is not None:
+            return images.to_pil(self.quick(self.denoised))
         return images.to_pil(previews.apply(self.denoised, self.colours))
 
 
@@ -106,6 +116,11 @@ class Run:
                 self._result = made
             else:
                 yield made
+
+    def within(self, seconds: float) -> "Run":
+        """The same run, which takes at most so long from its first step, as by ``deadline``; to be said before that."""
+        self._ration.limit(seconds)
+        return self
 
     def stop(self) -> None:
         """Take no further step: the result will be the estimate of the picture so far, once there is one.

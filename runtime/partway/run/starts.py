@@ -43,7 +43,7 @@ class Start:
         return self.picture is None and self.latents is None and not self.imagined
 
     def check(self, package: Package, settings: Settings, *, decode: bool) -> None:
-        """Raise `InputError` for a start that the model, or the settings, can not do with."""
+        """Raise `InputError` for a start that the model or the settings cannot run."""
         instructed = package.guidance == "instruction"
         if instructed and (self.picture is None or self.edit is not None or self.latents is not None):
             raise InputError("an instruction needs a picture, and takes no mask")
