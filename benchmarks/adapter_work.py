@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from PIL import Image
 
+import partway
 from benchmarks.checkpoint_work import _inputs
 from partway.adapters.reading import open_adapter
 from partway.bench.measuring import peak_bytes
@@ -30,6 +32,8 @@ from partway.model.swapped import Adapted
 Arrays = dict[str, np.ndarray]
 PICTURES = 2
 """Rows of a call: one with and one without the prompt."""
+FEW_STEPS = "few steps"
+"""Whole pictures in four steps, as with an LCM-LoRA, beside such in twenty with guidance and without an adapter."""
 
 
 class Way(Protocol):
@@ -185,6 +189,8 @@ def measured(work: dict[str, Any]) -> dict[str, Any]:
     told = (package, work["engine"], work["side"], work["threads"])
     if work["way"].startswith("memory"):
         return _memory(Partway(*told), work)
+    if work["way"] == FEW_STEPS:
+        return _pictures(work)
     plain, way = Partway(*told), WAYS[work["engine"]][work["way"]](*told)
     loras = [Lora(work["loras"][0], 0.8), Lora(work["loras"][1], 0.8), Lora(work["loras"][1], 0.5)]
     first = _seconds(partial(_swap, way, loras[0]))
@@ -211,6 +217,25 @@ def _memory(way: Partway, work: dict[str, Any]) -> dict[str, Any]:
             way.swap(Lora(file, 0.8))
         way.call()
     return {"peak_bytes": peak_bytes(), "adapter_bytes": Path(work["loras"][0]).stat().st_size}
+
+
+def _pictures(work: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of pictures at strength 0.5, by turns: in many steps, in few with the adapter's swap, in few again."""
+    pipe, rng = partway.load(work["file"], engine=work["engine"], threads=work["threads"]), np.random.default_rng(0)
+    many = {"steps": 20, "sampler": "ddim", "guidance_scale": 7.5}
+    few = {"loras": {work["loras"][0]: 1.0}, "steps": 4, "sampler": "lcm", "schedule": "lcm", "guidance_scale": 1.0}
+
+    def picture(settings: Mapping[str, Any]) -> float:
+        """From a source and a prompt that the pipeline has not seen."""
+        source = Image.fromarray(rng.integers(0, 256, (work["side"], work["side"], 3), np.uint8))
+        return _seconds(partial(pipe.img2img, source, f"room {rng.integers(1 << 30)}", strength=0.5, **settings))
+
+    picture(many | {"steps": 2})  # networks are opened when they are called first
+    found: dict[str, Any] = {"many": [], "few, swapped": [], "few": []}
+    for _ in range(work["rounds"]):
+        for name, settings in (("many", many), ("few, swapped", few), ("few", few)):
+            found[name].append(picture(settings))
+    return found
 
 
 def _seconds(act: Callable[[], object]) -> float:

@@ -4,7 +4,8 @@
 
 Two LoRAs of rank 32 over all linear layers of the transformers are swapped by turns on a model's file of random
 weights. Each way has a process of its own, in which it alternates with calls of the model without adapters. ``memory``
-is a way too: the peak of a process that swaps, and of one that has no adapter. openvino.genai runs in the environment
+is a way too: the peak of a process that swaps, and of one that has no adapter; so is ``few steps``: whole pictures in
+four steps with an adapter and in twenty without. openvino.genai runs in the environment
 of ``python -m benchmarks.peers --work DIR`` and needs the package of ``python -m benchmarks.checkpoints export``.
 Appends records to ``results/adapters.jsonl``.
 """
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import inputs, peers, random_files, records
-from benchmarks.adapter_work import WAYS
+from benchmarks.adapter_work import FEW_STEPS, WAYS
 from benchmarks.peers import say
 from partway.building.network import Network
 from partway.model.package import open_package
@@ -62,7 +63,7 @@ def _commands(args: argparse.Namespace, file: Path, loras: list[Path]) -> list[t
     for engine in args.engines:
         for way in args.ways:
             ways = [f"memory {one}" for one in _MEMORY] if way == "memory" else [way]
-            if way in ("memory", *WAYS[engine]):
+            if way in ("memory", FEW_STEPS, *WAYS[engine]):
                 found += [(engine, one, [*here, json.dumps(told | {"engine": engine, "way": one})]) for one in ways]
     package, python = args.work / f"{args.size}-file-openvino-fp16", peers.python_of(args.work, "openvino_genai")
     if "genai" in args.ways and package.exists() and python.exists():
@@ -75,6 +76,9 @@ def _commands(args: argparse.Namespace, file: Path, loras: list[Path]) -> list[t
 def _shown(found: dict[str, Any]) -> str:
     if "peak_bytes" in found:
         return f"peak {found['peak_bytes'] / 1e9:.2f} GB"
+    if "few" in found:
+        few, many = (float(np.median(found[name])) for name in ("few", "many"))
+        return f"{few:.1f} s in few steps, {many:.1f} s in many: {few / many:.3f}"
     plain = float(np.median(found["plain"]))
     swap, call = (float(np.median(found[name])) for name in ("swaps", "calls"))
     return f"call {plain:.2f} s; swap {swap / plain:.2f} of one; with an adapter {call / plain:.3f}"
@@ -132,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     it.add_argument("--rounds", type=int, default=4, help="swaps in each process")
     it.add_argument("--turns", type=int, default=1)
     it.add_argument("--engines", nargs="+", default=list(WAYS), choices=list(WAYS))
-    ways = ["memory", "genai", *dict.fromkeys(way for own in WAYS.values() for way in own)]
+    ways = ["memory", FEW_STEPS, "genai", *dict.fromkeys(way for own in WAYS.values() for way in own)]
     it.add_argument("--ways", nargs="+", default=ways, choices=ways)
     it.add_argument("--results", type=Path, default=RESULTS)
     return it

@@ -18,7 +18,7 @@ from partway.bench.measuring import peak_bytes
 from partway.engines import ENGINES, Engine, EngineOptions, open_engine
 from partway.graphs import CONTROLS, MIDDLE, RESIDUAL
 from partway.model import unet
-from partway.model.guides import guided
+from partway.model.control_units import with_controls
 from partway.model.package import open_package
 from partway.settings import Settings
 from partway.support.caching import Recent
@@ -54,7 +54,7 @@ def _files(work: Path, size: str) -> tuple[Path, Path]:
 
 def _measured(model: Path, net: Path, engine: str, args: argparse.Namespace) -> dict[str, Any]:
     package = open_package(model)
-    package = guided(package, Settings(control=partway.Control(str(net))), Recent(1))
+    package = with_controls(package, Settings(control=partway.Control(str(net))), Recent(1))
     names = ("unet", CONTROLS[0])
     networks = {name: package.networks[name] for name in names}
     opened = open_engine(engine, networks, EngineOptions(threads=args.threads))

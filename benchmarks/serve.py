@@ -1,9 +1,15 @@
 """What `partway serve` adds to a run: a request beside the same call in process, first previews, and starting up.
 
     python -m benchmarks.serve [--turns N] [--model rooms-lcm]
+    python -m benchmarks.serve --file MODEL.safetensors --peer PATH/sd-server [--turns N]
 
-appends to ``results/serve.jsonl`` and renews README.md's table. The server is a process of its own on a free port of
-this machine; requests and calls take turns, and each makes the same picture.
+append to ``results/serve.jsonl`` and ``results/serve_start.jsonl``, and renew README.md's tables. Each server is a
+process of its own on a free port of this machine. Requests and calls take turns, and each makes the same picture.
+
+With ``--peer`` stable-diffusion.cpp's server and partway's start in turn, on the same file, until each answers on
+/v1/models. Its source is in the source distribution of stable-diffusion-cpp-python, under vendor/stable-diffusion.cpp:
+``cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build --target sd-server``. ``python -m
+benchmarks.checkpoints make`` writes a file.
 """
 
 import argparse
@@ -12,11 +18,13 @@ import http.client
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -109,6 +117,49 @@ def _first_preview(connection: http.client.HTTPConnection, wish: dict[str, Any])
     return first / (time.perf_counter() - begun)
 
 
+def beside(file: Path, peer: Path, turns: int) -> dict[str, Any]:
+    """Medians of both servers' starts, taking turns."""
+    own, other = [], []
+    for turn in range(turns + 1):
+        found = [*_starts(str(file), 1)], _peer_start(peer, file)
+        if turn:  # the first reads the files from disk
+            own += found[0]
+            other.append(found[1])
+    return {
+        "model": file.name,
+        "bytes": file.stat().st_size,
+        "turns": turns,
+        "start_seconds": median(own),
+        "peer_start_seconds": median(other),
+        "share": median(own) / median(other),
+    }
+
+
+def _peer_start(peer: Path, file: Path) -> float:
+    """Seconds from the start of stable-diffusion.cpp's server to its first answer on /v1/models."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    begun = time.perf_counter()
+    command = [str(peer), "--listen-ip", "127.0.0.1", "--listen-port", str(port), "-m", str(file)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while child.poll() is None:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            try:
+                connection.request("GET", "/v1/models")
+                assert connection.getresponse().status == 200
+                return time.perf_counter() - begun
+            except ConnectionError:
+                time.sleep(0.005)
+            finally:
+                connection.close()
+        raise RuntimeError(f"{peer} ended with {child.returncode}")
+    finally:
+        child.kill()
+        child.wait()
+
+
 def _starts(model: str, times: int) -> Iterator[float]:
     for _ in range(times):
         with served(model) as (_, start):
@@ -119,10 +170,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--model", default="rooms-lcm")
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--peer", type=Path)
     options = parser.parse_args(argv)
     head = records.session("serve")
-    found = measure(options.model, options.turns)
-    records.append(records.RESULTS / "serve.jsonl", {**head, **found})
+    if options.peer:
+        name, found = "serve_start", beside(options.file, options.peer, options.turns)
+    else:
+        name, found = "serve", measure(options.model, options.turns)
+    records.append(records.RESULTS / f"{name}.jsonl", {**head, **found})
     print(json.dumps(found, indent=1))
     tables.renew()
 

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import peer_tables, records
+from benchmarks.adapter_tables import adapters, control
 from benchmarks.checkpoint_tables import checkpoints
 from benchmarks.figures import Record, by_case, call, cold, loading
 from benchmarks.front import summary
@@ -104,6 +105,46 @@ def serve(found: list[Record]) -> str:
     return table(heads, rows)
 
 
+def serve_start(found: list[Record]) -> str:
+    """How soon a server answers, beside another's."""
+    rows = [
+        [
+            f"{record['model']}, {record['bytes'] / 1e9:.2f} GB",
+            f"{record['start_seconds']:.2f}",
+            f"{record['peer_start_seconds']:.2f}",
+            f"**{record['share']:.2f}**",
+            f"{record['turns']}",
+        ]
+        for record in found
+    ]
+    return table(["model", "partway, s", "stable-diffusion.cpp, s", "share", "turns"], rows)
+
+
+def batch(found: list[Record]) -> str:
+    """Pictures a minute of a folder, beside loops, and what killing it again and again, or a cluster, changes."""
+    return table(["", "pictures a minute", "of it"], [row for record in found for row in _batch_rows(record)])
+
+
+def _batch_rows(record: Record) -> list[list[str]]:
+    rate = record["batch_a_minute"]
+    rows = [[f"`partway batch`, {record['pictures']} rooms", f"{rate:.0f}", "**1**"]]
+    for key, name in (("loop", "a loop over a warm `Pipeline`"), ("img2img", "a loop over `partway img2img`")):
+        beside = record[f"{key}_a_minute"]
+        rows.append([f"{name}: `batch` makes times as many", f"{beside:.0f}", f"**{rate / beside:.2f}**"])
+    if record["memory"]:
+        first, most = record["memory"]["first"], record["memory"]["most"]
+        rows.append(["most memory after the 50th picture, of that at it", "", f"{most / first:.3f}"])
+    if "kills" in record:
+        same = "the same files" if record["same_files"] else "other files"
+        rows.append([f"killed {record['kills']} times and resumed: {record['made_twice']} made twice, {same}", "", ""])
+    if "ray_a_minute" in record:
+        ray, alone = record["ray_a_minute"], record["process_a_minute"]
+        same = "the same files" if record["ray_same_files"] else "other files"
+        rows.append(["one process on two cores, from its first picture on", f"{alone:.0f}", ""])
+        rows.append([f"Ray, two nodes of one core each, so too: {same}", f"{ray:.0f}", f"**{ray / alone:.2f}**"])
+    return rows
+
+
 def install(found: list[Record]) -> str:
     """Size of a runtime-only installation, by package, and of its environment with each set of extras."""
     record = next(one for one in found if not one.get("extras"))
@@ -171,13 +212,17 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "presets": peer_tables.presets,
     "memory": memory,
     "checkpoints": checkpoints,
+    "control": control,
+    "adapters": adapters,
     "start": start,
     "serve": serve,
+    "serve_start": serve_start,
+    "batch": batch,
     "install": install,
     "token_merging": token_merging,
 }
 
-_IN_PIECES = ("checkpoints",)
+_IN_PIECES = ("checkpoints", "adapters")
 
 
 def provenance(found: list[Record]) -> str:

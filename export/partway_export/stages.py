@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def export(
     _check(wanted, calibrated=calibration is not None)
     inputs = material(None if calibration is None else Path(calibration)) if weights == W8A8 else None
     with new_folder(Path(out)) as folder, one_line_errors():
+        _look_for(wanted, verify=verify)
         say(f"fetch {source}")
         found = fetch(os.fspath(source), revision)
         tiny = None if tiny_vae is None else os.fspath(tiny_vae)
@@ -124,6 +126,13 @@ def _check(wanted: Wanted, *, calibrated: bool) -> None:
         raise InputError(f"segments must be between 2 and {MAX_SEGMENTS}, of format onnx, not {segments} of {to}")
     if segments is not None and weights == W8A8:
         raise InputError(f"weights {W8A8!r} are not cut into segments; choose int8, or leave segments out")
+
+
+def _look_for(wanted: Wanted, *, verify: bool) -> None:
+    """Raise ImportError for a library that the last stages import, before the first have worked for nothing."""
+    needed = {"torch": verify, "nncf": wanted.weights == W8A8 and wanted.to == "openvino"}
+    for name in (name for name, is_needed in needed.items() if is_needed and find_spec(name) is None):
+        raise ImportError(f"no module named {name}", name=name)
 
 
 def _as_torch_has_it(package: Package, truth: dict[str, Reference], say: Callable[[str], None]) -> dict[str, Reference]:

@@ -30,8 +30,8 @@ from partway.engines import EngineOptions, devices, engine_named, open_engine
 from partway.errors import EngineError, ImageError, InputError, NetworkError, PackageError, PartwayError, PartwayWarning
 from partway.loras import Lora, chosen
 from partway.model.adapted import adaptation
-from partway.model.conditions import guided
-from partway.model.guides import guided as guided_by_pictures
+from partway.model.conditions import guidance_mode
+from partway.model.control_units import with_controls
 from partway.model.opening import open_model
 from partway.model.vocabulary import tokenizers
 from partway.model.words import Embeds
@@ -155,7 +155,7 @@ def plan(
     told = _told(prediction, settings)
     if model is None:
         start = starts.Start((512, 512), imagined=image is not False and image is not None)
-        return outline(Kind(trained()), Settings(**settings), start, guided("pair"))[0]
+        return outline(Kind(trained()), Settings(**settings), start, guidance_mode("pair"))[0]
     own = presets.under(preset, open_model(model, **told))
     known = tuned.measured(own)
     given = {"engine": engine, **(options if isinstance(options, Mapping) else {})}
@@ -163,7 +163,7 @@ def plan(
     options = options if isinstance(options, EngineOptions) else chosen
     planner = Planner(engine_named(engine, own.networks, options.device), options, known)
     start, settled = starts.imagined(image, own, width=width, height=height), own.settings(settings)
-    return planner.planned(guided_by_pictures(own, settled, Recent(1)), settled, start).plan
+    return planner.planned(with_controls(own, settled, Recent(1)), settled, start).plan
 
 
 @keywords(SETTING_ALIASES)

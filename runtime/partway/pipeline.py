@@ -1,19 +1,20 @@
 """From picture and prompt to picture in one straight line: `Pipeline.stream` decides, `Pipeline._work` does it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Unpack
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Unpack
 
 from partway.budget.planner import Planner
 from partway.diffusion.names import SETTING_ALIASES
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import State, trajectory
-from partway.engines import Engine, open_engine
+from partway.engines import ENGINES, Engine, open_engine
 from partway.engines.weights import Openable
-from partway.errors import InputError
+from partway.errors import InputError, is_integer
 from partway.model.adapted import Adaptation
+from partway.model.control_units import Built, with_controls
 from partway.model.encoders import Encoders, Posteriors, Texts
-from partway.model.guides import Built, guided
 from partway.model.inversions import inversions, taking_vectors
 from partway.model.networks import Networks
 from partway.model.package import Package
@@ -21,7 +22,7 @@ from partway.model.swapped import Adapted
 from partway.model.tokens import Tokenizer
 from partway.model.words import Embeds, Prompt, joined
 from partway.pictures import images, masks, outpaint
-from partway.run import starts
+from partway.run import entries, starts
 from partway.run.ahead import open_ahead
 from partway.run.beginnings import begin
 from partway.run.clock import Clock
@@ -32,6 +33,7 @@ from partway.run.planned import Planned
 from partway.run.plans import Plan
 from partway.run.results import Result, Run, Step
 from partway.settings import Options, Settings
+from partway.support.ahead import ahead, lending
 from partway.support.caching import Recent
 from partway.support.keywords import keywords
 
@@ -47,7 +49,8 @@ class Pipeline:
     texts, pictures  the last that were encoded
     decode_times  how long decoding took, for runs that have a deadline
     adapted      the networks of the last run that had adapters
-    guided       the last that guided it by pictures
+    controls     the last ControlNets and adapters
+    crew         others of the same model, which run at the same time in a batch
     """
 
     package: Package
@@ -58,7 +61,8 @@ class Pipeline:
     pictures: Posteriors = field(default_factory=lambda: Recent(4))
     decode_times: DecodeTimes = field(default_factory=DecodeTimes)
     adapted: Adapted = field(default_factory=Adapted)
-    guided: Built = field(default_factory=lambda: Recent(4))
+    controls: Built = field(default_factory=lambda: Recent(4))
+    crew: list["Pipeline"] = field(default_factory=list)
 
     @keywords(SETTING_ALIASES)
     def img2img(
@@ -153,6 +157,45 @@ class Pipeline:
         return self.stream(prompt, width=width, height=height, decode=decode, **settings).result()
 
     @keywords(SETTING_ALIASES)
+    def batch(
+        self,
+        pictures: Iterable[images.Source | Mapping[str, Any]],
+        prompt: Prompt = "",
+        *,
+        at_once: int | None = None,
+        **settings: Unpack[Options],
+    ) -> Iterator[entries.Done]:
+        """Restyle many pictures, ``at_once`` at the same time, while others are read and results are looked at.
+
+        Each is a picture, or a mapping: ``picture``, and what it has of its own, ``prompt``, ``mask`` (and the other
+        arguments of `inpaint`), ``name`` and any setting. Its seed follows from its name, by default its file's, and
+        ``seed`` (`partway.run.entries.seed_of`). Results come in the order of the pictures, each with its entry; one
+        of a picture that cannot be read or run has no ``result``, but a ``problem``.
+        """
+        Settings(**entries.seeded("", settings, {}))  # refused before anything is read
+        given = (entries.entry_of(item, number, prompt, settings) for number, item in enumerate(pictures))
+        found = ahead(partial(entries.attempted, size=self.package.size), given)
+        return lending([one.stream for one in self.beside(at_once)], entries.ran, found)
+
+    def beside(self, at_once: int | None = None) -> list["Pipeline"]:
+        """So many pipelines of this model that run at the same time; by default `EngineOptions.at_once`.
+
+        They share networks where the engine runs several calls at once, and are kept for the next time.
+        """
+        count = self.planner.options.at_once if at_once is None else at_once
+        if not is_integer(count, 1, 1000):
+            raise InputError(f"at_once must be a whole number of at least 1, not {at_once!r}")
+        while len(self.crew) < count - 1:
+            self.crew.append(self._another())
+        return [self, *self.crew[: count - 1]]
+
+    def _another(self) -> "Pipeline":
+        """A pipeline that runs at the same time as this one."""
+        if ENGINES[self.planner.engine or "onnxruntime"].concurrent:
+            return replace(self, pictures=Recent(1), crew=[])
+        return Pipeline(self.package, self._open(self.package.networks), self.tokenizers, self.planner, self.texts)
+
+    @keywords(SETTING_ALIASES)
     def plan(
         self,
         *,
@@ -171,7 +214,7 @@ class Pipeline:
         """
         start = starts.imagined(image, self.package, width=width, height=height)
         chosen = self.package.settings(settings)
-        package = guided(self.package, chosen, self.guided)
+        package = with_controls(self.package, chosen, self.controls)
         self.adapted.adaptation(package, chosen.adapters)
         return self._planned(_ANY if prompt is None else prompt, package, chosen, start, decode=decode).plan
 
@@ -198,7 +241,7 @@ class Pipeline:
             raise InputError(f"the prompt must be text or partway.Embeds, not {prompt!r}")
         start = starts.read(image, self.package, width=width, height=height)
         starts.check_task(self.package, instruct=instruct)
-        package = guided(self.package, chosen, self.guided)
+        package = with_controls(self.package, chosen, self.controls)
         planned = self._planned(prompt, package, chosen, start, decode=decode)
         planned.warn()
         ration, adapters = Ration(chosen.deadline), self.adapted.adaptation(package, chosen.adapters)
@@ -233,7 +276,7 @@ class Pipeline:
             yield Result(pictures, planned.plan, planned.settings, clock.seconds(), given, drift)
             return
 
-        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.voice)
+        encoders = Encoders(networks, self.tokenizers, self.texts, self.pictures, named, adapters.text_key)
         x, denoise, evaluations, noise, colours = begin(encoders, planned)
         method, chosen = method_of(planned.plan.sampler), planned.settings
         sampler = method.bound(self.package.trained, chosen.eta, steps=chosen.steps)

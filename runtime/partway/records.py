@@ -61,15 +61,11 @@ def record(
     plan, image = result.plan, result.image
     # The sampler and schedule that ran, not "the model's own": another version of the model may suggest others.
     ran = {"seed": result.seeds[0], "sampler": plan.sampler, "schedule": plan.schedule}
-    loras = result.settings.adapters
-    inversions = result.settings.inversions
-    ran |= {"embeddings": [[name, Path(file).name] for name, file in inversions]}
-    ran |= {"loras": [{**one.as_dict(), "file": Path(one.file).name} for one in loras]}
-    controls: list[Control | IPAdapter] = [one for one in result.settings.controls if one.scale]
-    prompt = image_prompt(result.settings.ip_adapter)
+    ran |= {"embeddings": [[name, Path(file).name] for name, file in result.settings.inversions]}
+    ran |= {"loras": [{**one.as_dict(), "file": Path(one.file).name} for one in result.settings.adapters]}
+    controls, prompts = _guides(result.settings)
     ran |= {"control": [_replayed(one, source) for one in controls]}
-    guides = [*controls, *([prompt] if prompt is not None and prompt.scale else [])]
-    ran |= {"ip_adapter": _replayed(prompt, source) if prompt in guides and prompt is not None else None}
+    ran |= {"ip_adapter": _replayed(prompts[0], source) if prompts else None}
     return {
         "partway": partway.__version__,
         "task": task,
@@ -78,15 +74,28 @@ def record(
         "width": image.width,
         "height": image.height,
         "model": {"name": _place(wanted.model, package), **described(package)},
-        "loras": [_named(one) for one in loras],
-        "controls": [_shown_to(one) for one in guides],
-        "embeddings": [{"name": name, "sha256": file_sha256(Path(file))} for name, file in inversions],
-        "load": {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE},
+        **files_of(result.settings),
+        "load": load_of(wanted),
         "plan": {name: getattr(plan, name) for name in _PLAN},
         "source": source,
         "edit": dict(wanted.edit),
         "versions": dict(_versions(_imported())),
     }
+
+
+def files_of(settings: partway.Settings) -> dict[str, Any]:
+    """Return the names and hashes of the files that settings name."""
+    controls, prompts = _guides(settings)
+    return {
+        "loras": [_named(one) for one in settings.adapters],
+        "controls": [*map(_shown_to, controls), *map(_shown_to, prompts)],
+        "embeddings": [{"name": name, "sha256": file_sha256(Path(file))} for name, file in settings.inversions],
+    }
+
+
+def load_of(wanted: Wanted) -> dict[str, Any]:
+    """Return the arguments of `partway.load` that belong to the picture."""
+    return {name: _shown(name, value) for name, value in wanted.load.items() if name not in MACHINE}
 
 
 def described(package: Package) -> dict[str, Any]:
@@ -98,6 +107,13 @@ def described(package: Package) -> dict[str, Any]:
 def source_hashes(path: Path, picture: Picture) -> dict[str, str]:
     """Return the SHA-256 of a source picture's file and of its upright pixels."""
     return {"file_sha256": file_hash(path), "pixels_sha256": pixel_hash(picture.original)}
+
+
+def _guides(settings: partway.Settings) -> tuple[list[Control], list[IPAdapter]]:
+    """Return the pictures that guide a run and count, and the one that is a part of its prompt, if any."""
+    prompt = image_prompt(settings.ip_adapter)
+    counts = prompt is not None and prompt.scale
+    return [one for one in settings.controls if one.scale], [prompt] if prompt is not None and counts else []
 
 
 def _named(lora: Lora) -> dict[str, str]:

@@ -12,6 +12,7 @@ import stored
 from likeness import source
 
 ENGINES = ["onnxruntime", "openvino"]
+REST = [("sd1", np.float16), ("xl", np.float32)]
 SETTINGS = {"steps": 4, "strength": 0.5, "sampler": "euler", "schedule": "leading", "seed": 3, "guidance_scale": 3.0}
 SELF = "text_model_encoder_layers_1_self_attn"
 MODELS = {  # by the kind: its shapes; changed layers as a file's name, the model's own, and which third of its rows
@@ -98,8 +99,14 @@ def made(path, engine, **settings):
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("kind", "dtype"), [("sd1", np.float32), ("sd1", np.float16), ("xl", np.float32)])
+@pytest.mark.parametrize(
+    ("kind", "dtype", "engine"),
+    [
+        *(("sd1", np.float32, engine) for engine in ENGINES),
+        *((kind, dtype, ENGINES[0]) for kind, dtype in REST),
+        *(pytest.param(kind, dtype, ENGINES[1], marks=pytest.mark.thorough) for kind, dtype in REST),
+    ],
+)
 def test_it_is_the_model_with_the_changed_weights(files, kind, dtype, engine):
     if engine == "openvino":
         pytest.importorskip("openvino")

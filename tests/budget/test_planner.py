@@ -117,7 +117,7 @@ def source(pipe, run):
     return (None if task == "text" else picture), chosen
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs())
 def test_what_a_plan_says_is_what_runs(loaded, folders, run):
     base, decode = loaded(run["kind"], run["preset"]), run["decode"] or run["task"] == "mask"

@@ -24,6 +24,7 @@ SHARED = {
     "request",
     "summaries",
     "tasks",
+    "wishes",
 }
 
 

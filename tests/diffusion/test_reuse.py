@@ -9,7 +9,7 @@ import partway
 from partway.diffusion.levels import NoiseLevel
 from partway.diffusion.reuse import Reuse
 from partway.engines.timed import Timed
-from partway.model.conditions import GUIDED
+from partway.model.conditions import GUIDANCE_MODES
 from partway.model.encoders import Conditionings
 from partway.model.networks import Conditioning
 from partway.run.denoising import denoiser
@@ -105,7 +105,7 @@ def test_shallow_evaluations_add_the_guidance_that_was_kept(pipe):
     networks.package = pipe.package
     conditioning = Conditioning(np.float32([[1.0], [2.0]]))
     chosen = pipe.package.settings({"guidance_scale": 3.0, "reuse": 0.5})
-    evaluations = Evaluations(chosen, GUIDED["pair"], pipe.package.trained)
+    evaluations = Evaluations(chosen, GUIDANCE_MODES["pair"], pipe.package.trained)
     denoise = denoiser(networks, Conditionings((conditioning,), (0,)), evaluations)
     x, levels = np.zeros((1, 4, 2, 2), np.float32), [NoiseLevel(1.0, timestep) for timestep in (500.0, 450.0, 300.0)]
     guided = [-denoise(x, level)[0, 0, 0, 0] for level in levels]

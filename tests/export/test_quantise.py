@@ -9,7 +9,9 @@ import onnx
 import pytest
 from PIL import Image
 
+import adapter_files
 import partway
+import stored
 import toy
 from export_graphs import FILES, RUN, decibels
 from partway import cli
@@ -124,6 +126,14 @@ def test_the_manifest_and_info_tell_what_it_was_calibrated_on(made, capsys):
     assert list(manifest["verification"]) == ["text_encoder", "vae_encoder", "unet", "vae_decoder"]
     assert cli.main(["info", str(folder)]) == cli.main(["doctor", str(folder)]) == 0
     assert f"{facts['samples']} samples" in capsys.readouterr().out
+
+
+def test_adapters_are_refused(made, tmp_path):
+    rng, layer = np.random.default_rng(0), "lora_unet_down_blocks_0_attentions_0_proj_in"
+    tensors, _ = adapter_files.lora(rng, (32, 32, 1, 1))
+    file = stored.write(tmp_path / "film.safetensors", {f"{layer}.{name}": array for name, array in tensors.items()})
+    with pytest.raises(InputError, match="measured without adapters"):
+        partway.load(made[0]).img2img(Image.new("RGB", (64, 64)), "warm light", loras={file: 0.8})
 
 
 def test_samples_cover_the_noise_levels(recorded):

@@ -10,8 +10,10 @@ from partway import cli
 from partway.engines.streamed import Streamed
 from partway.model.package import open_package
 
+_KINDS = [("sd1", "fp32"), pytest.param(("sdxl", "int8"), marks=pytest.mark.thorough), ("lcm", "fp16")]
 
-@pytest.fixture(scope="module", params=[("sd1", "fp32"), ("sdxl", "int8"), ("lcm", "fp16")], ids=str)
+
+@pytest.fixture(scope="module", params=_KINDS, ids=str)
 def cut(request, exported):
     kind, weights = request.param
     return exported(kind, "onnx", weights, split=True, segments=4).folder

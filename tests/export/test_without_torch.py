@@ -50,12 +50,12 @@ def alone(*arguments):
     [
         ("sd1", ["--split", "--segments", "4"]),
         ("sd2-v", ["--weights", "int8"]),
-        ("sdxl", ["--weights", "int4", "--split"]),
+        pytest.param("sdxl", ["--weights", "int4", "--split"], marks=pytest.mark.thorough),
         pytest.param("sdxl-refiner", ["--to", "openvino"], marks=pytest.mark.thorough),
         pytest.param("ssd-1b", ["--to", "openvino", "--weights", "int8", "--split"], marks=pytest.mark.thorough),
         pytest.param("vega", ["--to", "openvino", "--weights", "int4"], marks=pytest.mark.thorough),
         ("sd1-lcm", ["--to", "openvino", "--weights", "fp32"]),
-        ("sd1-inpaint", ["--weights", "fp32"]),
+        pytest.param("sd1-inpaint", ["--weights", "fp32"], marks=pytest.mark.thorough),
     ],
 )
 def test_a_file_becomes_a_package_that_makes_its_picture(file, tmp_path, kind, options):
@@ -94,7 +94,12 @@ def test_it_is_what_diffusers_reads_too(file, tmp_path):
     assert decibels(*pictures) > 50
 
 
-@pytest.mark.parametrize("kind", ["sd1", "sd2-v", "sdxl", "sdxl-refiner", "ssd-1b", "vega", "sd1-lcm"])
+_RARER = [
+    pytest.param(kind, marks=pytest.mark.thorough) for kind in ("sd2-v", "sdxl-refiner", "ssd-1b", "vega", "sd1-lcm")
+]
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sdxl", *_RARER])
 def test_torch_agrees_where_it_is_asked(file, tmp_path, capsys, kind):
     assert main(["export", str(file(kind)), str(tmp_path / "out"), "--verify", "--weights", "fp32"]) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "from torch's" in line]

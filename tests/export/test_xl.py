@@ -102,7 +102,13 @@ def test_optimum_draws_the_same_picture_from_it_as_diffusers(made, tiny_model, n
 
 
 @pytest.mark.filterwarnings("ignore")  # optimum's tracing warns a lot; ours is kept quiet
-@pytest.mark.parametrize(("kind", "task"), [("sdxl", "text-to-image"), ("sdxl-refiner", "image-to-image")])
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        ("sdxl", "text-to-image"),
+        pytest.param("sdxl-refiner", "image-to-image", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_folder_that_optimum_exported_runs_as_it_is(tiny_model, tmp_path, kind, task):
     from diffusers import StableDiffusionXLImg2ImgPipeline
     from optimum.exporters.onnx import main_export

@@ -153,7 +153,7 @@ def test_weights_of_sixteen_bits(theirs, models, kind, engine, dtype):
     assert psnr(*both(theirs, models, kind, engine, dtype=dtype)) >= 40
 
 
-@pytest.mark.parametrize("size", [(72, 104), (120, 64), (136, 88)])
+@pytest.mark.parametrize("size", [(72, 104), pytest.param((120, 64), marks=pytest.mark.thorough), (136, 88)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sizes_that_are_multiples_of_eight_run_as_they_are(theirs, models, engine, size):
     ours, wanted = both(theirs, models, "sd1", engine, size=size)
@@ -170,8 +170,16 @@ def test_without_guidance(theirs, models):
     assert psnr(*both(theirs, models, "sd1", "onnxruntime", guidance_scale=1.0)) >= 50
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", ["sd1-inpaint", "sd2-inpaint", "sdxl-inpaint"])
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [
+        *zip(["sd1-inpaint", "sd2-inpaint", "sdxl-inpaint"], cycle(ENGINES)),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in zip(["sd1-inpaint", "sd2-inpaint", "sdxl-inpaint"], cycle(ENGINES[::-1]))
+        ),
+    ],
+)
 def test_inpainting(theirs, models, kind, engine):
     image, hole = picture(96, 64), mask(96, 64)
     cls = PIPELINES["xl" if kind.startswith("sdxl") else "sd"][2]

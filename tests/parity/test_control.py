@@ -359,9 +359,9 @@ def test_all_at_once_and_reused(models, image_prompts):
     path, image = models("sd1") / "model.safetensors", source(128, 64)
     controls = [partway.Control(models("sd1") / f"{name}.safetensors", scale=0.5) for name in ("control0", "adapter")]
     prompt = partway.IPAdapter(image_prompts("sd1") / "plus.safetensors", scale=0.5)
-    settings = {**LONG, "strength": 0.5, "control": controls, "ip_adapter": prompt}
+    settings = {**OURS, "strength": 1 / 3, "control": controls, "ip_adapter": prompt}
     whole = opened(path).img2img(image, PROMPT, **settings)
     streamed = opened(path, stream=True).img2img(image, PROMPT, **settings)
     assert_same(streamed.images, whole.images)
-    reused = opened(path).img2img(image, PROMPT, reuse=0.9, **settings)
+    reused = opened(path).img2img(image, PROMPT, reuse=0.9, **(settings | LONG | {"strength": 0.5}))
     assert reused.plan.calls["unet_shallow"] and reused.plan.calls["control_1"] == 1

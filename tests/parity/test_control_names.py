@@ -6,7 +6,7 @@ import torch
 
 import checkpoint_models
 import stored
-from partway.building.guided import guide
+from partway.building.control_networks import control_network
 from partway.checkpoints.control import fitting, open_control
 
 SD1 = {"cross_attention_dim": 768, "attention_head_dim": 8}
@@ -54,7 +54,7 @@ def test_published_controlnets(tmp_path, which, config, form):
     part = open_control(stored.sparse(tmp_path / "control.safetensors", shapes))
     assert not part.once and part.channels == 3
     unet = {"block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2, "attention_head_dim": 8, **config}
-    network = guide(part, fitting(part, unet))
+    network = control_network(part, fitting(part, unet))
     assert len(network.outputs) == (13 if which.startswith("sd1") or which == "sd2" else 10)
 
 
@@ -72,7 +72,7 @@ def test_published_t2i_adapters(tmp_path, kind, form):
     part = open_control(stored.sparse(tmp_path / "adapter.safetensors", shapes))
     assert part.once and part.halved == frozenset({2} if xl else {1, 2, 3})
     unet = {"block_out_channels": [320, 640, 1280, 1280][: 3 if xl else 4]}
-    assert len(guide(part, fitting(part, unet)).outputs) == 4
+    assert len(control_network(part, fitting(part, unet)).outputs) == 4
 
 
 def named(name, *, light):

@@ -17,7 +17,7 @@ def words(count):
 
 
 def chunks(syntax, text, **vectors):
-    reading = SYNTAXES[syntax].read(text, TOKENIZER.speller(vectors))
+    reading = SYNTAXES[syntax].read(text, TOKENIZER.vocabulary(vectors))
     return [chunk for segment in reading.segments for chunk in segment.terms[0].chunks]
 
 
@@ -98,7 +98,7 @@ def test_where_an_embedding_does_not_fit():
 
 
 def test_what_counts_less_is_left_out_of_another_term_by_compel():
-    reading = SYNTAXES["compel"].read("a (b)0.5 (c)1.5", TOKENIZER.speller({}))
+    reading = SYNTAXES["compel"].read("a (b)0.5 (c)1.5", TOKENIZER.vocabulary({}))
     (segment,) = reading.segments
     whole, without = segment.terms
     assert (whole.share, without.share) == pytest.approx((0.5, 0.5))

@@ -9,7 +9,7 @@ import partway
 import stored
 import toy
 from partway import InputError, PackageError, PartwayWarning
-from partway.model.conditions import guided
+from partway.model.conditions import guidance_mode
 from partway.settings import Settings
 
 RUN = {"width": 16, "height": 16, "steps": 4}
@@ -91,12 +91,12 @@ def test_joined_prompts_make_a_prediction_each(pipe):
 def test_joined_predictions_against_their_formula():
     rng = np.random.default_rng(0)
     start, *each = rng.normal(size=(3, 1, 4, 8, 8)).astype(np.float32)
-    how = guided("pair", (0.5, -2.0))
+    how = guidance_mode("pair", (0.5, -2.0))
     made = how.combine([start, *each], Settings(guidance_scale=3.0), 1.0)
     expected = start + 3.0 * (0.5 * (each[0] - start) - 2.0 * (each[1] - start))
     np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match="instructions cannot be joined"):
-        guided("instruction", (1.0, 1.0))
+        guidance_mode("instruction", (1.0, 1.0))
 
 
 def test_embeddings_in_place_of_a_prompt(pipe):

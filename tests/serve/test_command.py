@@ -38,6 +38,10 @@ def test_the_default_strength_is_what_clients_get_that_give_none(serve, toy_fold
         (["--strength", "3"], "strength"),
         (["--cors", "*"], "origin"),
         (["--queue", "0"], "whole number"),
+        (["--lora-dir", "nowhere"], "there is no folder nowhere"),
+        (["--embedding-dir", "nowhere"], "there is no folder nowhere"),
+        (["--lora", "nowhere.safetensors:0.8"], "nowhere.safetensors"),
+        (["--vae", "nowhere.safetensors"], "leave vae and prediction out"),
         (["rooms", "rooms-lcm", "--engine", "abacus"], "abacus"),
     ],
 )

@@ -21,7 +21,7 @@ Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 _FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x", 2048: "SDXL", 1280: "SDXL's refiner"}
 
 
-class Part(NamedTuple):
+class Contribution(NamedTuple):
     """One adapter's share in the change of one weight: ``weight`` times what it was trained to change."""
 
     adapter: Adapter
@@ -31,9 +31,9 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Delta:
-    """The change of one parameter by all adapters together. Each is computed from the base: their order is nothing."""
+    """The change of one parameter by all adapters, each computed from the base, so that their order does not matter."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Contribution, ...]
     bias: bool = False
 
     @property
@@ -92,7 +92,7 @@ def find(loras: Iterable[Lora], model: Shapes, width: int, *, cut: bool = False)
         for network, own in model.items()
     }
     known = names.table(layers)
-    found: dict[tuple[str, str, bool], list[Part]] = {}
+    found: dict[tuple[str, str, bool], list[Contribution]] = {}
     for lora in loras:
         adapter = open_adapter(lora.file)
         for name, layer in _placed(adapter, known, width, cut=cut).items():
@@ -101,7 +101,7 @@ def find(loras: Iterable[Lora], model: Shapes, width: int, *, cut: bool = False)
                 _check_shape(adapter, module, model[layer.network].get(parameter), parameter, bias=bias)
                 if weight := _weight(lora, layer):
                     key = (layer.network, parameter, bias)
-                    found.setdefault(key, []).append(Part(adapter, module, weight))
+                    found.setdefault(key, []).append(Contribution(adapter, module, weight))
     deltas: dict[str, dict[str, Delta]] = {}
     for (network, parameter, bias), parts in found.items():
         ordered = sorted(parts, key=lambda one: (one.adapter.source, one.module.name, one.weight))

@@ -27,9 +27,6 @@ Array = NDArray[np.float32]
 MOST = 75
 """Vectors that a prompt has room for."""
 
-SUFFIXES = (".safetensors", ".sft", ".pt", ".bin", ".png")
-"""What files of embeddings end with; of pickles (.pt, .bin) only the name is read, to say why they are refused."""
-
 FIRST, SECOND = "clip_l", "clip_g"
 _BUNDLED = "bundle_emb."
 _MARKS = (".string_to_param.*", "string_to_param.*")

@@ -109,14 +109,14 @@ def _ia3(tensors: Tensors, weight: Array) -> Array:
 
 
 def _rotated(tensors: Tensors, weight: Array, alpha: float | None) -> Array:
-    """Rows turned by orthogonal matrices, in blocks (Qiu et al. 2023) or like butterflies (Liu et al. 2023)."""
+    """Rows rotated by orthogonal matrices, in blocks (Qiu et al. 2023) or like butterflies (Liu et al. 2023)."""
     out = len(weight)
     rows = weight.reshape(out, -1)
     if "oft_diag" in tensors:
-        rows = _turned(np.swapaxes(tensors["oft_diag"], -1, -2), rows)
+        rows = _rotate(np.swapaxes(tensors["oft_diag"], -1, -2), rows)
     else:
-        turns = _orthogonal(tensors["oft_blocks"], (alpha or 0.0) * out)
-        rows = _turned(np.swapaxes(turns, -1, -2), rows) if turns.ndim == 3 else _butterfly(turns, rows)
+        rotations = _orthogonal(tensors["oft_blocks"], (alpha or 0.0) * out)
+        rows = _rotate(np.swapaxes(rotations, -1, -2), rows) if rotations.ndim == 3 else _butterfly(rotations, rows)
     if "rescale" in tensors:
         rows = rows * tensors["rescale"].reshape(out, 1)
     return rows.reshape(weight.shape)
@@ -132,19 +132,19 @@ def _orthogonal(blocks: Array, limit: float) -> Array:
     return (one + skew) @ np.linalg.inv(one - skew)
 
 
-def _turned(turns: Array, rows: Array) -> Array:
-    count, size = turns.shape[:2]
-    return (turns @ rows.reshape(count, size, -1)).reshape(rows.shape)
+def _rotate(rotations: Array, rows: Array) -> Array:
+    count, size = rotations.shape[:2]
+    return (rotations @ rows.reshape(count, size, -1)).reshape(rows.shape)
 
 
-def _butterfly(turns: Array, rows: Array) -> Array:
-    size = turns.shape[-1]
-    for step, each in enumerate(turns):
+def _butterfly(rotations: Array, rows: Array) -> Array:
+    size = rotations.shape[-1]
+    for step, each in enumerate(rotations):
         near = 2**step * size // 2
         order = np.arange(len(rows)).reshape(-1, 2, near).swapaxes(1, 2).reshape(-1)
-        turned = np.empty_like(rows)
-        turned[order] = _turned(each, rows[order])
-        rows = turned
+        rotated = np.empty_like(rows)
+        rotated[order] = _rotate(each, rows[order])
+        rows = rotated
     return rows
 
 

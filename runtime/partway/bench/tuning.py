@@ -22,7 +22,7 @@ from partway.budget.planner import Planner
 from partway.budget.tuned import Measured
 from partway.errors import PartwayError
 from partway.graphs import SHALLOW, VAES
-from partway.model.conditions import GUIDED
+from partway.model.conditions import GUIDANCE_MODES
 from partway.model.doctor import psnr
 from partway.model.package import Package
 from partway.run import starts
@@ -125,5 +125,5 @@ class Tuning:
             picture = np.asarray(Image.open(Path(folder) / "picture.png"), np.float64)
         warm = record["warm"]
         seconds = {name: warm["seconds"][name] / count for name, count in warm["calls"].items() if count}
-        seconds["unet"] /= len(GUIDED[self._package.guidance].needed(self._settings))  # predictions of a call
+        seconds["unet"] /= len(GUIDANCE_MODES[self._package.guidance].needed(self._settings))  # predictions of a call
         return seconds, picture, record["peak_bytes"]

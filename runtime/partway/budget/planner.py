@@ -7,7 +7,7 @@ from partway.budget import duration, memory
 from partway.budget.tuned import Measured, nearest
 from partway.engines import EngineOptions
 from partway.model import tiles
-from partway.model.conditions import guided
+from partway.model.conditions import guidance_mode
 from partway.model.package import Package
 from partway.model.words import Words
 from partway.run import latents
@@ -53,7 +53,7 @@ class Planner:
             start.check(package, settings, decode=decode)
         check(package, settings)
         settings = tiles.chosen(package, settings, start.size)
-        how = guided(package.guidance, weights)
+        how = guidance_mode(package.guidance, weights)
         plan, part = outline(Kind.of(package), settings, start, how, decode=decode)
         check_calls(package, plan)
         if not start.imagined:

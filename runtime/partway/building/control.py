@@ -10,7 +10,7 @@ from typing import Any
 
 from partway.building.graph import Graph
 from partway.building.network import Network
-from partway.building.unet import Form, encode, told_of
+from partway.building.unet import Form, conditioning_of, encode
 from partway.engines.weights import Weight
 from partway.graphs import MIDDLE, RESIDUAL
 
@@ -22,9 +22,9 @@ def controlnet(weights: Mapping[str, Weight], config: Config) -> Network:
     """From the UNet's inputs and a picture (B, 3, 8h, 8w) in [0, 1]; raises as `partway.building.unet.unet` does."""
     g, form = Graph(weights), Form.of(config)
     x = g.input("sample", "F32", "batch", g.shape("conv_in")[1], "height", "width")
-    told = told_of(g, config)
+    conditioning = conditioning_of(g, config)
     seen = g.input("controlnet_cond", "F32", "batch", g.shape(f"{_SEEN}.conv_in")[1], "pixels_down", "pixels_across")
-    h, left = encode(g, g.add(g.conv(x, "conv_in"), _hint(g, seen)), told, form)
+    h, left = encode(g, g.add(g.conv(x, "conv_in"), _hint(g, seen)), conditioning, form)
     for index, skip in enumerate(left):
         made = g.conv(skip.tensor, f"controlnet_down_blocks.{index}")
         g.output(

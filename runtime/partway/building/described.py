@@ -52,9 +52,9 @@ class Described:
                 path = _OPERATION.sub("", layer.attrib["name"]).strip("/").replace("/", ".")
                 name = self._table.get(layer.attrib["name"]) or layer_of(path) or named
                 shape = self._shape(self._sources[number, 1])
-                turned = layer.attrib["type"] == "MatMul" and _data(layer, "transpose_b") != "true"
+                transposed = layer.attrib["type"] == "MatMul" and _data(layer, "transpose_b") != "true"
                 if name and len(shape) > 1:
-                    found.setdefault(name, Product(number, shape[::-1] if turned else shape, turned))
+                    found.setdefault(name, Product(number, shape[::-1] if transposed else shape, transposed))
         return found
 
     @property
@@ -69,7 +69,7 @@ class Described:
             array = self._value(self._sources[product.node, 1])
         except (OSError, ValueError, LookupError) as error:
             raise PackageError(f"{self.path} has weights of {layer} that cannot be read ({error})") from error
-        return array.T if product.turned else array
+        return array.T if product.transposed else array
 
     def with_inputs(self, names: Mapping[int, str], shapes: Mapping[str, Sequence[int]]) -> bytes:
         """The description with weights as further inputs, by the number of the operator that takes them."""

@@ -69,7 +69,7 @@ class Exported:
         if node.kind == _BITS4:
             return self._four_bits(node)
         array = self._value(node.inputs[1])
-        return array.T if product.turned else array
+        return array.T if product.transposed else array
 
     def with_inputs(
         self, names: Mapping[int, str], shapes: Mapping[str, Sequence[int]], widths: Sequence[int] = ()
@@ -119,8 +119,8 @@ class Exported:
         shape = self._shape(node.inputs[1])
         if shape is None or len(shape) < 2:
             return None
-        turned = node.kind != "Conv" and not node.numbers.get("transB", 0)
-        return Product(number, shape[::-1] if turned else shape, turned)
+        transposed = node.kind != "Conv" and not node.numbers.get("transB", 0)
+        return Product(number, shape[::-1] if transposed else shape, transposed)
 
     def _shape(self, name: str) -> tuple[int, ...] | None:
         """The sizes of a constant, through what widens it; None for what is computed."""

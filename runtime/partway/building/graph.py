@@ -168,7 +168,7 @@ class Graph:
     # Layers
 
     def conv(self, x: str, layer: str, *, stride: int = 1, pads: tuple[int, int, int, int] | None = None) -> str:
-        """A convolution; without ``pads`` (top, left, bottom, right) the kernel's middle goes up to the edges."""
+        """A convolution; without ``pads`` (top, left, bottom, right) it pads half a kernel on every side."""
         shape = self.shape(layer)
         shape = (*shape, *(1,) * (4 - len(shape)))  # a linear layer of each pixel
         bias = [self.weight(f"{layer}.bias")] if self.has(layer, "bias") else []

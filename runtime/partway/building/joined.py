@@ -58,7 +58,7 @@ def inputs(found: Mapping[int, int], widths: Sequence[int], kind: int) -> Iterat
 
 @dataclass(frozen=True)
 class Joined:
-    """An exported UNet that takes residuals, as `partway.building.replaced.Taken`; ``widths``: of its skips."""
+    """An exported UNet that takes residuals, as `partway.building.replaced.ExportedGraph`; ``widths``: of its skips."""
 
     file: "Exported"
     widths: Sequence[int]

@@ -21,20 +21,20 @@ _BARE = re.compile(r"(?:^|\.)((?:encoder\.layers)\..+)$")  # of text encoders as
 class Product(NamedTuple):
     """A node that multiplies by a layer's weight: its number, and the weight's shape as torch has it.
 
-    turned  whether it takes the transpose
+    transposed  whether it takes the transpose
     """
 
     node: int
     shape: tuple[int, ...]
-    turned: bool
+    transposed: bool
 
     @property
-    def taken(self) -> tuple[int, ...]:
+    def node_shape(self) -> tuple[int, ...]:
         """The shape as the node takes it."""
-        return self.shape[::-1] if self.turned else self.shape
+        return self.shape[::-1] if self.transposed else self.shape
 
 
-class Taken(Protocol):
+class ExportedGraph(Protocol):
     """An exported graph, taken apart."""
 
     @property
@@ -63,7 +63,7 @@ class Replaced:
     layers  what computes them, in the shapes that nodes take, by diffusers' names of the layers
     """
 
-    file: Taken
+    file: ExportedGraph
     layers: Mapping[str, Change]
     weights: Mapping[str, Weight] = field(default_factory=dict)
     inputs: Mapping[str, tuple[str, Sequence[int | str]]] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Replaced:
 
     def _name(self, layer: str) -> str:
         """Whoever takes the same numbers has the same name for them."""
-        return f"adapted/{layer}" + "/turned" * self.file.products[layer].turned
+        return f"adapted/{layer}" + "/transposed" * self.file.products[layer].transposed
 
 
 def layer_of(path: str) -> str | None:

@@ -22,15 +22,15 @@ Config = Mapping[str, Any]
 _RESNET_EPS, _TRANSFORMER_EPS = 1e-5, 1e-6
 
 
-class Told(NamedTuple):
-    """What all layers are told: the noise level and more (B or 1, C), and the text (B, N, C).
+class Conditioning(NamedTuple):
+    """What all layers are conditioned on: the noise level and more (B or 1, C), and the text (B, N, C).
 
-    pictured  keys and values of a picture, each (B, M, C), by the layer that attends to them beside the text
+    image_prompt  keys and values of a picture, each (B, M, C), by the layer that attends to them beside the text
     """
 
     time: str
     text: str
-    pictured: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    image_prompt: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 class Form(NamedTuple):
@@ -53,12 +53,12 @@ class Extras(NamedTuple):
 
     residuals  whether it takes a ControlNet's, `RESIDUAL` and `MIDDLE`
     features   how many of a T2I-Adapter's it takes, `FEATURE`
-    pictured   whether it takes an IP-Adapter's, `KEY` and `VALUE`
+    image_prompt   whether it takes an IP-Adapter's, `KEY` and `VALUE`
     """
 
     residuals: bool = False
     features: int = 0
-    pictured: bool = False
+    image_prompt: bool = False
 
 
 PLAIN = Extras()
@@ -71,8 +71,8 @@ def unet(weights: Mapping[str, Weight], config: Config, extras: Extras = PLAIN) 
     """
     g, form = Graph(weights), Form.of(config)
     x = g.input("sample", "F32", "batch", g.shape("conv_in")[1], "height", "width")
-    told = told_of(g, config, pictured=extras.pictured)
-    h, left = encode(g, g.conv(x, "conv_in"), told, form, _features(g, form, extras.features))
+    conditioning = conditioning_of(g, config, image_prompt=extras.image_prompt)
+    h, left = encode(g, g.conv(x, "conv_in"), conditioning, form, _features(g, form, extras.features))
     residuals = _residuals(g, left) if extras.residuals else []
     h = g.add(h, g.input(MIDDLE, "F32", "batch", form.widths[-1], "rows_mid", "columns_mid")) if residuals else h
     for block, (width, count) in enumerate(zip(reversed(form.widths), reversed(form.heads), strict=True)):
@@ -81,7 +81,7 @@ def unet(weights: Mapping[str, Weight], config: Config, extras: Extras = PLAIN) 
                 h = g.named(h, DEEP)
             skip = left.pop().tensor
             joined = g.concat(h, g.add(skip, residuals.pop()) if residuals else skip, axis=1)
-            h = _layer(g, joined, f"up_blocks.{block}", index, told, count, form.groups)
+            h = _layer(g, joined, f"up_blocks.{block}", index, conditioning, count, form.groups)
             g.seam(h, "batch", width, f"rows_up_{block}", f"columns_up_{block}")
         if g.has(f"up_blocks.{block}.upsamplers.0.conv"):
             h = g.conv(g.enlarge(h, like=left[-1].tensor), f"up_blocks.{block}.upsamplers.0.conv")
@@ -99,7 +99,9 @@ class Skip(NamedTuple):
     width: int
 
 
-def encode(g: Graph, h: str, told: Told, form: Form, features: Sequence[str] = ()) -> tuple[str, list[Skip]]:
+def encode(
+    g: Graph, h: str, conditioning: Conditioning, form: Form, features: Sequence[str] = ()
+) -> tuple[str, list[Skip]]:
     """The way down and the middle: what the middle gives, and what each layer leaves, from (B, C, h, w).
 
     ``features`` are added to the end of each level, and one more to the middle (Mou et al. 2023, arXiv 2302.08453).
@@ -111,7 +113,7 @@ def encode(g: Graph, h: str, told: Told, form: Form, features: Sequence[str] = (
         feature = features[level] if level < len(features) else None
         early = not smaller or g.has(f"{block}.attentions.{count - 1}.norm")  # before a level with attention is halved
         for index in range(count):
-            h = _layer(g, h, block, index, told, form.heads[level], form.groups)
+            h = _layer(g, h, block, index, conditioning, form.heads[level], form.groups)
             h = g.add(h, feature) if feature and early and index == count - 1 else h
             left.append(Skip(g.seam(h, "batch", width, f"rows_{level}", f"columns_{level}"), width))
         if smaller:
@@ -119,19 +121,19 @@ def encode(g: Graph, h: str, told: Told, form: Form, features: Sequence[str] = (
             h = g.add(h, feature) if feature and not early else h
             left.append(Skip(g.seam(h, "batch", width, f"rows_{level + 1}", f"columns_{level + 1}"), width))
     if g.has("mid_block.resnets.0.conv1"):
-        h = _layer(g, h, "mid_block", 0, told, form.heads[-1], form.groups)
+        h = _layer(g, h, "mid_block", 0, conditioning, form.heads[-1], form.groups)
         for index in range(1, g.count("mid_block.resnets")):
-            h = resnet(g, h, f"mid_block.resnets.{index}", form.groups, _RESNET_EPS, told.time)
+            h = resnet(g, h, f"mid_block.resnets.{index}", form.groups, _RESNET_EPS, conditioning.time)
         h = g.add(h, features[-1]) if len(features) > len(form.widths) else h
         g.seam(h, "batch", form.widths[-1], "rows", "columns")
     return h, left
 
 
-def told_of(g: Graph, config: Config, *, pictured: bool = False) -> Told:
-    """What all layers are told, as inputs of the network."""
+def conditioning_of(g: Graph, config: Config, *, image_prompt: bool = False) -> Conditioning:
+    """The `Conditioning` of all layers, as inputs of the network."""
     time = _time(g, config)
     text = g.input("encoder_hidden_states", "F32", "batch", "tokens", _text_width(g.known, config))
-    return Told(time, text, _pictured(g) if pictured else {})
+    return Conditioning(time, text, _image_prompt(g) if image_prompt else {})
 
 
 def attending(weights: Mapping[str, Weight]) -> list[str]:
@@ -144,7 +146,7 @@ def attending(weights: Mapping[str, Weight]) -> list[str]:
     return sorted(found, key=found.__getitem__)
 
 
-def _pictured(g: Graph) -> dict[str, tuple[str, str]]:
+def _image_prompt(g: Graph) -> dict[str, tuple[str, str]]:
     """Keys and values of a picture, as inputs."""
 
     def one(kind: str, index: int, layer: str) -> str:
@@ -171,7 +173,7 @@ def _residuals(g: Graph, left: Sequence[Skip]) -> list[str]:
 
 
 def resnet(g: Graph, x: str, name: str, groups: int, eps: float, time: str | None = None) -> str:
-    """A residual block (He et al. 2015), which adds what it is told of the noise level to every pixel."""
+    """A residual block (He et al. 2015), which adds the embedded noise level to every pixel."""
     h = g.conv(g.silu(g.group_norm(x, f"{name}.norm1", groups, eps)), f"{name}.conv1")
     if time is not None:
         h = g.add(h, g.op("Unsqueeze", g.linear_rows(time, f"{name}.time_emb_proj"), g.const([2, 3])))
@@ -179,14 +181,14 @@ def resnet(g: Graph, x: str, name: str, groups: int, eps: float, time: str | Non
     return g.add(g.conv(x, f"{name}.conv_shortcut") if g.has(f"{name}.conv_shortcut") else x, h)
 
 
-def _layer(g: Graph, x: str, block: str, index: int, told: Told, heads: int, groups: int) -> str:
+def _layer(g: Graph, x: str, block: str, index: int, conditioning: Conditioning, heads: int, groups: int) -> str:
     """A residual block, and a transformer where the weights have one."""
-    h = resnet(g, x, f"{block}.resnets.{index}", groups, _RESNET_EPS, told.time)
+    h = resnet(g, x, f"{block}.resnets.{index}", groups, _RESNET_EPS, conditioning.time)
     name = f"{block}.attentions.{index}"
-    return _transformer(g, h, name, told, heads, groups) if g.has(f"{name}.norm") else h
+    return _transformer(g, h, name, conditioning, heads, groups) if g.has(f"{name}.norm") else h
 
 
-def _transformer(g: Graph, x: str, name: str, told: Told, heads: int, groups: int) -> str:
+def _transformer(g: Graph, x: str, name: str, conditioning: Conditioning, heads: int, groups: int) -> str:
     """Pixels as tokens that attend to each other and to the text; each part is added to what goes in."""
     channels = g.shape(f"{name}.norm")[0]
     linear = len(g.shape(f"{name}.proj_in")) == 2
@@ -197,9 +199,9 @@ def _transformer(g: Graph, x: str, name: str, told: Told, heads: int, groups: in
     for index in range(g.count(f"{name}.transformer_blocks")):
         block = f"{name}.transformer_blocks.{index}"
         h = g.add(h, g.attention(g.layer_norm(h, f"{block}.norm1"), f"{block}.attn1", heads))
-        beside = told.pictured.get(f"{block}.attn2")
+        beside = conditioning.image_prompt.get(f"{block}.attn2")
         seen = g.layer_norm(h, f"{block}.norm2")
-        h = g.add(h, g.attention(seen, f"{block}.attn2", heads, context=told.text, beside=beside))
+        h = g.add(h, g.attention(seen, f"{block}.attn2", heads, context=conditioning.text, beside=beside))
         h = g.add(h, _feed_forward(g, g.layer_norm(h, f"{block}.norm3"), f"{block}.ff"))
     h = g.linear(h, f"{name}.proj_out") if linear else h
     h = g.shaped(g.transpose(h, 0, 2, 1), x)
@@ -214,14 +216,14 @@ def _feed_forward(g: Graph, x: str, name: str) -> str:
 
 
 def _time(g: Graph, config: Config) -> str:
-    """What the layers are told beside the text: the noise level, and of some kinds a guidance scale, or sizes."""
+    """The conditions beside the text, as one vector: the noise level, and for some kinds a guidance scale, or sizes."""
     flip, shift = config.get("flip_sin_to_cos", True), config.get("freq_shift", 0)
     vector = _waves(g, g.input("timestep", "F32", 1), g.shape("time_embedding.linear_1")[1], flip, shift)
     rows: int | str = 1
     if g.has("time_embedding.cond_proj"):  # the guidance scale: Meng et al. 2022, arXiv 2210.03142
         rows = "batch"
-        guided = g.input("timestep_cond", "F32", rows, g.shape("time_embedding.cond_proj")[1])
-        vector = g.add(vector, g.linear_rows(guided, "time_embedding.cond_proj"))
+        scale_embedding = g.input("timestep_cond", "F32", rows, g.shape("time_embedding.cond_proj")[1])
+        vector = g.add(vector, g.linear_rows(scale_embedding, "time_embedding.cond_proj"))
     time = _embed(g, vector, "time_embedding")
     if g.has("add_embedding.linear_1"):
         rows = "batch"

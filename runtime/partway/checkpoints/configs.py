@@ -41,8 +41,8 @@ def unet(weights: Weights) -> dict[str, Any]:
     config |= _depths(weights, count, config["layers_per_block"])
     if not any(name.startswith("mid_block.") for name in weights):
         config["mid_block_type"] = None
-    if (guided := weights.get("time_embedding.cond_proj.weight")) is not None:
-        config["time_cond_proj_dim"] = guided.shape[1]
+    if (scale_embedding := weights.get("time_embedding.cond_proj.weight")) is not None:
+        config["time_cond_proj_dim"] = scale_embedding.shape[1]
     if (added := weights.get("add_embedding.linear_1.weight")) is not None:
         config["addition_embed_type"] = "text_time"
         config["addition_time_embed_dim"] = SIZES

@@ -54,7 +54,7 @@ class ControlPart:
         return bool(self.config.get("global_pool_conditions")) or (not self.config and "shuffle" in self.path.stem)
 
     @property
-    def turned(self) -> bool:
+    def bgr(self) -> bool:
         """Whether its picture's colours come in the order blue, green, red."""
         return self.config.get("controlnet_conditioning_channel_order") == _BGR
 

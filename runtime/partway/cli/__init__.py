@@ -1,8 +1,8 @@
 """The command line: ``partway COMMAND ...``. A file a command, of its name: its arguments and what it runs.
 
 It may import everything. What commands share is in ``arguments`` (the parser), ``controls`` (its flags for pictures
-that guide), ``embeddings``, ``request`` (from flags and replayed pictures to what to run), ``tasks`` (from that to
-files), ``outputs``, ``progress``, ``messages`` and ``summaries``.
+that guide), ``embeddings``, ``request`` (from flags and replayed pictures to what to run), ``wishes`` (the same for
+each picture of a batch), ``tasks`` (from that to files), ``outputs``, ``progress``, ``messages`` and ``summaries``.
 Start reading at `main`, then at a command, such as ``img2img``.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import partway
 from partway.cli import (
+    batch,
     bench,
     demo,
     devices,
@@ -44,8 +45,8 @@ from partway.errors import EngineError, NetworkError, choose
 COMMANDS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, serve, plan, info, devices, doctor, bench,
-        tune, samplers, schedules, dials, presets, models, export,
+        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, batch, serve, plan, info, devices, doctor,
+        bench, tune, samplers, schedules, dials, presets, models, export,
     )
 }  # fmt: skip
 """Every command by its name, in the order of ``partway --help``."""

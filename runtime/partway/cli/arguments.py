@@ -17,7 +17,8 @@ from partway.cli.controls import add_controls, given_controls
 from partway.diffusion.names import SETTING_ALIASES
 from partway.engines import ENGINES, EngineOptions
 from partway.errors import InputError, meant
-from partway.loras import parsed
+from partway.loras import Lora, parsed
+from partway.pictures.masks import PADDING
 from partway.pictures.metadata import FORMATS
 from partway.prompts.syntaxes import SYNTAXES
 from partway.settings import Settings
@@ -77,7 +78,7 @@ class Parser(argparse.ArgumentParser):
                 continue
             flags.append(one)
             action = self._action(one)
-            if action is not None and action.nargs != 0:
+            if action is not None and action.nargs not in (0, "?"):  # a value that may be missing follows an =
                 if not left or not self._suits(action, left[0]):
                     self.error(f"argument {one}: expected one argument")
                 value = left.popleft()
@@ -138,6 +139,15 @@ def add_task(parser: argparse.ArgumentParser, *, strength: bool = True, instruct
 def add_pixels(group: Any, name: str, what: str) -> None:
     """Add a number of pixels to a parser or group; it has no default here."""
     group.add_argument(_flag(name), type=int, metavar="N", default=argparse.SUPPRESS, help=f"pixels {what}")
+
+
+def add_mask(parser: argparse.ArgumentParser) -> None:
+    """Add how a mask is used."""
+    group = parser.add_argument_group("the mask")
+    text = "work on the mask's surroundings alone, enlarged to the model's size"
+    group.add_argument("--only-masked", action="store_true", default=argparse.SUPPRESS, help=text)
+    add_pixels(group, "padding", f"of surroundings on each side (default {PADDING})")
+    add_pixels(group, "mask_blur", "of fading inside it")
 
 
 def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, instruction: bool = False) -> None:
@@ -202,7 +212,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     )
     text = "a LoRA or relative (.safetensors) with its weight, as film.safetensors:0.8; can be repeated"
     group.add_argument(
-        "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
+        "--lora", type=_lora, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
     text = "the folder of what the prompt names as <lora:film:0.8>, and of what a replayed picture names"
     group.add_argument("--lora-dir", metavar="DIR", default=None, help=text)
@@ -218,6 +228,13 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the user gave; raises `InputError` for controls that lack a part."""
     return supplied(options, SETTINGS) | given_controls(options)
+
+
+def _lora(text: str) -> Lora:
+    try:
+        return parsed(text)
+    except InputError as error:  # a ValueError, whose words argparse would leave out
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import partway
-from partway.cli.arguments import Commands, add_input, add_pixels, add_task
+from partway.cli.arguments import Commands, add_input, add_mask, add_task
 from partway.cli.messages import libraries_unheard
 from partway.cli.tasks import Start, run_from_picture
 from partway.pictures import masks
@@ -21,11 +21,7 @@ def add(commands: Commands) -> None:
     add_input(parser)
     parser.add_argument("mask", metavar="MASK", type=Path, help="a grey picture of the same size")
     add_task(parser)
-    group = parser.add_argument_group("the mask")
-    text = "work on the mask's surroundings alone, enlarged to the model's size"
-    group.add_argument("--only-masked", action="store_true", default=argparse.SUPPRESS, help=text)
-    add_pixels(group, "padding", f"of surroundings on each side (default {PADDING})")
-    add_pixels(group, "mask_blur", "of fading inside it")
+    add_mask(parser)
     parser.set_defaults(command=run)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from partway.cli.controls import controlled
 from partway.errors import ImageError
 from partway.pictures import metadata
-from partway.support.files import check_writable, unused, write_atomically
+from partway.support.files import check_writable, unused
 
 _STEM = 50  # characters of the input's name in the output's, which must not be too long for a file
 
@@ -43,7 +43,7 @@ class Outputs:
     def save(self, image: Image.Image, record: Mapping[str, Any]) -> Path:
         """Write the next picture with its record and return its path."""
         path = self._given.pop(0) if self._given else unused(Path(), self._stem, ".png")
-        save(image, path, record)
+        metadata.save(image, path, record)
         return path
 
 
@@ -63,8 +63,3 @@ def inputs_of(options: argparse.Namespace) -> list[Path]:
     named = [getattr(options, name, None) for name in ("input", "mask", "from_png", "ip_picture")]
     named += [control["picture"] for control in controlled(options)]
     return [Path(name) for name in named if name is not None]
-
-
-def save(image: Image.Image, path: Path, record: Mapping[str, Any]) -> None:
-    """Write one picture with its record, whole or not at all."""
-    write_atomically(path, lambda file: metadata.write(image, file, path.suffix, record))

@@ -1,20 +1,43 @@
 """A run with a progress bar, and what it did in one line."""
 
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from partway import Plan, Result, Run
+
+T = TypeVar("T")
 
 
 def finish(run: Run, *, label: str = "", quiet: bool = False) -> Result:
     """Run to the end, with steps and time left on stderr where that is a terminal."""
     from tqdm import tqdm
 
-    # None hides the bar where stderr is not a terminal.
-    disable = True if quiet or sys.stderr is None else None
-    with tqdm(total=run.plan.steps_run, desc=label or None, unit="step", leave=False, disable=disable) as bar:
+    with tqdm(
+        total=run.plan.steps_run, desc=label or None, unit="step", leave=False, disable=_hidden(quiet=quiet)
+    ) as bar:
         for _ in run:
             bar.update()
     return run.result()
+
+
+def counted(pictures: Iterable[T], *, total: int | None, quiet: bool = False) -> Iterator[T]:
+    """Yield what is ready, with how many that is, how many a minute, and time left on stderr where it is a terminal."""
+    from tqdm import tqdm
+
+    form = "{n_fmt} of {total_fmt} pictures |{bar}|{postfix}, {remaining} left"
+    begun = time.perf_counter()
+    with tqdm(total=total, leave=False, disable=_hidden(quiet=quiet), bar_format=form if total else None) as bar:
+        for number, one in enumerate(pictures, 1):
+            bar.set_postfix_str(f"{60 * number / (time.perf_counter() - begun):.0f} a minute", refresh=False)
+            bar.update()
+            yield one
+
+
+def _hidden(*, quiet: bool) -> bool | None:
+    """Whether tqdm shows no bar; None leaves it out where stderr is not a terminal."""
+    return True if quiet or sys.stderr is None else None
 
 
 def did(plan: Plan, *, strength: bool = True) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import partway
+from partway.adapters.folders import gathered
 from partway.checkpoints.forms import is_file
 from partway.cli.arguments import LOAD, SETTINGS, settings_of, supplied
-from partway.cli.embeddings import gathered
 from partway.cli.messages import libraries_unheard, say
 from partway.errors import MAX_SIDE, ImageError, InputError, is_integer
 from partway.loras import chosen, in_prompt, named
@@ -68,10 +68,11 @@ class Request(NamedTuple):
     made_with: Mapping[str, Any] = {}
 
 
-def request(options: argparse.Namespace, task: str) -> Request:
+def request(options: argparse.Namespace, task: str, *, notes: bool = True) -> Request:
     """Return what the command line asks for; with --from-png the record fills in what it leaves out.
 
-    Raises InputError or ImageError; all settings have been checked, and a seed of -1 is the one that was drawn.
+    With ``notes`` it says on stderr how a prompt is read. Raises InputError or ImageError; all settings have been
+    checked, and a seed of -1 is the one that was drawn.
     """
     made = {} if options.from_png is None else _made(options.from_png, task)
     prompt = options.prompt if options.prompt is not None else made.get("prompt")
@@ -87,7 +88,8 @@ def request(options: argparse.Namespace, task: str) -> Request:
     if embeddings := gathered(settings.get("embeddings", ()), options.embedding_dir, texts):
         settings["embeddings"] = embeddings
     checked = partway.Settings(**settings)  # before anything slow
-    _say_syntax(checked.prompt_syntax, texts)
+    if notes:
+        _say_syntax(checked.prompt_syntax, texts)
     loras = [(one.name, one.file) for one in checked.adapters]
     networks = [(Path(one.network).name, one.network) for one in checked.controls]
     _warn_if_others(made.get("loras"), loras, "LoRA that this was made with")

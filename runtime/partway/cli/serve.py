@@ -7,9 +7,11 @@ import sys
 import warnings
 from typing import Any
 
-from partway.cli.arguments import LOAD, Commands, add_options, supplied
+from partway.cli.arguments import LOAD, Commands, add_options, add_prediction, supplied
 from partway.errors import PartwayWarning
+from partway.loras import parsed
 from partway.serve.limits import Limits
+from partway.serve.shelf import Shelf
 from partway.serve.start import Options, started
 
 
@@ -38,9 +40,17 @@ def add(commands: Commands) -> None:
     text = "seconds for one picture: steps are dropped where they are too slow"
     group.add_argument("--deadline", type=float, metavar="T", help=text)
     group.add_argument("--verbose", "-v", action="store_true", help="say each request on stderr, without what is in it")
+    text = "the folder of what a prompt may name as <lora:film:0.8>"
+    group.add_argument("--lora-dir", metavar="DIR", help=text)
+    group.add_argument("--embedding-dir", metavar="DIR", help="the folder of embeddings that a prompt may name")
     group = parser.add_argument_group("what to run them on")
-    text = "epsilon or v_prediction: what a model's file predicts, where it does not say so"
-    group.add_argument("--prediction", metavar="NAME", default=argparse.SUPPRESS, help=text)
+    add_prediction(group)
+    text = "a file whose VAE takes the place of the models' own"
+    group.add_argument("--vae", metavar="FILE", default=argparse.SUPPRESS, help=text)
+    text = "a LoRA or relative with its weight, for prompts that name none; can be repeated"
+    group.add_argument(
+        "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
+    )
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_options(group)
     parser.set_defaults(command=run)
@@ -55,13 +65,14 @@ def run(options: argparse.Namespace) -> int:
     server = started(
         Options(
             models=tuple(options.models),
-            load=supplied(options, LOAD),
+            load=supplied(options, (*LOAD, "vae", "loras")),
             host=options.host,
             port=options.port,
             token=options.token,
             origins=tuple(options.cors),
             hosts=tuple(options.allow_host),
             strength=options.strength,
+            shelf=Shelf(options.lora_dir, options.embedding_dir),
             limits=Limits(
                 waiting=options.queue, pixels=options.max_pixels, steps=options.max_steps, deadline=options.deadline
             ),

@@ -6,12 +6,13 @@ from pathlib import Path
 import partway
 from partway.cli.arguments import Commands, add_input, add_model, add_quiet, add_settings
 from partway.cli.messages import libraries_unheard
-from partway.cli.outputs import Outputs, check, inputs_of, save
+from partway.cli.outputs import Outputs, check, inputs_of
 from partway.cli.progress import did, finish
 from partway.cli.request import Request, load, request
 from partway.errors import InputError
 from partway.pictures import images
 from partway.pictures.holding import check_holds
+from partway.pictures.metadata import save
 from partway.pictures.sheet import contact_sheet
 from partway.records import record, source_hashes
 
@@ -40,7 +41,7 @@ def add_sweep(parser: argparse.ArgumentParser, *, strengths: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run every strength on one loaded model and lay the pictures out."""
-    strengths = _strengths(options.strengths)
+    strengths = strengths_of(options.strengths)
     wanted = request(options, "img2img")
     for strength in strengths:
         partway.Settings(**(wanted.settings | {"strength": strength}))
@@ -74,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _strengths(text: str) -> list[float]:
+def strengths_of(text: str) -> list[float]:
+    """The strengths of a text with commas between them, each once; raises `InputError`."""
     try:
         strengths = [float(part) for part in text.split(",")]
     except ValueError:

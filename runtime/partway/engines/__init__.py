@@ -12,7 +12,7 @@ from pathlib import Path
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Engine, Port, Signature, as_float32, cast
 from partway.engines.table import ENGINES, FAST
-from partway.engines.weights import Openable, Worded
+from partway.engines.weights import Openable, WithTokenVectors
 from partway.errors import EngineError, choose
 from partway.graphs import FILES, FORMATS
 
@@ -36,7 +36,7 @@ def engine_named(name: str, files: Mapping[str, Openable], device: str) -> str:
     Raises `InputError` for an unknown name, and `EngineError` for an engine that cannot read the files' format.
     """
     choose("engine", name, ("auto", *ENGINES))
-    sources = [one.source if isinstance(one, Worded) else one for one in files.values()]
+    sources = [one.source if isinstance(one, WithTokenVectors) else one for one in files.values()]
     suffixes = {path.suffix for path in sources if isinstance(path, Path)}
     formats = [one for one, file in FILES.items() if Path(file).suffix in suffixes]  # folders may hold both
     readers = [one for one, row in ENGINES.items() if set(formats) <= set(row.formats)]

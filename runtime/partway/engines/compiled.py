@@ -11,7 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from partway.engines.weights import Openable, Worded
+from partway.engines.weights import Openable, WithTokenVectors
 from partway.errors import EngineError
 from partway.support.files import stamps
 
@@ -34,7 +34,7 @@ class Compiled:
 
     def place(self, network: Openable, about: object) -> Path:
         """The folder of a network as it is compiled; ``about`` has the shapes and options of that."""
-        if isinstance(network, Worded):
+        if isinstance(network, WithTokenVectors):
             return self.place(network.source, ("worded", about))
         if isinstance(network, Path):
             origin: object = (str(network.resolve()), stamps(network.parent))

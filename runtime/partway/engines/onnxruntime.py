@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.engines import worded
+from partway.engines import token_vectors
 from partway.engines.external import linked, locations, moved
 from partway.engines.failures import out_of_memory
 from partway.engines.mapped import Ranges, forget, forgetting, ranges
 from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
-from partway.engines.weights import Graph, Openable, Worded, check, one_file
+from partway.engines.weights import Graph, Openable, WithTokenVectors, check, one_file
 from partway.errors import EngineError, NetworkError, PackageError
 from partway.support import heap
 
@@ -126,10 +126,10 @@ class OnnxRuntime:
 
     def _open(self, network: str) -> _Session:
         source, options = self._files[network], self._session_options()
-        inner = source.source if isinstance(source, Worded) else source
+        inner = source.source if isinstance(source, WithTokenVectors) else source
         model = _stored(inner, options) if isinstance(inner, Path) else self._built(inner, options)
         try:
-            model = _worded(model, options) if isinstance(source, Worded) else model
+            model = _with_vectors(model, options) if isinstance(source, WithTokenVectors) else model
             session = self._library.InferenceSession(model, options, providers=[self._provider])
         except PackageError:
             raise
@@ -146,7 +146,7 @@ class OnnxRuntime:
     def _open_frugally(self, network: str) -> _Session:
         """A session whose pages of mapped weights can be given back."""
         source = self._files[network]
-        weights = _weights(source.source if isinstance(source, Worded) else source)
+        weights = _weights(source.source if isinstance(source, WithTokenVectors) else source)
         if weights is None:
             return self._open(network)
         before = ranges(weights)
@@ -198,11 +198,11 @@ def _stored(graph: Path, options: Any) -> bytes | str:
     return str(graph)
 
 
-def _worded(model: bytes | str, options: Any) -> bytes:
-    """What a session of a text encoder that takes vectors too is made of; raises as `worded.onnx_file` does."""
+def _with_vectors(model: bytes | str, options: Any) -> bytes:
+    """What a session of a text encoder that takes vectors too is made of; raises as `token_vectors.onnx_file` does."""
     if isinstance(model, bytes):
-        return worded.onnx_model(model)
-    made, folder = worded.onnx_file(Path(model))
+        return token_vectors.onnx_model(model)
+    made, folder = token_vectors.onnx_file(Path(model))
     options.add_session_config_entry(_FOLDER, str(folder))
     return made
 

@@ -21,10 +21,11 @@ from partway.engines.options import EngineOptions
 from partway.engines.protocol import Port, Signature, as_float32, cast
 from partway.engines.rewrites import Adapter, Alike, find_alike, rewrite
 from partway.engines.rewrites.vectors import take_vectors
-from partway.engines.weights import Graph, Openable, Worded, check
+from partway.engines.weights import Graph, Openable, WithTokenVectors, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
+from partway.support.machine import cores
 
 _NAME = "openvino"
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -204,7 +205,7 @@ class OpenVINO:
 
     def _read(self, network: str) -> _Read:
         source = self._files[network]
-        if not isinstance(source, Worded):
+        if not isinstance(source, WithTokenVectors):
             return self._read_as_it_is(network, source)
         read = self._read_as_it_is(network, source.source)
         take_vectors(read.model)
@@ -303,6 +304,9 @@ def _properties(options: EngineOptions) -> dict[str, Any]:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # else what weights of 8 bits multiply is rounded to 8 too
     if options.threads:
         properties["INFERENCE_NUM_THREADS"] = options.threads
+        # Else all engines of a process that have few threads compute on the same first cores.
+        if options.device.upper() == "CPU" and options.threads < cores():
+            properties["ENABLE_CPU_PINNING"] = False
     return properties
 
 

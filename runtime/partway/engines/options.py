@@ -8,6 +8,7 @@ from typing import Self
 from partway.errors import InputError, choose
 from partway.support.amounts import amount
 from partway.support.keywords import refuse_unknown
+from partway.support.machine import cores
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,16 @@ class EngineOptions:
     def frugal(self) -> bool:
         """Whether memory counts more than time."""
         return self.release or self.stream or self.limit is not None
+
+    @property
+    def at_once(self) -> int:
+        """How many runs of so many ``threads`` the processor has room for; 1 where the engine chooses its threads.
+
+        One, too, where runs share a device, or release the networks that others use.
+        """
+        if self.threads is None or self.frugal or self.device.upper() != "CPU":
+            return 1
+        return max(1, cores() // self.threads)
 
     @property
     def cache_bytes(self) -> int:

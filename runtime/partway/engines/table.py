@@ -74,6 +74,7 @@ class Row(NamedTuple):
     library       what Python imports, and ``distribution``: what pip installs
     formats       of the network files that it reads, keys of `partway.graphs.FILES`; each also runs what is built
     rates         how much memory it takes on a CPU; None where that was not measured, so that it cannot be limited
+    concurrent    whether it runs calls of several threads at the same time, and not one after the other
     """
 
     path: str
@@ -81,6 +82,7 @@ class Row(NamedTuple):
     distribution: str
     formats: tuple[str, ...]
     rates: Rates | None = None
+    concurrent: bool = False
 
     @property
     def installed(self) -> bool:
@@ -100,6 +102,7 @@ ENGINES = {
         library="onnxruntime",
         distribution="onnxruntime",
         formats=("onnx",),
+        concurrent=True,
         rates=Rates(
             base=86_000_000,
             graph=(10_000_000, 4_000_000),

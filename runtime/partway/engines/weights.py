@@ -120,8 +120,8 @@ class Graph(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Worded:
-    """The text encoder of a file or a graph, which also takes vectors in place of tokens (`partway.engines.worded`)."""
+class WithTokenVectors:
+    """A text encoder that also takes vectors in place of tokens (`partway.engines.token_vectors`)."""
 
     source: Path | Graph
 
@@ -134,13 +134,13 @@ class Worded:
 Networks = Mapping[str, Path | Graph]
 """Networks by name: files of a format that an engine reads, or what was written here."""
 
-Openable = Path | Graph | Worded
+Openable = Path | Graph | WithTokenVectors
 """What an engine opens."""
 
 
-def worded(network: Openable) -> Worded:
+def with_token_vectors(network: Openable) -> WithTokenVectors:
     """A text encoder that also takes vectors."""
-    return network if isinstance(network, Worded) else Worded(network)
+    return network if isinstance(network, WithTokenVectors) else WithTokenVectors(network)
 
 
 def one_file(graph: Graph) -> Path | None:

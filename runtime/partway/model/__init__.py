@@ -2,6 +2,6 @@
 
 It may import `partway.engines`, `partway.pictures`, `partway.settings` and below.
 Start with `package`, the record, which `files` and `configs` read; `networks` is the only place that knows tensor
-names; `guides` puts networks beside them that guide a run by pictures, which `guiding` evaluates; `opening` finds a
+names; `control_units` puts ControlNets and adapters beside them, which `control_evaluator` runs; `opening` finds a
 model, with `hub` (`addresses`, `wanted`) and `catalog`, and opens it.
 """

@@ -17,7 +17,7 @@ from partway.model.package import Package
 
 if TYPE_CHECKING:
     from partway.adapters.changes import Delta
-    from partway.building.replaced import Taken
+    from partway.building.replaced import ExportedGraph
     from partway.checkpoints.parts import Weights
 
 Array = NDArray[np.float32]
@@ -29,10 +29,10 @@ _CALIBRATED = "w8a8"
 class Adaptation:
     """What adapters make of a model.
 
-    networks  those that they change, as they are then, by the part of the model: a text encoder or the UNet, to which
-              its shallow graph and its segments belong
-    keys      text for each part that is equal where its changes are
-    forms     text for each part that is equal where its networks differ in the numbers of weights alone
+    networks  the changed networks by component: a text encoder, the UNet with its shallow graph and its segments, a
+              ControlNet, an IP-Adapter's encoder
+    keys      a cache key of each component's weights
+    forms     a cache key of each component's graph: where it is equal, only numbers differ
     """
 
     networks: Mapping[str, Mapping[str, Openable]] = field(default_factory=dict)
@@ -40,18 +40,18 @@ class Adaptation:
     forms: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def voice(self) -> str:
-        """Text that is equal where the text encoders say the same."""
+    def text_key(self) -> str:
+        """A cache key of what the text encoders say."""
         return "".join(self.keys.get(part, "") for part in TOKENIZERS)
 
 
 def adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
-    """Find what adapters change in a model, and what guides it by pictures.
+    """Find what adapters change in a model, and the ControlNets and adapters beside it.
 
     Raises `PackageError` or `InputError` if an adapter does not fit.
     """
     found = _adaptation(package, loras)
-    return _guided(found, package) if package.guides or package.image_prompt else found
+    return _guided(found, package) if package.control_units or package.image_prompt else found
 
 
 def _adaptation(package: Package, loras: Sequence[Lora]) -> Adaptation:
@@ -80,13 +80,13 @@ def changes(package: Package, loras: Sequence[Lora]) -> dict[str, dict[str, Chan
 
 
 def _guided(found: Adaptation, package: Package) -> Adaptation:
-    """The same with the networks of a model's guides, and with a UNet that takes what they give."""
+    """The same with ControlNets and adapters, and with a UNet that takes what they give."""
     own = {name: one for name, one in package.networks.items() if part_of(name) == "unet"}
     unet = {**own, **found.networks.get("unet", {})}
     if package.checkpoint is None:
         unet = {name: _joined(one, package.config("unet")) for name, one in unet.items()}
-    keys = {one.network: repr(one.part.sources) for one in package.guides}
-    takes = repr([(one.network, one.part.once) for one in package.guides])
+    keys = {one.network: repr(one.part.sources) for one in package.control_units}
+    takes = repr([(one.network, one.part.once) for one in package.control_units])
     if package.image_prompt is not None:
         keys |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER), repr(package.image_prompt.part.sources))
         takes += " and a picture"
@@ -121,7 +121,7 @@ def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:
     told = package.manifest.get("layers")
     tables = told if isinstance(told, dict) else {}
 
-    def taken(name: str, file: Path) -> "Taken":
+    def taken(name: str, file: Path) -> "ExportedGraph":
         return (Exported if package.format == "onnx" else Described)(file, tables.get(part_of(name)))
 
     files = {name: file for name, file in package.networks.items() if isinstance(file, Path)}
@@ -139,7 +139,7 @@ def _exported(package: Package, loras: Sequence[Lora]) -> Adaptation:
     return Adaptation(networks, {part: _key(deltas[part]) for part in networks})
 
 
-def _replaced(graph: "Taken", deltas: Mapping[str, "Delta"]) -> Graph:
+def _replaced(graph: "ExportedGraph", deltas: Mapping[str, "Delta"]) -> Graph:
     """An exported graph with its layers changed."""
     from partway.building.replaced import Replaced
 
@@ -147,14 +147,16 @@ def _replaced(graph: "Taken", deltas: Mapping[str, "Delta"]) -> Graph:
     for name, delta in deltas.items():
         layer = name.removesuffix(".weight")
         if layer in graph.products:
-            changes[layer] = Change(delta.key, graph.products[layer].taken, partial(_in_graph, graph, layer, delta))
+            changes[layer] = Change(
+                delta.key, graph.products[layer].node_shape, partial(_in_graph, graph, layer, delta)
+            )
     return Replaced(graph, changes)
 
 
-def _in_graph(graph: "Taken", layer: str, delta: "Delta") -> Array:
+def _in_graph(graph: "ExportedGraph", layer: str, delta: "Delta") -> Array:
     """A layer's weight with its changes, as its node takes it."""
     made = delta.applied(graph.base(layer))
-    return made.T if graph.products[layer].turned else made
+    return made.T if graph.products[layer].transposed else made
 
 
 def _key(changes: Mapping[str, "Change | Delta"]) -> str:
@@ -163,31 +165,31 @@ def _key(changes: Mapping[str, "Change | Delta"]) -> str:
 
 def _shapes(weights: "Weights") -> dict[str, tuple[int, ...]]:
     shapes = {name: weight.shape for name, weight in weights.items()}
-    stored, turned = _WAYS
+    stored, transposed = _WAYS
     if stored in shapes:
-        shapes[turned] = shapes.pop(stored)[::-1]
+        shapes[transposed] = shapes.pop(stored)[::-1]
     return shapes
 
 
 def _changes(weights: "Weights", deltas: Mapping[str, "Delta"]) -> dict[str, Change]:
     """Changes by the model's own names of weights."""
-    stored, turned = _WAYS
+    stored, transposed = _WAYS
     found: dict[str, Change] = {}
     for name, delta in deltas.items():
-        own = stored if name == turned and stored in weights else name
+        own = stored if name == transposed and stored in weights else name
         scale = weights.get(f"{name}.scale".replace(".weight.scale", ".scale_weight"))
-        make = partial(_changed, weights[own], delta, scale, turned=own == stored)
+        make = partial(_changed, weights[own], delta, scale, transposed=own == stored)
         found[own] = Change(delta.key, weights[own].shape, make)
     return found
 
 
-def _changed(weight: Weight, delta: "Delta", scale: Weight | None, *, turned: bool) -> Array:
+def _changed(weight: Weight, delta: "Delta", scale: Weight | None, *, transposed: bool) -> Array:
     """A weight with its changes, in the layout in which it is stored; what multiplies it later is taken out."""
     from partway.checkpoints.values import read
 
     base = read(weight)
     if scale is None:
-        return delta.applied(base.T).T if turned else delta.applied(base)
+        return delta.applied(base.T).T if transposed else delta.applied(base)
     factor = read(scale).reshape(-1)[0]
     return delta.applied(base * factor) / factor
 

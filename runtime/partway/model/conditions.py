@@ -29,30 +29,26 @@ class Condition(NamedTuple):
     joined: int = 0
 
 
-class Guided(NamedTuple):
+class GuidanceMode(NamedTuple):
     """A kind of guidance.
 
     conditions  of the predictions that a guided evaluation makes; the last ones, one for each prompt that is joined,
                 are the conditional predictions, which an evaluation without guidance makes alone
     combine     (predictions in that order, settings, boost) -> the network's output; ``boost`` multiplies the scales
-    prompted    how many prompts are joined
+    prompt_count  how many prompts are joined
     """
 
     conditions: tuple[Condition, ...]
     combine: Callable[[Sequence[Array], Settings, float], Array]
-    prompted: int = 1
+    prompt_count: int = 1
 
     def needed(self, settings: Settings) -> tuple[Condition, ...]:
         """The conditions that a run with these settings needs at one level at least."""
-        return self.conditions if settings.guided else self.conditions[-self.prompted :]
+        return self.conditions if settings.guided else self.conditions[-self.prompt_count :]
 
     def at(self, settings: Settings, sigma: float) -> tuple[Condition, ...]:
         """Those that it needs at the level ``sigma``: the last ones of `needed`."""
-        return self.conditions if settings.guided_at(sigma) else self.conditions[-self.prompted :]
-
-    def prompts(self, settings: Settings) -> set[bool]:
-        """Which texts a run encodes: the prompt (True), the negative prompt (False), or both."""
-        return {condition.prompt for condition in self.needed(settings)}
+        return self.conditions if settings.guided_at(sigma) else self.conditions[-self.prompt_count :]
 
 
 def _pair(predictions: Sequence[Array], settings: Settings, boost: float) -> Array:
@@ -67,22 +63,22 @@ def _instruction(predictions: Sequence[Array], settings: Settings, boost: float)
     return rescaled(output, conditional, settings.guidance_rescale)
 
 
-GUIDED: dict[str, Guided] = {
-    "pair": Guided((Condition(prompt=False), Condition(prompt=True)), _pair),
-    "instruction": Guided((Condition(False, False), Condition(False, True), Condition(True, True)), _instruction),
+GUIDANCE_MODES: dict[str, GuidanceMode] = {
+    "pair": GuidanceMode((Condition(prompt=False), Condition(prompt=True)), _pair),
+    "instruction": GuidanceMode((Condition(False, False), Condition(False, True), Condition(True, True)), _instruction),
     # the network takes the guidance scale as an input, and is evaluated once
-    "embedded": Guided((Condition(prompt=True),), lambda predictions, settings, boost: predictions[-1]),
+    "embedded": GuidanceMode((Condition(prompt=True),), lambda predictions, settings, boost: predictions[-1]),
 }
 """By `Package.guidance`."""
 
 
-def guided(kind: str, weights: Sequence[float] = (1.0,)) -> Guided:
-    """A row of `GUIDED`, for prompts that are joined with these weights.
+def guidance_mode(kind: str, weights: Sequence[float] = (1.0,)) -> GuidanceMode:
+    """A row of `GUIDANCE_MODES`, for prompts that are joined with these weights.
 
     Their predictions e_i become e + sum of w_i (e_i - e), where e is the unconditional prediction (Liu et al. 2022,
     arXiv 2206.01714); without one, their weighted mean. Raises `InputError` for instructions, which are not joined.
     """
-    row, count = GUIDED[kind], len(weights)
+    row, count = GUIDANCE_MODES[kind], len(weights)
     if tuple(weights) == (1.0,):
         return row
     if kind == "instruction":
@@ -97,7 +93,7 @@ def guided(kind: str, weights: Sequence[float] = (1.0,)) -> Guided:
         parts = [np.float32(weight) * (one - start) for weight, one in zip(weights, prompted, strict=True)]
         return row.combine([start, start + sum(parts[1:], parts[0])], settings, boost)
 
-    return Guided(conditions, combine, count)
+    return GuidanceMode(conditions, combine, count)
 
 
 def _mean(predictions: Sequence[Array], weights: Sequence[float]) -> Array:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from partway.diffusion.sampling import Array
-from partway.engines.worded import Vectors
+from partway.engines.token_vectors import Vectors
 from partway.model import sizes
-from partway.model.conditions import Condition, Guided
+from partway.model.conditions import Condition, GuidanceMode
 from partway.model.inversions import Inversion
 from partway.model.networks import Conditioning, Networks, Posterior
 from partway.model.texts import Encode, Encoded, TextEmbeddings, alike, embedded
@@ -41,7 +41,7 @@ class Encoders:
     """The encoders of a run, and the outputs of theirs that earlier runs have left.
 
     inversions  the embeddings (textual inversions) that texts may name; none where the text encoders take no vectors
-    voice       text that tells adapters of the text encoders apart
+    text_key    a cache key of the text encoders' adapters
     """
 
     networks: Networks
@@ -49,9 +49,11 @@ class Encoders:
     texts: Texts
     pictures: Posteriors
     inversions: Mapping[str, Inversion] = field(default_factory=dict)
-    voice: str = ""
+    text_key: str = ""
 
-    def conditioning(self, words: Words, guided: Guided, settings: Settings, shape: tuple[int, ...]) -> Conditionings:
+    def conditioning(
+        self, words: Words, mode: GuidanceMode, settings: Settings, shape: tuple[int, ...]
+    ) -> Conditionings:
         """Conditioning of every prediction that the run needs in turn, the prompt's last: one row for each picture.
 
         ``shape`` is that of one picture's latents, (1, C, h, w).
@@ -63,12 +65,12 @@ class Encoders:
         encoders = self._encoders(words)
 
         def made(step: int) -> Conditioning:
-            texts = [self._text(words, condition, step, encoders) for condition in guided.needed(settings)]
+            texts = [self._text(words, condition, step, encoders) for condition in mode.needed(settings)]
             empty = partial(self._embeddings, words, Text(""), encoders)
             known = iter(alike([text for text in texts if text is not None], empty, settings.prompt_syntax))
             ready = [None if text is None else next(known) for text in texts]
             zeros = next(text for text in reversed(ready) if text is not None).zeros()
-            told = [positive if condition.prompt else negative for condition in guided.needed(settings)]
+            told = [positive if condition.prompt else negative for condition in mode.needed(settings)]
             parts = [(zeros if text is None else text, ids) for text, ids in zip(ready, told, strict=True)]
             return Conditioning.of(parts, len(settings.seeds))
 
@@ -116,7 +118,7 @@ class Encoders:
         named = {place: item for place, item in enumerate(items, 1) if isinstance(item, Vector)}
         vectors = self._vectors(named, index, len(ids)) if self.inversions else None
         told = tuple((place, self.inversions[item.name].digest, item.number) for place, item in named.items())
-        key = (self.voice, network, skip, tuple(ids), told)
+        key = (self.text_key, network, skip, tuple(ids), told)
         return self.texts.get(key, lambda: self.networks.encode_chunk(network, ids, skip, vectors))
 
     def _vectors(self, named: Mapping[int, Vector], index: int, length: int) -> Vectors:

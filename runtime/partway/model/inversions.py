@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.engines.weights import worded
+from partway.engines.weights import with_token_vectors
 from partway.errors import PackageError
 from partway.model.adapted import Adaptation
 from partway.model.package import Package
@@ -43,7 +43,8 @@ def inversions(package: Package, embeddings: Iterable[tuple[str, str]]) -> dict[
 def taking_vectors(package: Package, adaptation: Adaptation) -> Adaptation:
     """What adapters make of a model, with text encoders that take embeddings."""
     own = {
-        name: {name: worded(adaptation.networks.get(name, package.networks)[name])} for name in package.text_encoders
+        name: {name: with_token_vectors(adaptation.networks.get(name, package.networks)[name])}
+        for name in package.text_encoders
     }
     keys = {name: f"{adaptation.keys.get(name, '')}, and vectors" for name in own}
     return Adaptation({**adaptation.networks, **own}, {**adaptation.keys, **keys})

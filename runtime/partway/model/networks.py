@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from partway.diffusion.guidance import embedding
 from partway.diffusion.reuse import Reuse
-from partway.engines import Engine, worded
-from partway.engines.worded import Vectors
+from partway.engines import Engine, token_vectors
+from partway.engines.token_vectors import Vectors
 from partway.errors import InputError, NetworkError
 from partway.graphs import DEEP, SHALLOW, TINY, TINY_DECODER, VAES
 from partway.model import unet
-from partway.model.guiding import Guiding
+from partway.model.control_evaluator import ControlEvaluator
 from partway.model.package import Package
 from partway.model.texts import Encoded, TextEmbeddings
 from partway.model.tiles import UNTILED, Tilings, blended
@@ -75,14 +75,14 @@ class Networks:
 
     tilings  how pictures are cut; by default the networks are given whole ones
     vae      a key of `VAES`
-    guiding  what guides the UNet by pictures in this run
+    controls  the ControlNets and adapters of this run
     """
 
     engine: Engine
     package: Package
     tilings: Tilings = UNTILED
     vae: str = "own"
-    guiding: Guiding | None = None
+    controls: ControlEvaluator | None = None
 
     @property
     def encoder(self) -> str:
@@ -103,7 +103,7 @@ class Networks:
         """Token ids (N,), with begin and end -> their embeddings by one text encoder.
 
         ``skip`` leaves out so many of its last layers (`partway.Settings.clip_skip`). With ``vectors`` the network is
-        one that takes them (`partway.engines.worded`). SDXL takes the layer before the last of each text encoder, and
+        one that takes them (`partway.engines.token_vectors`). SDXL takes the layer before the last of each encoder, and
         the pooled embedding of the last one.
         """
         inputs: dict[str, NDArray[Any]] = {self._ids_of(network): np.asarray([ids], np.int64)}
@@ -154,20 +154,20 @@ class Networks:
         ``guidance_scale`` is for networks that were distilled with guidance, which take it as an input. ``reuse``
         says whether the shallow graph will do.
         """
-        inputs, reuse, guiding = conditioning.inputs(), reuse or Reuse(), self.guiding
+        inputs, reuse, controls = conditioning.inputs(), reuse or Reuse(), self.controls
         if self.package.guidance == "embedded":
             scale = embedding(guidance_scale, self.package.guidance_width)
             inputs[unet.GUIDANCE] = np.repeat(scale, len(x), axis=0)
 
         def predict(tile: Array, *hints: Array) -> Array:
             told = {unet.SAMPLE: tile, **inputs}
-            if guiding is not None and reuse.full:
-                told |= guiding.inputs(self.engine, timestep, told, hints, batch=len(tile) // reuse.parts)
-            elif guiding is not None:
-                told |= guiding.kept(self.engine, len(tile))
+            if controls is not None and reuse.full:
+                told |= controls.inputs(self.engine, timestep, told, hints, batch=len(tile) // reuse.parts)
+            elif controls is not None:
+                told |= controls.kept(self.engine, len(tile))
             return self._predict(timestep, told, reuse)
 
-        return blended(predict, x, self.tilings.unet, beside=guiding.hints if guiding else ())
+        return blended(predict, x, self.tilings.unet, beside=controls.hints if controls else ())
 
     def _predict(self, timestep: float, inputs: dict[str, Array], reuse: Reuse) -> Array:
         """The output for one tile, by the whole UNet or its shallow graph, and what it leaves for the next one."""
@@ -198,7 +198,7 @@ class Networks:
 
     def _ids_of(self, network: str) -> str:
         names = self.engine.signature(network).inputs
-        return next((name for name in names if name not in (worded.GIVEN, worded.VECTORS)), "input_ids")
+        return next((name for name in names if name not in (token_vectors.GIVEN, token_vectors.VECTORS)), "input_ids")
 
     def _first_input(self, network: str) -> str:
         return next(iter(self.engine.signature(network).inputs))

@@ -21,7 +21,7 @@ from partway.loras import Lora
 from partway.loras import chosen as chosen_loras
 from partway.model import configs, families, files, scheduler_config, sizes
 from partway.model.configs import Configs
-from partway.model.guides import Guide, ImagePrompt
+from partway.model.control_units import ControlUnit, ImagePrompt
 from partway.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Package:
     sampler, schedule  the defaults that its ``scheduler_config.json`` gives, which make diffusers' picture
     grid            the default schedule for a sampler that the user chose
     inpaints        whether the UNet also takes a mask and the masked picture's latents (9 channels instead of 4)
-    guidance        a row of `partway.model.conditions.GUIDED`: "instruction" if the UNet also takes the picture's
-                    latents (8 channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
+    guidance        a row of `partway.model.conditions.GUIDANCE_MODES`: "instruction" if the UNet also takes the
+                    picture's latents (8 channels instead of 4), "embedded" if it takes the guidance scale, else "pair"
     guidance_width  the width of the input that takes the guidance scale, 0 without one
     size_conditions  the settings that are conditions of the UNet, in its order (`partway.model.sizes`)
     zeros_for_empty  whether zeros stand for the embeddings of an empty negative prompt
@@ -57,7 +57,7 @@ class Package:
     manifest        contents of partway.json, or empty
     defaults        settings by name that suit the model, for those that the user leaves out (`partway.model.catalog`)
     checkpoint      what is known of a model that is not exported
-    guides, image_prompt  what guides its UNet by pictures (`partway.model.guides`)
+    control_units, image_prompt  its ControlNets and adapters (`partway.model.control_units`)
     inferred        what the ``config.json`` of networks says or, where there is none, would say
     """
 
@@ -85,7 +85,7 @@ class Package:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: "Checkpoint | None" = None
     inferred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    guides: tuple[Guide, ...] = ()
+    control_units: tuple[ControlUnit, ...] = ()
     image_prompt: ImagePrompt | None = None
 
     def settings(self, chosen: Mapping[str, object]) -> Settings:
@@ -118,8 +118,8 @@ class Package:
     @property
     def guide_networks(self) -> tuple[str, ...]:
         """The networks that guide the UNet by pictures."""
-        pictured = (IMAGE_ENCODER, IMAGE_ADAPTER) if self.image_prompt is not None else ()
-        return (*dict.fromkeys(guide.network for guide in self.guides), *pictured)
+        of_picture = (IMAGE_ENCODER, IMAGE_ADAPTER) if self.image_prompt is not None else ()
+        return (*dict.fromkeys(unit.network for unit in self.control_units), *of_picture)
 
     @property
     def text_encoders(self) -> tuple[str, ...]:

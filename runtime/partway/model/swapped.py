@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.engines import Engine, Signature
-from partway.engines.weights import Change, Openable, Worded
+from partway.engines.weights import Change, Openable, WithTokenVectors
 from partway.loras import Lora
 from partway.model.adapted import Adaptation, adaptation, part_of
-from partway.model.guides import key_of
+from partway.model.control_units import key_of
 from partway.model.package import Package
 from partway.support.caching import Recent
 from partway.support.machine import cores
@@ -33,7 +33,7 @@ class _Weights:
         self._changes: Mapping[str, Mapping[str, Change]] = {
             name: {} if isinstance(graph, Path) else graph.changes for name, graph in networks.items()
         }
-        self._worded = [name for name, graph in networks.items() if isinstance(graph, Worded)]
+        self._with_vectors = [name for name, graph in networks.items() if isinstance(graph, WithTokenVectors)]
         self._made: Arrays = {}
         self.taken = False
 
@@ -41,7 +41,7 @@ class _Weights:
     def layout(self) -> object:
         """What has to be the same for networks that are loaded to take other numbers."""
         shapes = {name: {one: change.shape for one, change in own.items()} for name, own in self._changes.items()}
-        return self._worded, shapes
+        return self._with_vectors, shapes
 
     def among(self, network: str, inputs: Iterable[str]) -> Arrays:
         """Those that are inputs of a network."""
@@ -92,7 +92,11 @@ class Adapted:
         return self._found.get((key_of(package), *key), lambda: adaptation(package, loras))
 
     def over(self, base: Engine, adaptation: Adaptation, opening: Callable[[Mapping[str, Openable]], Engine]) -> Engine:
-        """An engine for one run. Networks that it has no use for are released, and what is the same is kept."""
+        """An engine for one run.
+
+        Engines of components that it does not change are dropped. One with an equal key is used again; one whose
+        network has the same inputs is given other weights.
+        """
         with self._lock:
             for part in self._kept.keys() - adaptation.networks.keys():
                 del self._kept[part]

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partway.errors import PackageError, is_integer
-from partway.prompts.pieces import Speller
+from partway.prompts.pieces import Vocabulary
 from partway.support.files import impostor
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer as Vocabulary
+    from tokenizers import Tokenizer as FastTokenizer
     from tokenizers.models import BPE
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -56,9 +56,9 @@ class Tokenizer:
         found = [self.begin, *ids, self.end]
         return found + [self.padding] * (self.length - len(found))
 
-    def speller(self, vectors: Mapping[str, int]) -> Speller:
+    def vocabulary(self, vectors: Mapping[str, int]) -> Vocabulary:
         """What prompts are cut into chunks with; ``vectors`` is how many each embedding has, by its name."""
-        return Speller(self.ids, self._spelled, vectors, self.length - 2)
+        return Vocabulary(self.ids, self._spelled, vectors, self.length - 2)
 
     def truncated(self, text: str) -> str:
         """Return the end of the text that is cut off, in the tokens' spelling; empty if none is."""
@@ -143,7 +143,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(pairs, added, added[begin], added[end], added[padding], length)
 
 
-def _read_vocabulary(folder: Path, unknown: str) -> "Vocabulary":
+def _read_vocabulary(folder: Path, unknown: str) -> "FastTokenizer":
     import tokenizers
     from tokenizers.models import BPE
 

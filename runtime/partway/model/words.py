@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from partway.errors import InputError
 from partway.model.tokens import Tokenizer
-from partway.prompts.chunks import spelled
+from partway.prompts.chunks import tokenised
 from partway.prompts.editing import Joined
 from partway.prompts.pieces import Chunk, Reading, Vector
 from partway.prompts.syntaxes import SYNTAXES
@@ -85,7 +85,7 @@ class Words:
         """The end of a text that is not read; empty if all of it is."""
         if SYNTAXES[self.settings.prompt_syntax].long:
             return ""
-        left = spelled(text, tokenizer.speller(self.vectors))[tokenizer.length - 2 :]
+        left = tokenised(text, tokenizer.vocabulary(self.vectors))[tokenizer.length - 2 :]
         return tokenizer.text([one for one in left if isinstance(one, int)]) or ("its end" if left else "")
 
     def check_given(self, length: int) -> None:
@@ -108,7 +108,7 @@ class Words:
 
     def reading(self, text: Text, index: int, tokenizer: Tokenizer) -> Reading:
         """A text as a text encoder reads it."""
-        return SYNTAXES[self.settings.prompt_syntax].read(text.of(index), tokenizer.speller(self.vectors))
+        return SYNTAXES[self.settings.prompt_syntax].read(text.of(index), tokenizer.vocabulary(self.vectors))
 
     def chunks(self, tokenizers: Sequence[Tokenizer], *, pooled: bool) -> list[list[Items]]:
         """All different chunks that each text encoder is given; ``pooled`` is whether the model takes that of a text.

@@ -24,6 +24,7 @@ from partway.diffusion.names import A1111_SAMPLERS, A1111_SCHEDULES
 from partway.errors import ImageError, choose
 from partway.pictures import png
 from partway.pictures.images import ADDRESS, eight_bit, is_wide, missing, sixteen_bit
+from partway.support.files import write_atomically
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The formats in which results can be written, by file suffix."""
@@ -100,6 +101,11 @@ def write(
         image.save(file, format_, pnginfo=chunks, icc_profile=profile, **options)
     else:
         image.save(file, format_, quality=quality, icc_profile=profile, exif=_exif(text, packed, format_))
+
+
+def save(image: Image.Image, path: Path, record: Mapping[str, Any]) -> None:
+    """Write one picture with its record, whole or not at all; raises ImageError if the disk refuses."""
+    write_atomically(path, lambda file: write(image, file, path.suffix, record))
 
 
 def read_parameters(source: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:

@@ -68,17 +68,17 @@ class Reading(NamedTuple):
         return cls((Segment((Term(1.0, chunks),)),), chunks[0])
 
 
-class Speller(NamedTuple):
-    """What chunks are made with.
+class Vocabulary(NamedTuple):
+    """A tokenizer's vocabulary, and the embeddings beside it.
 
-    ids      the tokens of a text, without begin and end
-    spelled  a token's text, which ends with "</w>" where a word does
-    vectors  how many an embedding has, by its name
-    length   how many tokens a chunk may have
+    ids         the tokens of a text, without begin and end
+    token_text  a token's text, which ends with "</w>" where a word does
+    vectors     how many an embedding has, by its name
+    length      how many tokens a chunk may have
     """
 
     ids: Callable[[str], list[int]]
-    spelled: Callable[[int], str]
+    token_text: Callable[[int], str]
     vectors: Mapping[str, int]
     length: int
 

@@ -10,8 +10,8 @@ from partway.diffusion.brownian import paths
 from partway.diffusion.noise import GENERATORS, slerp
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Denoiser, Noise
+from partway.model.control_evaluator import ControlEvaluator, image_prompt_values
 from partway.model.encoders import Encoders
-from partway.model.guiding import Guiding, pictured
 from partway.model.networks import Networks, Posterior
 from partway.pictures import images, masks, previews
 from partway.run.denoising import denoiser
@@ -55,15 +55,15 @@ def begin(encoders: Encoders, planned: Planned) -> Beginning:
     """Encode prompts and picture, and draw the noise in diffusers' order: posterior, start noise, sampler noise."""
     package, settings = planned.package, planned.settings
     draw = _stream(planned)
-    conditionings = encoders.conditioning(planned.words, planned.guided, settings, planned.latent_shape)
+    conditionings = encoders.conditioning(planned.words, planned.guidance_mode, settings, planned.latent_shape)
     known = _known(encoders, planned, draw)
     x, noise = _noised(planned, known, draw)
     sigmas = planned.part.schedule.sigmas
-    evaluations = Evaluations(settings, planned.guided, package.trained, package.guides, sigmas)
+    evaluations = Evaluations(settings, planned.guidance_mode, package.trained, package.control_units, sigmas)
     channels = _channels(encoders, planned, known, draw)
-    guiding = _guiding(encoders, planned)
-    networks = replace(encoders.networks, guiding=guiding)
-    denoise = denoiser(networks, conditionings, evaluations, channels, guiding)
+    controls = _controls(encoders, planned)
+    networks = replace(encoders.networks, controls=controls)
+    denoise = denoiser(networks, conditionings, evaluations, channels, controls)
     edit = planned.start.edit
     if edit is not None and not package.inpaints:
         _sampled(encoders.networks, known.posterior, draw)  # diffusers draws the rest's here, and has no use for it
@@ -125,15 +125,21 @@ def _channels(encoders: Encoders, planned: Planned, known: Known, draw: Draw) ->
     return masks.inpainting_channels(_latent_mask(edit, planned), latents, planned.pictures)
 
 
-def _guiding(encoders: Encoders, planned: Planned) -> Guiding | None:
-    """What guides the UNet by pictures, each shown at the size of the latents' own."""
+def _controls(encoders: Encoders, planned: Planned) -> ControlEvaluator | None:
+    """The ControlNets and adapters, each shown its hint at the size of the latents' own."""
     package, prompt = planned.package, planned.package.image_prompt
-    if not package.guides and prompt is None:
+    if not package.control_units and prompt is None:
         return None
-    hints = planned.hints[: len(package.guides)]
-    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.guides, hints, strict=True)]
-    given = {} if prompt is None else pictured(encoders.networks.engine, prompt, planned.hints[-1])
-    return Guiding(package.guides, seen, package.config("unet"), planned.pictures * planned.guided.prompted, given)
+    hints = planned.hints[: len(package.control_units)]
+    seen = [one.seen(hint, package.multiple) for one, hint in zip(package.control_units, hints, strict=True)]
+    given = {} if prompt is None else image_prompt_values(encoders.networks.engine, prompt, planned.hints[-1])
+    return ControlEvaluator(
+        package.control_units,
+        seen,
+        package.config("unet"),
+        planned.pictures * planned.guidance_mode.prompt_count,
+        given,
+    )
 
 
 def _latent_mask(edit: masks.Edit, planned: Planned) -> Array:

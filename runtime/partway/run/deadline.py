@@ -52,6 +52,10 @@ class Ration:
         """Begin the run; ``decode`` is the seconds that decoding takes, None where that is not known."""
         self._end, self._decode = perf_counter() + (self._seconds or 0.0), decode
 
+    def limit(self, seconds: float) -> None:
+        """Let the run take so long; to be said before it begins."""
+        self._seconds = seconds
+
     def stop(self) -> None:
         """Take no further step."""
         self._stopped = True

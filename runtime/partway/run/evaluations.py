@@ -16,8 +16,8 @@ from partway.diffusion.reuse import Reuse
 from partway.diffusion.samplers.named import method_of
 from partway.diffusion.sampling import Array, Select, trajectory
 from partway.graphs import SHALLOW
-from partway.model.conditions import Guided
-from partway.model.guides import Guide
+from partway.model.conditions import GuidanceMode
+from partway.model.control_units import ControlUnit
 from partway.settings import Settings
 
 
@@ -35,27 +35,27 @@ class Predictions(NamedTuple):
 class Evaluations:
     """Decides what each evaluation of one run makes, and counts; one object for each run.
 
-    guides: what guides the UNet by pictures, at steps from one of ``sigmas`` to the next
+    control_units: the ControlNets and adapters, at steps from one of ``sigmas`` to the next
     made: for each graph of the UNet, the predictions for one picture of each of its evaluations so far
-    looks: how often each network that guides it was called
-    active: numbers of the guides that count in this evaluation
+    control_calls: how often each ControlNet or T2I-Adapter was called
+    active: numbers of the control units that count in this evaluation
     step: which step of the schedule is under way, from 0, however many of them are left out
     """
 
     def __init__(
         self,
         settings: Settings,
-        guided: Guided,
+        guidance_mode: GuidanceMode,
         trained: Trained,
-        guides: Sequence[Guide] = (),
+        units: Sequence[ControlUnit] = (),
         sigmas: Sequence[float] | NDArray[np.float64] = (),
     ) -> None:
         self.settings = settings
-        self.guides = guides
+        self.control_units = units
         self._sigmas = np.asarray(sigmas[:-1])
-        self.looks: dict[str, int] = dict.fromkeys((guide.network for guide in guides), 0)
+        self.control_calls: dict[str, int] = dict.fromkeys((unit.network for unit in units), 0)
         self.active: tuple[int, ...] = ()
-        self.guided = guided
+        self.guidance_mode = guidance_mode
         self.reuse = Reuse(settings.reuse, len(trained.sigmas), steps=len(self._sigmas))
         self.made: dict[str, list[int]] = {"unet": []}
         self.step = 0
@@ -71,31 +71,31 @@ class Evaluations:
 
     def begin(self, level: NoiseLevel) -> Predictions:
         """Begin the evaluation at a level."""
-        wanted = len(self.guided.at(self.settings, level.sigma))
+        wanted = len(self.guidance_mode.at(self.settings, level.sigma))
         made = self.reuse.begin(level.timestep, wanted)
         self.made.setdefault("unet" if self.reuse.full else SHALLOW, []).append(made)
-        if self.guides:
-            self._look(level)
+        if self.control_units:
+            self._activate(level)
         return Predictions(wanted, made)
 
-    def _look(self, level: NoiseLevel) -> None:
-        """Find which guides count at a level: a share of the steps has it, whatever part of the schedule runs."""
+    def _activate(self, level: NoiseLevel) -> None:
+        """Find which control units count at a level, by its share of the whole schedule's steps."""
         step = max(int(np.count_nonzero(self._sigmas >= level.sigma)) - 1, 0)
         count = len(self._sigmas)
-        self.active = tuple(at for at, one in enumerate(self.guides) if one.control.counts(step, count))
-        for at, guide in enumerate(self.guides):
-            if guide.part.once:
-                self.looks[guide.network] = max(self.looks[guide.network], self._twins(guide))
+        self.active = tuple(at for at, one in enumerate(self.control_units) if one.control.counts(step, count))
+        for at, unit in enumerate(self.control_units):
+            if unit.part.once:
+                self.control_calls[unit.network] = max(self.control_calls[unit.network], self._sharing(unit))
             elif self.reuse.full and at in self.active:
-                self.looks[guide.network] += 1
+                self.control_calls[unit.network] += 1
 
-    def _twins(self, guide: Guide) -> int:
-        """How many guides go through the same network."""
-        return sum(one.network == guide.network for one in self.guides)
+    def _sharing(self, unit: ControlUnit) -> int:
+        """How many control units go through the same network."""
+        return sum(one.network == unit.network for one in self.control_units)
 
 
 def evaluations(counted: Evaluations, trained: Trained, *, sampler: str, part: Part) -> Evaluations:
-    """Those that a run of this part of the schedule makes, as ``counted`` in which none is made yet."""
+    """Let the sampler loose on one number; return ``counted``, new before, with all that a run makes."""
     settings = counted.settings
 
     def denoise(x: Array, level: NoiseLevel, boost: float = 1.0, /) -> Array:

@@ -14,8 +14,8 @@ Array = NDArray[np.float32]
 
 
 def hints_of(package: Package, start: Start) -> tuple[Array, ...]:
-    """What a model's guides are shown, and its image prompt last; raises as `hint_of` does."""
-    found = [hint_of(guide.control, start) for guide in package.guides]
+    """What a model's control units are shown, and its image prompt last; raises as `hint_of` does."""
+    found = [hint_of(unit.control, start) for unit in package.control_units]
     if package.image_prompt is not None:
         picture = package.image_prompt.prompt.picture
         own = start.picture if picture is None else images.read(picture)

@@ -11,8 +11,8 @@ from partway.diffusion.written import spacing_of
 from partway.errors import InputError
 from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER, SHALLOW, TINY, VAES
 from partway.model import sizes, tiles
-from partway.model.conditions import Guided
-from partway.model.guides import Guide, ImagePrompt
+from partway.model.conditions import GuidanceMode
+from partway.model.control_units import ControlUnit, ImagePrompt
 from partway.model.package import Package
 from partway.run.evaluations import Evaluations, evaluations
 from partway.run.plans import Plan, counted
@@ -31,7 +31,7 @@ class Kind(NamedTuple):
     inpaints: bool = False
     text_encoders: tuple[str, ...] = ("text_encoder",)
     unprompted: Callable[[Settings], bool] = lambda settings: False
-    guides: tuple[Guide, ...] = ()
+    control_units: tuple[ControlUnit, ...] = ()
     image_prompt: ImagePrompt | None = None
 
     @classmethod
@@ -66,7 +66,9 @@ def check_calls(package: Package, plan: Plan) -> None:
         raise InputError(f"this model has no {encoder}, so it makes pictures from a prompt alone: use txt2img")
 
 
-def outline(kind: Kind, settings: Settings, start: Start, guided: Guided, *, decode: bool = True) -> tuple[Plan, Part]:
+def outline(
+    kind: Kind, settings: Settings, start: Start, mode: GuidanceMode, *, decode: bool = True
+) -> tuple[Plan, Part]:
     """The plan of a run on a picture of one tile, and the part of the schedule that runs.
 
     Text-to-image, and models that follow instructions, run the whole schedule from pure noise, which is what strength
@@ -76,17 +78,17 @@ def outline(kind: Kind, settings: Settings, start: Start, guided: Guided, *, dec
         settings = replace(settings, strength=1.0, dial="continuous")
     sampler, schedule = settings.sampler or kind.sampler, kind.schedule_of(settings)
     part = part_of(kind, settings)
-    begun = Evaluations(settings, guided, kind.trained, kind.guides, part.schedule.sigmas)
+    begun = Evaluations(settings, mode, kind.trained, kind.control_units, part.schedule.sigmas)
     all_of = evaluations(begun, kind.trained, sampler=sampler, part=part)
     made = counted(all_of.made)
     keeps = start.edit is not None and not kind.inpaints  # what lies outside the mask, at any strength
     reads = part.image != 0 or keeps or kind.guidance == "instruction"
     encoder, decoder = VAES[settings.vae]
     runs = part.schedule.steps > 0
-    calls = _texts(kind, settings, guided, runs=runs)
+    calls = _texts(kind, settings, mode, runs=runs)
     calls |= {encoder: _encodes(kind, settings, start, reads=reads) * runs}
     calls |= dict.fromkeys((IMAGE_ENCODER, IMAGE_ADAPTER) if kind.image_prompt else (), int(runs))
-    calls |= all_of.looks | made.pop("calls")
+    calls |= all_of.control_calls | made.pop("calls")
     calls |= {decoder: _decodes(settings, start, runs=runs) * decode}
     plan = Plan(
         dial=settings.dial,
@@ -95,7 +97,7 @@ def outline(kind: Kind, settings: Settings, start: Start, guided: Guided, *, dec
         sampler=sampler,
         schedule=schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom"),
         levels=tuple(part.schedule.levels) if runs else (),
-        predictions=len(guided.conditions),
+        predictions=len(mode.conditions),
         calls=calls,
         noise_share=part.noise_share,
         reads_image=reads,
@@ -121,9 +123,9 @@ def part_of(kind: Kind, settings: Settings) -> Part:
     return part
 
 
-def _texts(kind: Kind, settings: Settings, guided: Guided, *, runs: bool) -> dict[str, int]:
+def _texts(kind: Kind, settings: Settings, mode: GuidanceMode, *, runs: bool) -> dict[str, int]:
     """Calls of each text encoder, for short texts: the prompts, and the negative one where it is read."""
-    prompts = {condition.joined if condition.prompt else -1 for condition in guided.needed(settings)}
+    prompts = {condition.joined if condition.prompt else -1 for condition in mode.needed(settings)}
     if kind.unprompted(settings):
         prompts -= {-1}
     return dict.fromkeys(kind.text_encoders, len(prompts) * runs)

@@ -12,7 +12,7 @@ from partway.engines import Engine
 from partway.engines.frugal import Frugal
 from partway.engines.streamed import Streamed
 from partway.errors import InputError
-from partway.model.conditions import Guided
+from partway.model.conditions import GuidanceMode
 from partway.model.package import Package
 from partway.model.ports import inputs
 from partway.model.tiles import Tilings
@@ -48,12 +48,12 @@ class Loading(NamedTuple):
 class Planned:
     """Everything that is decided of a run.
 
-    settings  with the tiles that were chosen, so that its record repeats it on any machine
-    part      the part of the schedule that runs, and the shares of picture and noise in the start latents
-    tilings   how pictures are cut for the UNet and the VAE
-    guided    which predictions its evaluations make
-    words     what it reads of its prompts; `reading` says
-    hints     what the model's guides are shown, (1, 3, H, W) each, at the size of the start, and its image prompt last
+    settings       with the tiles that were chosen, so that its record repeats it on any machine
+    part           the part of the schedule that runs, and the shares of picture and noise in the start latents
+    tilings        how pictures are cut for the UNet and the VAE
+    guidance_mode  which predictions its evaluations make
+    words          what it reads of its prompts; `reading` says
+    hints          what the control units are shown, (1, 3, H, W) each, at the start's size, and the image prompt last
     """
 
     package: Package
@@ -63,7 +63,7 @@ class Planned:
     part: Part
     tilings: Tilings
     loading: Loading
-    guided: Guided
+    guidance_mode: GuidanceMode
     words: Words
     hints: tuple[Array, ...] = ()
 
@@ -80,7 +80,7 @@ class Planned:
     def followed(self, levels: tuple[NoiseLevel, ...], evaluations: Evaluations) -> "Planned":
         """The same with the plan as it went, as `Plan.followed`."""
         tiles = self.tilings.unet.needed(*self.latent_shape[2:])
-        return replace(self, plan=self.plan.followed(levels, evaluations.made, evaluations.looks, tiles=tiles))
+        return replace(self, plan=self.plan.followed(levels, evaluations.made, evaluations.control_calls, tiles=tiles))
 
     def warn(self) -> None:
         """Warn of what is not read."""
@@ -90,7 +90,7 @@ class Planned:
             warn(f"{shortened(name)} is left out of the prompt: there is no such thing here")
 
     def reading(self, prompt: Prompt, tokenizers: Sequence[Tokenizer], vectors: Mapping[str, int]) -> "Planned":
-        """The same with what it reads of its texts, and a plan that has what it does not read.
+        """The same with its prompts tokenised: ``plan.unread`` has the ends that are cut, ``plan.calls`` the encoders'.
 
         ``vectors`` is how many each embedding has that a text may name. Raises `InputError` for texts that are longer
         than the UNet takes, and for embeddings of a prompt that do not fit it.
@@ -131,7 +131,7 @@ class Planned:
             return Words(settings, 0, (), ())
         given = checked(prompt, *self.package.embeds_widths) if isinstance(prompt, Embeds) else None
         prompts = () if isinstance(prompt, Embeds) else joined(prompt, settings)
-        negative = any(not condition.prompt for condition in self.guided.needed(settings))
+        negative = any(not condition.prompt for condition in self.guidance_mode.needed(settings))
         told = given is not None and given.negative_prompt_embeds is not None
         reads = negative and not told and not self.package.unprompted(settings)
         return Words(

@@ -90,18 +90,18 @@ class Plan:
         self,
         levels: tuple[NoiseLevel, ...],
         made: Mapping[str, Sequence[int]],
-        looks: Mapping[str, int] = MappingProxyType({}),
+        control_calls: Mapping[str, int] = MappingProxyType({}),
         *,
         tiles: int,
     ) -> "Plan":
         """The plan as it went: ``levels`` whose steps were taken, and what was ``made`` of each of so many tiles.
 
-        ``made`` and ``looks`` are those of `partway.run.evaluations.Evaluations`.
+        ``made`` and ``control_calls`` are those of `partway.run.evaluations.Evaluations`.
         """
         if levels == self.levels[:-1]:
             return self
         went = counted({**dict.fromkeys(self.rows, ()), **made})
-        calls = self.calls | went.pop("calls") | looks
+        calls = self.calls | went.pop("calls") | control_calls
         return replace(self, levels=(*levels, self.levels[-1]), calls=calls, **went).in_tiles(tiles, 1, 1)
 
     def as_dict(self) -> dict[str, Any]:

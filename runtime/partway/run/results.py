@@ -117,6 +117,11 @@ class Run:
             else:
                 yield made
 
+    def within(self, seconds: float) -> "Run":
+        """The same run, which takes at most so long from its first step, as by ``deadline``; to be said before that."""
+        self._ration.limit(seconds)
+        return self
+
     def stop(self) -> None:
         """Take no further step: the result will be the estimate of the picture so far, once there is one.
 

@@ -15,7 +15,7 @@ from partway.run.results import Result
 from partway.settings import Settings
 
 Array = NDArray[np.float32]
-ImageInput = images.Source | masks.Edit | Result | Latents | None
+ImageInput = images.Source | images.Picture | masks.Edit | Result | Latents | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Start:
         return self.picture is None and self.latents is None and not self.imagined
 
     def check(self, package: Package, settings: Settings, *, decode: bool) -> None:
-        """Raise `InputError` for a start that the model, or the settings, can not do with."""
+        """Raise `InputError` for a start that the model or the settings cannot run."""
         instructed = package.guidance == "instruction"
         if instructed and (self.picture is None or self.edit is not None or self.latents is not None):
             raise InputError("an instruction needs a picture, and takes no mask")
@@ -108,7 +108,7 @@ def read(source: ImageInput, package: Package, *, width: int | None = None, heig
         source = source.latents or source.image
     if isinstance(source, Latents):
         return Start(source.size, source.source, latents=source.fitting(package), untouched=untouched)
-    picture = images.read(source)
+    picture = source if isinstance(source, images.Picture) else images.read(source)
     return Start(picture.original.size, picture, untouched=(picture.original,))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 import partway
-from partway.errors import MAX_SIDE, PartwayError, is_integer
+from partway.errors import MAX_SIDE, PackageError, PartwayError, is_integer
 from partway.pictures import images, masks
 from partway.pictures.metadata import pixel_hash
 from partway.run.latents import Latents
@@ -19,7 +20,11 @@ from partway.serve import photos
 from partway.serve.limits import Limits
 from partway.serve.models import Models
 from partway.serve.refusals import invalid, refusal
+from partway.serve.shelf import Shelf
 from partway.serve.wishes import Wish
+
+log = logging.getLogger("partway.serve")
+_Start = Image.Image | masks.Edit | Latents | None
 
 RANDOM = 2**32
 """A seed that nobody gave is below this."""
@@ -27,14 +32,14 @@ RANDOM = 2**32
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What will run: checked, and with its plan.
+    """What will run, checked.
 
     task     "txt2img", "img2img", "inpaint" or "instruct"
     start    the picture, one with its mask, or latents; None for text-to-image
     size     (width, height) of the result
     edit     the arguments of `masks.edit`, for the record
     source   hashes of the picture, for the record
-    plan     of its first picture
+    first    the run of its first picture, which has decided everything and begun nothing
     digest   of the wish: the same for the same wish sent again
     """
 
@@ -43,66 +48,89 @@ class Request:
     prompt: str
     settings: Mapping[str, Any]
     seeds: tuple[int, ...]
-    start: Image.Image | masks.Edit | Latents | None
+    start: _Start
     size: tuple[int, int]
     edit: Mapping[str, Any]
     source: Mapping[str, str] | None
-    plan: Plan
+    first: partway.Run
     digest: str
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
-    def begin(self, pipe: partway.Pipeline, seed: int, deadline: float | None) -> partway.Run:
-        """The run of one of its pictures."""
-        sides: dict[str, Any] = {"width": self.size[0], "height": self.size[1]} if self.start is None else {}
-        chosen: dict[str, Any] = {**self.settings, "seed": seed, **({} if deadline is None else {"deadline": deadline})}
-        return pipe.stream(self.prompt, self.start, instruct=self.task == "instruct", **sides, **chosen)
+    @property
+    def plan(self) -> Plan:
+        """The plan of its first picture, by which it runs."""
+        return self.first.plan
+
+    def begin(self, pipe: partway.Pipeline, index: int, deadline: float | None) -> partway.Run:
+        """The run of one of its pictures, which can be had once; it takes at most ``deadline`` seconds."""
+        run = self.first
+        if index:
+            run = _run(pipe, self.prompt, self.start, self.size, {**self.settings, "seed": self.seeds[index]})
+        return run if deadline is None else run.within(deadline)
 
 
-def checked(wish: Wish, models: Models, limits: Limits) -> Request:
+def checked(wish: Wish, models: Models, *, limits: Limits, shelf: Shelf) -> Request:
     """The request of a wish. Raises `Refusal` for whatever cannot be had, in one sentence."""
     try:
-        return _checked(wish, models, limits)
+        return _checked(wish, models, limits, shelf)
     except PartwayError as problem:
         raise refusal(problem) from problem
 
 
-def _checked(wish: Wish, models: Models, limits: Limits) -> Request:
+def _checked(wish: Wish, models: Models, limits: Limits, shelf: Shelf) -> Request:
     model = models.known(wish.model)
     notes = () if wish.model in (model, None, "") else (f"model {model} in place of the one asked for",)
     if not is_integer(wish.count, 1, limits.pictures):
         raise invalid(f"at most {limits.pictures} pictures at a time, and at least 1, not {wish.count!r}", "n")
-    settings = dict(wish.settings)
+    prompt, settings = shelf.taken(wish.prompt, wish.settings)
     seeds = _seeds(settings.pop("seed", None), wish.count)
     chosen = partway.Settings(**settings)
     if chosen.steps > limits.steps:
         raise invalid(f"steps must be at most {limits.steps} on this server, not {chosen.steps}", "steps")
     pipe = models.pipeline(model)
     picture = _picture(wish, limits)
-    start: Image.Image | masks.Edit | Latents | None = wish.latents or picture
+    start: _Start = wish.latents or picture
     edit: dict[str, Any] = {}
     if wish.mask is not None:
         start, edit = _masked(wish, picture, pipe.package.size)
     size = _size(wish, start, pipe.package.size, limits)
-    instruct = pipe.package.guidance == "instruction" and start is not None
-    imagined = start if isinstance(start, masks.Edit | Latents) else start is not None
-    sides: dict[str, Any] = {} if isinstance(start, masks.Edit | Latents) else {"width": size[0], "height": size[1]}
-    plan = pipe.plan(image=imagined, **sides, **settings)
+    first = _run(pipe, prompt, start, size, {**settings, "seed": seeds[0]})
     return Request(
-        task="txt2img" if start is None else "instruct" if instruct else "inpaint" if edit else "img2img",
+        task=_task(pipe, start),
         model=model,
-        prompt=wish.prompt,
+        prompt=prompt,
         settings=settings,
         seeds=seeds,
         start=start,
         size=size,
         edit=edit,
         source=_source(wish.picture, picture),
-        plan=plan,
+        first=first,
         digest=_digest(wish, model),
         ignored=wish.ignored,
         notes=notes,
     )
+
+
+def _run(pipe: partway.Pipeline, prompt: str, start: _Start, size: tuple[int, int], settings: Any) -> partway.Run:
+    """A run, with everything that can be wrong with it found out."""
+    sides: dict[str, Any] = {"width": size[0], "height": size[1]} if start is None else {}
+    try:
+        return pipe.stream(prompt, start, instruct=_task(pipe, start) == "instruct", **sides, **settings)
+    except PackageError as problem:
+        if not settings.keys() & {"loras", "embeddings"}:
+            raise
+        log.warning("%s", problem)
+        raise invalid("a LoRA or an embedding of the prompt does not fit this model", "prompt") from problem
+
+
+def _task(pipe: partway.Pipeline, start: _Start) -> str:
+    if start is None:
+        return "txt2img"
+    if pipe.package.guidance == "instruction":
+        return "instruct"
+    return "inpaint" if isinstance(start, masks.Edit) else "img2img"
 
 
 def _seeds(seed: Any, count: int) -> tuple[int, ...]:

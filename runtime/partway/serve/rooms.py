@@ -4,8 +4,6 @@ from partway.serve.a1111 import routes as a1111
 from partway.serve.app import App, Wing
 from partway.serve.guard import Guard
 from partway.serve.http import Call, Reply
-from partway.serve.limits import Limits
-from partway.serve.models import Models
 from partway.serve.openai import replies
 from partway.serve.openai import routes as openai
 from partway.serve.page import routes as page
@@ -13,12 +11,9 @@ from partway.serve.refusals import Refusal
 from partway.serve.service import Service
 
 
-def application(models: Models, limits: Limits, guard: Guard, *, strength: float | None = None) -> tuple[Service, App]:
-    """A service, and the application that answers for it."""
-    service = Service(models, limits, strength)
-    return service, App(
-        [openai.wing(service), a1111.wing(service), page.wing(service), page.files(), _files(service)], guard
-    )
+def application(service: Service, guard: Guard) -> App:
+    """The application that answers for a service."""
+    return App([openai.wing(service), a1111.wing(service), page.wing(service), page.files(), _files(service)], guard)
 
 
 def _files(service: Service) -> Wing:

@@ -54,6 +54,7 @@ def listen(app: App, host: str, port: int, *, waiting: int) -> Any:
         max_request_body_size=BODY,
         max_request_header_size=32_768,
         asyncore_use_poll=True,
+        recv_bytes=2**18,  # pictures come in a few pieces, and not in hundreds
         outbuf_high_watermark=64 * 2**20,  # what a client reads slowly or never waits here, and not in a thread
         clear_untrusted_proxy_headers=True,
         log_socket_errors=False,

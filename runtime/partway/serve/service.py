@@ -13,6 +13,7 @@ from partway.serve.limits import Limits
 from partway.serve.line import Line
 from partway.serve.models import Models
 from partway.serve.requests import Request, checked
+from partway.serve.shelf import Shelf
 from partway.serve.wishes import Wish
 from partway.serve.work import Work
 
@@ -24,7 +25,8 @@ class Service:
     models    that are served
     limits    of what clients may ask for
     strength  that image-to-image has where a client gives none; None for the model's own
-    chosen    what clients of A1111's API chose for all that follows: "model"
+    shelf     what prompts may name
+    chosen    what clients of A1111's API chose for all that follows: "model", "clip_skip"
     store     files behind links
     line      the queue
     readers   lets two requests at a time decode their pictures, so that memory stays bounded
@@ -33,6 +35,7 @@ class Service:
     models: Models
     limits: Limits = field(default_factory=Limits)
     strength: float | None = None
+    shelf: Shelf = field(default_factory=Shelf)
     chosen: dict[str, str] = field(default_factory=dict)
     store: Store = field(default_factory=Store)
     readers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
@@ -45,7 +48,7 @@ class Service:
     def request(self, wish: Wish) -> Request:
         """A wish, checked; raises `Refusal`."""
         with self.readers:
-            return checked(wish, self.models, self.limits)
+            return checked(wish, self.models, limits=self.limits, shelf=self.shelf)
 
     def enter(self, call: Call, api: str, wish: Wish) -> Job:
         """A place in the queue for a wish, which has to be left; raises `Refusal`.

@@ -11,6 +11,7 @@ from partway.errors import EngineError, InputError, install
 from partway.serve.guard import Guard, hosts_of
 from partway.serve.limits import Limits
 from partway.serve.models import Models
+from partway.serve.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Options:
     origins   web pages of other servers that may use this one
     hosts     names by which it may be called
     strength  of image-to-image where clients give none
+    shelf     what prompts may name
     """
 
     models: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ class Options:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     strength: float | None = None
+    shelf: Shelf = field(default_factory=Shelf)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -81,21 +84,28 @@ def started(options: Options) -> Server:
     try:
         from partway.serve import server
         from partway.serve.rooms import application
+        from partway.serve.service import Service
     except ModuleNotFoundError as problem:
         raise EngineError(f"{problem.name} is not installed; {install('serve')}") from None
     everywhere = options.host in ("0.0.0.0", "::")
     named = () if everywhere else (options.host,)
     origins = frozenset(origin.rstrip("/") for origin in options.origins)
     guard = Guard(hosts_of((*options.hosts, *named)), origins, token, addresses=everywhere)
-    service, app = application(models, options.limits, guard, strength=options.strength)
+    service = Service(models, options.limits, options.strength, options.shelf)
     try:
+        app = application(service, guard)
         listener = server.listen(app, options.host, options.port, waiting=options.limits.waiting)
     except (OSError, OverflowError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
         raise InputError(f"cannot listen on {options.host} port {options.port}: {reason}; try another --port") from None
-    for name in models.names:  # a model that cannot be opened is said at once, and not to the first client
-        models.pipeline(name)
-    return Server(service, listener, token)
+    made = Server(service, listener, token)
+    try:
+        for name in models.names:  # a model that cannot be opened is said at once, and not to the first client
+            models.pipeline(name)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,7 +25,7 @@ Shape = Callable[[Refusal], Any]  # the content of an answer that tells of a fai
 def watched(call: Call, job: Job, seconds: float = TICK) -> Iterator[bool]:
     """Yield whenever something happened, at least so often, whether something did; end when the job is over.
 
-    Raises `Gone` where the client has gone.
+    Raises `Gone` where the client has gone, and at the end the `Refusal` of a job that failed.
     """
     seen = -1
     while True:
@@ -34,6 +34,10 @@ def watched(call: Call, job: Job, seconds: float = TICK) -> Iterator[bool]:
             raise Gone
         over = job.over
         yield seen != before
+        if over and job.problem is not None:
+            raise refusal(job.problem)
+        if over and job.state == "left":
+            raise Refusal(503, "the server is shutting down", kind="server_error", code="shutdown")
         if over:
             return
 
@@ -42,53 +46,57 @@ class Gone(Exception):
     """The client has closed the connection."""
 
 
-def raised(job: Job) -> None:
-    """Raise the `Refusal` of a job that failed."""
-    if job.state == "failed" and job.problem is not None:
-        raise refusal(job.problem)
-    if job.state == "left":
-        raise Refusal(503, "the server is shutting down", kind="server_error", code="shutdown")
-
-
 def answered(call: Call, job: Job, finish: Finish, shape: Shape, headers: dict[str, str]) -> Reply:
     """The answer of a job, which it leaves: at once where it is quick.
 
     A slow one begins with its status and then a space now and then, which JSON may have before it; a failure can then
     only be told in the body.
     """
-    begun = time.monotonic()
-    patience = job.until - begun if job.until is not None else None
+    arrived = time.monotonic()
+    patience = job.until - arrived if job.until is not None else None
     silent = SILENT if patience is None else min(SILENT, patience / 2)
     handed_on = False
     try:
         for _ in watched(call, job):
-            if time.monotonic() - begun > silent:
-                body = _spaced(call, job, finish, shape, min(SPACE, silent))
-                next(body)  # so that closing it runs its end, whatever has been sent
+            if time.monotonic() - arrived > silent:
+                spaces = _spaces(call, job, finish, min(SPACE, silent))
                 handed_on = True
-                return Reply(200, body, JSON, headers)
-        raised(job)
+                return Reply(200, begun(job, spaces, lambda problem: packed(shape(problem))), JSON, headers)
         return Reply(200, packed(finish(job)), JSON, headers)
     finally:
         if not handed_on:
             job.leave()
 
 
-def _spaced(call: Call, job: Job, finish: Finish, shape: Shape, every: float) -> Iterator[bytes]:
-    """The body of an answer that has begun; the first piece is nothing."""
+def _spaces(call: Call, job: Job, finish: Finish, every: float) -> Iterator[bytes]:
+    """A space now and then, and what was waited for."""
+    last = 0.0
+    for _ in watched(call, job):
+        if time.monotonic() - last > every:
+            last = time.monotonic()
+            yield b" "
+    yield packed(finish(job))
+
+
+def begun(job: Job, pieces: Iterator[bytes], failed: Callable[[Refusal], bytes]) -> Iterator[bytes]:
+    """The body of an answer that is sent as it is made, which leaves the job at its end.
+
+    ``failed`` is how it tells of a failure, whose status nobody can be told any more. It has begun, so that closing it
+    runs its end, whatever has been sent.
+    """
+    body = _ending(job, pieces, failed)
+    next(body)
+    return body
+
+
+def _ending(job: Job, pieces: Iterator[bytes], failed: Callable[[Refusal], bytes]) -> Iterator[bytes]:
     try:
         yield b""
-        last = 0.0
-        for _ in watched(call, job):
-            if time.monotonic() - last > every:
-                last = time.monotonic()
-                yield b" "
-        raised(job)
-        yield packed(finish(job))
+        yield from pieces
     except Gone:
         return
     except Exception as problem:
-        yield packed(shape(refusal(problem)))
+        yield failed(refusal(problem))
     finally:
         job.leave()
 

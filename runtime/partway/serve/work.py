@@ -31,10 +31,10 @@ class Work:
     def __call__(self, job: Job) -> None:
         """Run a job to its end, or to the step at which its last client has gone."""
         pipe = self._models.use(job.request.model)
-        for index, seed in enumerate(job.request.seeds):
+        for index in range(len(job.request.seeds)):
             if job.stopped and job.made:
                 break
-            result = self._one(job, pipe, index, seed)
+            result = self._one(job, pipe, index)
             if result is None:
                 job.tell(state="left")
                 return
@@ -42,9 +42,9 @@ class Work:
             job.tell(made=[*job.made, made], step=None, run=None)
         job.tell(state="done")
 
-    def _one(self, job: Job, pipe: partway.Pipeline, index: int, seed: int) -> partway.Result | None:
+    def _one(self, job: Job, pipe: partway.Pipeline, index: int) -> partway.Result | None:
         """One picture's result; None where nobody is left to take it."""
-        run = job.request.begin(pipe, seed, self._seconds(job, index))
+        run = job.request.begin(pipe, index, self._seconds(job, index))
         job.tell(run=run)
         if job.stopped:
             run.stop()
@@ -63,9 +63,8 @@ class Work:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def _record(self, job: Job, pipe: partway.Pipeline, result: partway.Result) -> dict[str, object]:
-        """The record of a picture, whose deadline is the one asked for: what cut it short was this machine."""
+        """The record of a picture."""
         request = job.request
-        wanted = _Wanted(request.model, self._models.options, request.prompt, request.edit)
-        made = record(result, wanted, pipe.package, task=request.task, source=request.source)
-        made["settings"]["deadline"] = request.settings.get("deadline")
-        return made
+        load = {name: value for name, value in self._models.options.items() if name != "loras"}  # a run's own setting
+        wanted = _Wanted(request.model, load, request.prompt, request.edit)
+        return record(result, wanted, pipe.package, task=request.task, source=request.source)

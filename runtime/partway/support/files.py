@@ -1,11 +1,16 @@
 """Files: outputs that are written whole or not at all, whether others have changed, and where to keep some."""
 
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from partway.errors import ImageError
+
+_PART = (".partway-", ".part")  # how the name of a file begins and ends that is being written
+_STALE = 3600  # seconds after which nobody is still writing it
 
 
 def check_writable(path: Path) -> None:
@@ -24,6 +29,23 @@ def check_writable(path: Path) -> None:
         trial.unlink()
     except OSError as problem:
         raise ImageError(f"cannot write {path}: {problem.strerror}") from problem
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder, unless it is there; raises ImageError if nothing could be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ImageError(f"cannot write into {folder}: {problem.strerror}") from problem
+    check_writable(folder / "trial")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what was being written below a folder when a process was killed: what is older than an hour."""
+    for part in folder.rglob(f"{_PART[0]}*{_PART[1]}"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE:
+                part.unlink()
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -81,4 +103,4 @@ def impostor(path: Path) -> str | None:
 
 
 def _temporary(path: Path) -> Path:
-    return path.parent / f".partway-{os.urandom(8).hex()}.part"
+    return path.parent / f"{_PART[0]}{os.urandom(8).hex()}{_PART[1]}"

@@ -5,11 +5,12 @@ Standard library only: benchmarks load this file by its path, in environments th
 
 import os
 import platform
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 
 
 def processor() -> tuple[str, frozenset[str]]:
@@ -32,6 +33,15 @@ def physical_cores() -> int | None:
     usable = {str(number) for number in _usable()}
     found = [(one.get("physical id"), one.get("core id")) for one in _cores() if one.get("processor") in usable]
     return len(set(found)) if found and all(None not in one for one in found) else None
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that programs may still take; None where the system does not tell."""
+    try:
+        found = re.search(r"^MemAvailable: +(\d+) kB", _MEMINFO.read_text("utf-8"), re.M)
+    except OSError:
+        return None
+    return 1024 * int(found[1]) if found else None
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""A text encoder that takes vectors in place of its tokens' own, as an OpenVINO model (`partway.engines.worded`)."""
+"""A text encoder that takes vectors in place of its tokens' own, for OpenVINO (`partway.engines.token_vectors`)."""
 
 from typing import Any
 
-from partway.engines.worded import GIVEN, VECTORS, unknown
+from partway.engines.token_vectors import GIVEN, VECTORS, unknown
 
 _SAME = ("Convert", "Reshape", "Unsqueeze", "Squeeze")
 _AFTER = (*_SAME, "Subtract", "Multiply")

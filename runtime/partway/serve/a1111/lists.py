@@ -19,8 +19,8 @@ UPSCALERS = {
 """By A1111's names; any other stands for the second."""
 
 EMPTY = (
-    "hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles", "extensions", "script-info", "loras",
-    "sd-modules", "sd-vae",
+    "hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles", "extensions", "script-info", "sd-modules",
+    "sd-vae",
 )  # fmt: skip
 """Lists of which there is nothing here."""
 
@@ -57,6 +57,21 @@ def upscalers() -> list[dict[str, Any]]:
     return [{"name": name, **none} for name in UPSCALERS]
 
 
+def loras(service: Service) -> list[dict[str, Any]]:
+    """Every adapter that a prompt may name; where it lies is nobody's business."""
+    return [
+        {"name": name, "alias": name, "path": file.name, "metadata": {}} for name, file in service.shelf.loras.items()
+    ]
+
+
+def embeddings(service: Service) -> dict[str, dict[str, Any]]:
+    """Every embedding that a text may name; they are read when one does, so nothing else is known of them."""
+    unknown: dict[str, Any] = {
+        "step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": 0, "vectors": 0,
+    }  # fmt: skip
+    return {"loaded": {name: dict(unknown) for name in service.shelf.embeddings}, "skipped": {}}
+
+
 def options(service: Service) -> dict[str, Any]:
     """The options that clients look for."""
     return {
@@ -64,7 +79,7 @@ def options(service: Service) -> dict[str, Any]:
         "sd_checkpoint_hash": "",
         "sd_vae": "Automatic",
         "samples_format": "png",
-        "CLIP_stop_at_last_layers": 1,
+        "CLIP_stop_at_last_layers": int(service.chosen.get("clip_skip", 1)),
         "img2img_fix_steps": False,
     }
 
@@ -78,7 +93,8 @@ def answers(service: Service) -> dict[str, Callable[[], Any]]:
         "schedulers": schedules,
         "upscalers": upscalers,
         "latent-upscale-modes": lambda: [{"name": "Latent"}],
-        "embeddings": lambda: {"loaded": {}, "skipped": {}},
+        "loras": lambda: loras(service),
+        "embeddings": lambda: embeddings(service),
         "scripts": lambda: {"txt2img": [], "img2img": []},
         "cmd-flags": dict,
         "memory": lambda: {"ram": {}, "cuda": {"error": "there is none here"}},

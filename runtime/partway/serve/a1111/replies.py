@@ -74,7 +74,7 @@ def info(job: Job) -> Content:
         "infotexts": texts,
         "styles": [],
         "job_timestamp": datetime.now().strftime("%Y%m%d%H%M%S"),
-        "clip_skip": 1,
+        "clip_skip": settings.layers_skipped + 1,
         "is_using_inpainting_conditioning": False,
         "version": "partway",
     }

@@ -41,8 +41,7 @@ def wing(service: Service) -> Wing:
         return answer(None)
 
     def choose(call: Call) -> Reply:
-        if model := translate.checkpoint(call.fields.get("sd_model_checkpoint"), service):
-            service.chosen["model"] = model
+        translate.choose(call.fields, service)
         return answer(None)
 
     posts: dict[str, Handler] = {

@@ -20,7 +20,7 @@ _KNOWN = (
     "batch_size", "n_iter", "steps", "cfg_scale", "width", "height", "override_settings", "init_images",
     "denoising_strength", "resize_mode", "mask", "mask_blur", "mask_blur_x", "mask_blur_y", "mask_round",
     "inpaint_full_res", "inpaint_full_res_padding", "inpainting_mask_invert", "send_images", "model", "dial",
-    "image_cfg_scale", "include_init_images", "alwayson_scripts", "force_task_id", "genkey",
+    "image_cfg_scale", "include_init_images", "alwayson_scripts", "force_task_id", "genkey", "clip_skip",
 )  # fmt: skip
 _HARMLESS = (  # what clients send with every request, at values that change nothing
     "sd_vae", "save_images", "do_not_save_samples", "do_not_save_grid", "script_args", "url", "auth",
@@ -37,8 +37,8 @@ _SETTINGS = (
     "deadline",
     "rng",
     "prompt_syntax",
-    "clip_skip",
 )
+_CLIP_SKIP = "CLIP_stop_at_last_layers"
 
 
 def wish(fields: Mapping[str, Any], service: Service, *, picture: bool) -> Wish:
@@ -49,6 +49,8 @@ def wish(fields: Mapping[str, Any], service: Service, *, picture: bool) -> Wish:
     ignored = [name for name in fields if name not in (*_KNOWN, *_HARMLESS, *_SETTINGS) and _says(fields[name])]
     strength = STRENGTH if service.strength is None else service.strength
     settings, unknown = _settings(fields, strength=strength if picture else None)
+    if skipped := _clip_skip(fields, overrides, service):
+        settings["clip_skip"] = skipped
     pictures = fields.get("init_images")
     if picture and not (isinstance(pictures, list) and pictures):
         raise invalid("init_images is missing: a list with the picture to start from", "init_images")
@@ -73,6 +75,21 @@ def checkpoint(said: Any, service: Service) -> str | None:
     return plain if plain in service.models.names else None
 
 
+def choose(fields: Mapping[str, Any], service: Service) -> None:
+    """Keep what is chosen of the options for all requests that follow; others mean nothing here. Raises `Refusal`."""
+    if model := checkpoint(fields.get("sd_model_checkpoint"), service):
+        service.chosen["model"] = model
+    if _CLIP_SKIP in fields:
+        service.chosen["clip_skip"] = str(values.whole(_CLIP_SKIP, fields[_CLIP_SKIP], 1, 12))
+
+
+def _clip_skip(fields: Mapping[str, Any], overrides: Mapping[str, Any], service: Service) -> str | None:
+    """How many layers are left out, counted as there: 1 is none, and so is 0, which clients send."""
+    said = (overrides.get(_CLIP_SKIP), fields.get("clip_skip"), service.chosen.get("clip_skip"))
+    layers = next((values.whole("clip_skip", one, 0, 12) for one in said if one not in (None, "")), 1)
+    return f"a1111:{layers}" if layers > 1 else None
+
+
 def _model(fields: Mapping[str, Any], overrides: Mapping[str, Any], service: Service) -> str | None:
     """The model of one request: overridden, or as sd.cpp's clients say it, or the one that was chosen last."""
     for said in (overrides.get("sd_model_checkpoint"), fields.get("model")):
@@ -94,6 +111,7 @@ def _settings(fields: Mapping[str, Any], *, strength: float | None) -> tuple[dic
         "variation_seed": max(0, values.whole("subseed", _or(fields, "subseed", 0), -(2**63), 2**64 - 1)),
         "variation_strength": fields.get("subseed_strength") or None,
         "image_guidance_scale": fields.get("image_cfg_scale"),
+        "prompt_syntax": "a1111",
         **{name: fields[name] for name in _SETTINGS if name in fields and name not in ("sampler", "schedule")},
     }
     if strength is not None:

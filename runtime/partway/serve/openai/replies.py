@@ -10,9 +10,9 @@ from partway.serve.files import encoded, preview
 from partway.serve.http import Call, event
 from partway.serve.jobs import Job, Made
 from partway.serve.openai.translate import Form
-from partway.serve.refusals import Refusal, refusal
+from partway.serve.refusals import Refusal
 from partway.serve.service import Service
-from partway.serve.waiting import SPACE, Gone, raised, watched
+from partway.serve.waiting import SPACE, watched
 
 Content = dict[str, Any]
 
@@ -30,30 +30,26 @@ def pictures(service: Service, job: Job, form: Form, origin: str) -> Content:
 
 
 def events(service: Service, call: Call, job: Job, form: Form, name: str) -> Iterator[bytes]:
-    """The stream: previews while a picture is made, then the picture; the first piece is nothing."""
-    try:
-        yield b""
-        sent, shown, last = 0, -1, time.monotonic()
-        for _ in watched(call, job):
-            while sent < len(job.made):
-                picture = _picture(service, job, job.made[sent], replace(form, links=False), call.origin)
-                yield _completed(job, picture, form, name)
-                sent, shown, last = sent + 1, -1, time.monotonic()
-            number = _due(job, form)
-            if number > shown and job.step is not None and sent == len(job.made):
-                yield _partial(job, form, name, number)
-                shown, last = number, time.monotonic()
-            if time.monotonic() - last > SPACE:
-                place = service.line.place(job)
-                yield f": {f'waiting, {place} before this one' if place else 'running'}\n\n".encode()
-                last = time.monotonic()
-        raised(job)
-    except Gone:
-        return
-    except Exception as problem:
-        yield event(error(refusal(problem)))
-    finally:
-        job.leave()
+    """The stream: previews while a picture is made, then the picture."""
+    sent, shown, last = 0, -1, time.monotonic()
+    for _ in watched(call, job):
+        while sent < len(job.made):
+            picture = _picture(service, job, job.made[sent], replace(form, links=False), call.origin)
+            yield _completed(job, picture, form, name)
+            sent, shown, last = sent + 1, -1, time.monotonic()
+        number = _due(job, form)
+        if number > shown and job.step is not None and sent == len(job.made):
+            yield _partial(job, form, name, number)
+            shown, last = number, time.monotonic()
+        if time.monotonic() - last > SPACE:
+            place = service.line.place(job)
+            yield f": {f'waiting, {place} before this one' if place else 'running'}\n\n".encode()
+            last = time.monotonic()
+
+
+def failed(problem: Refusal) -> bytes:
+    """The event that ends a stream whose run failed."""
+    return event(error(problem))
 
 
 def _due(job: Job, form: Form) -> int:

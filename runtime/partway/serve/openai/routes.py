@@ -7,7 +7,7 @@ from partway.serve.http import STREAM, Call, Reply, answer
 from partway.serve.openai import replies, translate
 from partway.serve.refusals import Refusal
 from partway.serve.service import Service
-from partway.serve.waiting import answered, told
+from partway.serve.waiting import answered, begun, told
 from partway.serve.wishes import Wish
 
 STARTED = int(time.time())
@@ -48,9 +48,8 @@ def _run(service: Service, call: Call, name: str, wish: Wish, form: translate.Fo
     job = service.enter(call, "openai", wish)
     headers = told(job)
     if form.stream:
-        body = replies.events(service, call, job, form, name)
-        next(body)  # so that closing it runs its end, whatever has been sent
-        return Reply(200, body, STREAM, headers)
+        events = replies.events(service, call, job, form, name)
+        return Reply(200, begun(job, events, replies.failed), STREAM, headers)
     return answered(call, job, lambda job: replies.pictures(service, job, form, call.origin), replies.error, headers)
 
 

@@ -10,9 +10,9 @@ from partway.serve.files import encoded, preview
 from partway.serve.http import Call, event
 from partway.serve.jobs import Job, Made
 from partway.serve.openai.replies import error
-from partway.serve.refusals import refusal
+from partway.serve.refusals import Refusal
 from partway.serve.service import Service
-from partway.serve.waiting import SPACE, Gone, raised, watched
+from partway.serve.waiting import SPACE, watched
 
 BETWEEN = 0.2
 """Seconds between two previews."""
@@ -22,32 +22,28 @@ PREVIEW = 256 * 256
 
 
 def events(service: Service, call: Call, job: Job) -> Iterator[bytes]:
-    """Everything that happens to a job; the first piece is nothing."""
-    try:
-        yield b""
-        yield event({"type": "job", "id": job.id, "place": service.line.place(job)})
-        place, sent, last = 0, 0, 0.0
-        for _ in watched(call, job):
-            now = time.monotonic()
-            if (at := service.line.place(job)) != place:
-                place = at
-                yield event({"type": "place", "place": place})
-            if job.step is not None and now - last > BETWEEN:
-                last = now
-                yield event(_step(job))
-            elif now - last > SPACE:
-                last = now
-                yield b": still here\n\n"
-            while sent < len(job.made):
-                yield event(_made(service, job, job.made[sent]))
-                sent += 1
-        raised(job)
-    except Gone:
-        return
-    except Exception as problem:
-        yield event({"type": "error", **error(refusal(problem))})
-    finally:
-        job.leave()
+    """Everything that happens to a job."""
+    yield event({"type": "job", "id": job.id, "place": service.line.place(job)})
+    place, sent, last = 0, 0, 0.0
+    for _ in watched(call, job):
+        now = time.monotonic()
+        if (at := service.line.place(job)) != place:
+            place = at
+            yield event({"type": "place", "place": place})
+        if job.step is not None and now - last > BETWEEN:
+            last = now
+            yield event(_step(job))
+        elif now - last > SPACE:
+            last = now
+            yield b": still here\n\n"
+        while sent < len(job.made):
+            yield event(_made(service, job, job.made[sent]))
+            sent += 1
+
+
+def failed(problem: Refusal) -> bytes:
+    """The event that ends a run that failed."""
+    return event({"type": "error", **error(problem)})
 
 
 def _step(job: Job) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from partway.serve.openai.replies import error
 from partway.serve.page import replies, translate
 from partway.serve.refusals import Refusal, invalid, refusal
 from partway.serve.service import Service
-from partway.serve.waiting import told
+from partway.serve.waiting import begun, told
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FILES = {path.name: path for path in (Path(__file__).parent / "static").iterdir() if path.suffix in _TYPES}
@@ -46,9 +46,7 @@ def wing(service: Service) -> Wing:
 
     def runs(call: Call) -> Reply:
         job = service.enter(call, "page", translate.wish(call, service))
-        body = replies.events(service, call, job)
-        next(body)  # so that closing it runs its end, whatever has been sent
-        return Reply(200, body, STREAM, told(job))
+        return Reply(200, begun(job, replies.events(service, call, job), replies.failed), STREAM, told(job))
 
     def stop(call: Call) -> Reply:
         job = service.line.found(str(call.fields.get("id")))
@@ -98,6 +96,8 @@ def _about(service: Service) -> dict[str, Any]:
         "samplers": {name: A1111_SAMPLERS.get(name, name) for name in partway.SAMPLERS},
         "schedules": {name: A1111_SCHEDULES.get(name, name) for name in partway.SCHEDULES},
         "dials": list(partway.DIALS),
+        "loras": list(service.shelf.loras),
+        "embeddings": list(service.shelf.embeddings),
         "max_pixels": service.limits.pixels,
         "max_steps": service.limits.steps,
     }

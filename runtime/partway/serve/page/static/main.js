@@ -63,7 +63,8 @@ const turned = dial(at("face"), at("strength"), at("number"), (strength) => tell
 function restore(record) {
   const set = record.settings ?? {};
   if (set.strength !== undefined) turned.set(set.strength);
-  const values = { prompt: record.prompt, negative: set.negative_prompt, steps: set.steps, meant: set.dial,
+  const words = [record.prompt, ...(record.loras ?? []).map((one) => one.tag)].filter(Boolean).join(" ");
+  const values = { prompt: words, negative: set.negative_prompt, steps: set.steps, meant: set.dial,
     guidance: set.guidance_scale, seed: set.seed, sampler: set.sampler, schedule: set.schedule, model: record.model?.name };
   for (const [name, value] of Object.entries(values)) {
     const field = at(name);
@@ -190,6 +191,7 @@ async function once(extra, label = "") {
 async function guarded(act) {
   if (state.running) return;
   busy(true);
+  say("Sending…");
   complain("");
   try {
     await act();
@@ -209,7 +211,14 @@ const run = () => guarded(async () => {
   if (!state.source && !state.from) await take(made.data);
   await showResult(made.data, made);
   say(`Done in ${seconds(made.seconds)}.`);
+  see();
 });
+
+// Where the picture is out of sight, as it is on a phone whose button was just pressed, go there.
+function see() {
+  const { top, bottom } = at("stage").getBoundingClientRect();
+  if (bottom < 80 || top > innerHeight - 80) at("stage").scrollIntoView({ block: "start" });
+}
 
 const sweep = () => guarded(async () => {
   at("strip").replaceChildren();
@@ -298,6 +307,10 @@ for (const button of document.querySelectorAll("[data-strength]")) {
 for (const name of ["steps", "guidance", "sampler", "schedule", "meant", "area"]) at(name).addEventListener("change", turned.show);
 at("model").addEventListener("change", () => { suit(); turned.show(); });
 at("compare").addEventListener("input", compare);
+at("names").addEventListener("change", () => {
+  at("prompt").value = [at("prompt").value.trim(), at("names").value].filter(Boolean).join(" ");
+  at("names").value = "";
+});
 at("masking").addEventListener("click", () => {
   const on = at("paint").hidden;
   showMask(on);
@@ -332,6 +345,10 @@ async function begin() {
   options(at("model"), Object.fromEntries(state.about.models.map((one) => [one.name, one.name])));
   options(at("sampler"), state.about.samplers, "the model's own");
   options(at("schedule"), state.about.schedules, "the model's own");
+  const named = [...state.about.loras.map((one) => [`<lora:${one}:0.8>`, `LoRA ${one}`]),
+    ...state.about.embeddings.map((one) => [one, `embedding ${one}`])];
+  options(at("names"), Object.fromEntries(named), "a LoRA or an embedding…");
+  at("named").hidden = named.length === 0;
   const dials = { continuous: "partway's own", diffusers: "diffusers", a1111: "A1111, Forge", comfyui: "ComfyUI",
     invokeai: "InvokeAI", drawthings: "Draw Things", stability: "Stability: image strength", lcm: "diffusers, LCM" };
   options(at("meant"), Object.fromEntries(state.about.dials.map((one) => [one, dials[one] ?? one])));

@@ -1,4 +1,4 @@
-"""A model with what guides it by pictures: networks beside its own, and a UNet that takes what they give."""
+"""A model with ControlNets and adapters beside it, and a UNet that takes what they give."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ _SPREAD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)[None, :, None, None]
 
 
-class Guide(NamedTuple):
+class ControlUnit(NamedTuple):
     """A control of a run, and the network that it goes through: its name, and what is known of it."""
 
     control: Control
@@ -38,14 +38,14 @@ class Guide(NamedTuple):
     part: "ControlPart"
 
     @property
-    def prompted(self) -> bool:
+    def conditional_only(self) -> bool:
         """Whether it guides the prompt's prediction alone."""
         return self.control.guess_mode or self.part.pooled
 
     def seen(self, hint: Array, multiple: int) -> Array:
         """A hint (1, 3, H, W) as the network is shown it, (1, C, H, W), padded as the run's picture is."""
         hint = images.pad(hint, multiple)
-        if self.part.turned:
+        if self.part.bgr:
             hint = hint[:, ::-1]
         return (hint * _GREY).sum(axis=1, keepdims=True) if self.part.channels == 1 else hint
 
@@ -68,22 +68,22 @@ class ImagePrompt(NamedTuple):
         return ((unit - _MEAN) / _SPREAD).transpose(2, 0, 1)[None]
 
 
-def guided(package: "Package", settings: Settings, built: Built) -> "Package":
-    """The model guided by the pictures that settings name, of which those that count nothing are left out.
+def with_controls(package: "Package", settings: Settings, built: Built) -> "Package":
+    """The model with the ControlNets and adapters that settings name, but for those whose scale is 0.
 
-    An exported one keeps its UNet's file, of which `partway.model.adapted` writes what takes residuals. Raises
+    An exported model keeps its UNet's file, of which `partway.model.adapted` writes what takes residuals. Raises
     `PackageError` for a network that cannot be read or is another kind of model's, and for a model whose UNet cannot be
     guided.
     """
-    guides, prompt = _guides([one for one in settings.controls if one.scale]), None
+    units, prompt = _units([one for one in settings.controls if one.scale]), None
     if (given := controls.image_prompt(settings.ip_adapter)) is not None and given.scale:
         from partway.checkpoints.ip_adapter import open_ip_adapter  # only where there is one, for it takes its time
 
         encoder = None if given.encoder is None else Path(given.encoder)
         prompt = ImagePrompt(given, open_ip_adapter(Path(given.network), encoder))
-    if not guides and prompt is None:
+    if not units and prompt is None:
         return package
-    package = replace(package, guides=tuple(guides), image_prompt=prompt)
+    package = replace(package, control_units=tuple(units), image_prompt=prompt)
     if package.checkpoint is None:
         _check_exported(package)
     networks = built.get(key_of(package), lambda: _built(package))
@@ -92,27 +92,27 @@ def guided(package: "Package", settings: Settings, built: Built) -> "Package":
 
 
 def key_of(package: "Package") -> tuple[object, ...]:
-    """What is equal where one model's guides come from the same files."""
+    """What is equal where one model's control units come from the same files."""
     prompt = package.image_prompt
-    pictured = None if prompt is None else prompt.part.sources
-    return (pictured, *((guide.network, guide.part.once, guide.part.sources) for guide in package.guides))
+    of_picture = None if prompt is None else prompt.part.sources
+    return (of_picture, *((unit.network, unit.part.once, unit.part.sources) for unit in package.control_units))
 
 
 def _built(package: "Package") -> Networks:
-    """The networks of guides, and the UNet that takes what they give where it is built too."""
-    from partway.building.guided import guide, guided_unet, image_prompt
+    """The networks of control units, and the UNet that takes what they give where it is built too."""
+    from partway.building.control_networks import control_network, image_prompt, unet_with_controls
     from partway.building.unet import Extras
     from partway.checkpoints.control import fitting
 
-    config, guides, prompt = package.config("unet"), package.guides, package.image_prompt
-    made = {one.network: guide(one.part, fitting(one.part, config)) for one in guides}
+    config, units, prompt = package.config("unet"), package.control_units, package.image_prompt
+    made = {one.network: control_network(one.part, fitting(one.part, config)) for one in units}
     if package.checkpoint is None:
         return made
-    once = [made[one.network] for one in guides if one.part.once]
+    once = [made[one.network] for one in units if one.part.once]
     features = max((len(one.outputs) for one in once), default=0)
-    extras = Extras(len(once) < len(guides), features, prompt is not None)
-    pictured = {} if prompt is None else image_prompt(prompt.part, package.checkpoint)
-    return guided_unet(package.checkpoint, extras) | made | pictured
+    extras = Extras(len(once) < len(units), features, prompt is not None)
+    of_picture = {} if prompt is None else image_prompt(prompt.part, package.checkpoint)
+    return unet_with_controls(package.checkpoint, extras) | made | of_picture
 
 
 def _check_exported(package: "Package") -> None:
@@ -121,12 +121,12 @@ def _check_exported(package: "Package") -> None:
         raise PackageError(
             f"{package.root} is exported to {FORMATS[package.format]}, whose UNet nothing can guide; {files}"
         )
-    if package.image_prompt is not None or any(guide.part.once for guide in package.guides):
+    if package.image_prompt is not None or any(unit.part.once for unit in package.control_units):
         what = "an IP-Adapter" if package.image_prompt is not None else "a T2I-Adapter"
         raise PackageError(f"{package.root} is exported, and its UNet takes nothing from {what}; {files}")
 
 
-def _guides(wanted: Sequence[Control]) -> list[Guide]:
+def _units(wanted: Sequence[Control]) -> list[ControlUnit]:
     """Controls with their networks; those of one file share one."""
     from partway.checkpoints.control import open_control
 
@@ -136,4 +136,4 @@ def _guides(wanted: Sequence[Control]) -> list[Guide]:
         if one.guess_mode and parts[paths.index(Path(one.network))].once:
             raise InputError(f"guess_mode is for ControlNets, and {one.network} is a T2I-Adapter; leave it out")
     places = [paths.index(Path(one.network)) for one in wanted]
-    return [Guide(one, CONTROLS[at], parts[at]) for one, at in zip(wanted, places, strict=True)]
+    return [ControlUnit(one, CONTROLS[at], parts[at]) for one, at in zip(wanted, places, strict=True)]

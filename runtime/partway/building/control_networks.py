@@ -1,4 +1,4 @@
-"""What guides a UNet by pictures, and the UNet that is guided so, as networks."""
+"""ControlNets, T2I-Adapters and IP-Adapters as networks, and the UNet that takes what they give."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +19,8 @@ from partway.errors import PackageError
 from partway.graphs import IMAGE_ADAPTER, IMAGE_ENCODER
 
 
-def guided_unet(checkpoint: Checkpoint, extras: Extras) -> dict[str, Network]:
-    """A checkpoint's UNet with its outermost layers and its segments, built to take what guides it."""
+def unet_with_controls(checkpoint: Checkpoint, extras: Extras) -> dict[str, Network]:
+    """A checkpoint's UNet with its outermost layers and its segments, built to take what controls give."""
     part = checkpoint.parts["unet"]
     whole = unet(part.weights, part.config, extras)
     return {"unet": whole} | unet_parts(whole)
@@ -42,8 +42,8 @@ def image_prompt(part: ImagePart, unet: Checkpoint) -> dict[str, Network]:
     return made
 
 
-def guide(part: ControlPart, config: Mapping[str, Any]) -> Network:
-    """A network that guides a UNet, by the configuration of `partway.checkpoints.control.fitting`.
+def control_network(part: ControlPart, config: Mapping[str, Any]) -> Network:
+    """A ControlNet or a T2I-Adapter, by the configuration of `partway.checkpoints.control.fitting`.
 
     Raises `PackageError` naming weights that are missing or left over.
     """
