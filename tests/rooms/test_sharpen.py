@@ -23,6 +23,7 @@ from models.rooms import (
     detail,
     drawing,
     put_decoder,
+    refit,
     sharpen,
     sharpness,
     take_decoder,
@@ -182,6 +183,23 @@ def test_a_decoder_is_put_into_a_package_and_the_one_that_shares_it(tmp_path, ru
         pipe = partway.load(tmp_path / name, engine="onnxruntime")
         assert all(check.passed for check in check_files(pipe.package))
         assert all(check.passed for check in check_networks(pipe.package, pipe.engine))
+
+
+def test_the_last_layer_is_solved_for_the_detail_that_is_wanted(run):
+    encoder, decoder = autoencoder.load_autoencoder(run / "vae")
+    pictures = [to_input(np.asarray(room(number, size=SIDE).picture)[None]) for number in range(3)]
+    with torch.no_grad():
+        rooms = [refit.sums(decoder, encoder(x), x) for x in pictures]
+        y = decoder(encoder(pictures[0]))
+    last = decoder.decoder.conv_out
+    first = torch.cat([last.weight.flatten(1), last.bias[:, None]], 1).T.double().detach()
+    assert 4 * rooms[0].mse(first) == pytest.approx(float((y - pictures[0]).square().mean()), rel=1e-4)
+    kept = detail.octave_energies(y) / detail.octave_energies(pictures[0])
+    assert rooms[0].kept(first).tolist() == pytest.approx(kept[0].tolist(), rel=1e-3)
+    best, wanted = refit.solved(rooms, first, (0.0, 0.0)), (0.5, 0.6)
+    crisp = refit.refit(rooms, first, wanted)
+    assert refit.figures(rooms, best)[0] > refit.figures(rooms, crisp)[0] > refit.figures(rooms, first)[0]
+    assert refit.figures(rooms, crisp)[1].tolist() == pytest.approx(wanted, abs=0.03)
 
 
 def test_a_weight_without_a_place_in_the_package_is_named():
