@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import partway
 
 ROOT = Path(partway.__file__).parent
@@ -22,6 +24,7 @@ def test_import_loads_no_server_and_no_command():
     code = "import sys, partway; print(*(name for name in sys.modules if name.startswith('partway.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not [name for name in loaded if name.startswith(("partway.serve", "partway.cli"))]
+    assert not {"partway.pipeline", "partway.loading", "partway.budget"} & set(loaded)  # they come with the first model
 
 
 def test_the_mathematics_imports_with_numpy_alone():
@@ -47,4 +50,7 @@ print(*(name for name in sys.modules if name.startswith("partway.")))
 def test_public_names_exist_and_are_all_listed():
     assert sorted(partway.__all__) == sorted(set(partway.__all__))
     assert all(hasattr(partway, name) for name in partway.__all__)
+    assert set(partway.__all__) <= set(dir(partway))
+    with pytest.raises(AttributeError, match="module 'partway' has no attribute 'Pipelines'"):
+        getattr(partway, "Pipelines")
     assert set(partway.Options.__annotations__) == set(partway.Settings.__dataclass_fields__)
