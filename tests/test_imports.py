@@ -51,6 +51,7 @@ def test_public_names_exist_and_are_all_listed():
     assert sorted(partway.__all__) == sorted(set(partway.__all__))
     assert all(hasattr(partway, name) for name in partway.__all__)
     assert set(partway.__all__) <= set(dir(partway))
+    unknown = "Pipelines"
     with pytest.raises(AttributeError, match="module 'partway' has no attribute 'Pipelines'"):
-        getattr(partway, "Pipelines")
+        getattr(partway, unknown)
     assert set(partway.Options.__annotations__) == set(partway.Settings.__dataclass_fields__)
