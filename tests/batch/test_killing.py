@@ -14,7 +14,14 @@ from batches import Drawn, outputs, states
 def started(model: Path, out: str, *more: str) -> subprocess.Popen[bytes]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "partway", "batch", "rooms", "warm light", "-o", out, "-m", str(model), *more]
-    return subprocess.Popen([*command, "--steps", "40"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [*command, "--steps", "40"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=_hears_interrupts
+    )
+
+
+def _hears_interrupts() -> None:
+    """What a shell runs in the background, and all that it starts, is deaf to them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def finished(child: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ def test_a_number_is_off_by_a_step_at_most():
     assert np.abs(back - values).mean() < 0.1 and not back[:64, 2].any()
 
 
-@pytest.fixture(scope="module", params=["onnx", "openvino"])
+@pytest.fixture(scope="module", params=["onnx", pytest.param("openvino", marks=pytest.mark.thorough)])
 def packed(request, exported):
     """A package of 4 bits and one of 8, split, the first also cut where its format can be."""
     segments = {"segments": 3} if request.param == "onnx" else {}

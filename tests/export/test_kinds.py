@@ -11,7 +11,11 @@ from partway_export.fetch import fetch
 
 
 @pytest.mark.parametrize(
-    ("kind", "to", "extra"), [("lcm", "onnx", {"timestep_cond": (1, 16)}), ("sd1-instruct", "openvino", {})]
+    ("kind", "to", "extra"),
+    [
+        ("lcm", "onnx", {"timestep_cond": (1, 16)}),
+        pytest.param("sd1-instruct", "openvino", {}, marks=pytest.mark.thorough),
+    ],
 )
 def test_packages_pass_the_doctor(exported, capsys, kind, to, extra):
     folder = exported(kind, to, "fp16").folder

@@ -38,7 +38,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["onnx", "openvino"])
+@pytest.fixture(scope="module", params=["onnx", pytest.param("openvino", marks=pytest.mark.thorough)])
 def made(request, tiny_model, pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("packages") / request.param
     with pytest.MonkeyPatch.context() as patch:

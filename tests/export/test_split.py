@@ -73,7 +73,10 @@ def test_both_onnx_graphs_read_the_same_weights(divided, name):
     onnx.checker.check_model(str(folder / "shallow.onnx"))
 
 
-@pytest.mark.parametrize(("kind", "to"), [("sdxl", "onnx"), ("sd1-instruct", "openvino"), ("lcm", "onnx")])
+@pytest.mark.parametrize(
+    ("kind", "to"),
+    [("sdxl", "onnx"), pytest.param("sd1-instruct", "openvino", marks=pytest.mark.thorough), ("lcm", "onnx")],
+)
 def test_other_families_are_split_and_say_how_near_to_torch(exported, kind, to):
     folder = exported(kind, to, "fp32", split=True).folder
     manifest = json.loads((folder / "partway.json").read_text())

@@ -54,7 +54,7 @@ def alone(*arguments):
         pytest.param("sdxl-refiner", ["--to", "openvino"], marks=pytest.mark.thorough),
         pytest.param("ssd-1b", ["--to", "openvino", "--weights", "int8", "--split"], marks=pytest.mark.thorough),
         pytest.param("vega", ["--to", "openvino", "--weights", "int4"], marks=pytest.mark.thorough),
-        ("sd1-lcm", ["--to", "openvino", "--weights", "fp32"]),
+        pytest.param("sd1-lcm", ["--to", "openvino", "--weights", "fp32"], marks=pytest.mark.thorough),
         pytest.param("sd1-inpaint", ["--weights", "fp32"], marks=pytest.mark.thorough),
     ],
 )

@@ -18,7 +18,7 @@ EXPORTS = [
     "sdxl onnx fp16",
     "sdxl openvino int8",
     "sdxl-refiner onnx int8",
-    "vega openvino fp32",
+    pytest.param("vega openvino fp32", marks=pytest.mark.thorough),
     "sdxl onnx fp32",
     pytest.param("ssd-1b openvino fp32", marks=pytest.mark.thorough),
 ]

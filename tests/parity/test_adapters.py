@@ -125,7 +125,14 @@ FORMS = {
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
-    ("kind", "form"), [("sd1", "kohya"), ("sd1", "peft"), ("sd2", "kohya"), ("sdxl", "original"), ("sdxl", "peft")]
+    ("kind", "form"),
+    [
+        ("sd1", "kohya"),
+        ("sd1", "peft"),
+        ("sd2", "kohya"),
+        pytest.param("sdxl", "original", marks=pytest.mark.thorough),
+        ("sdxl", "peft"),
+    ],
 )
 def test_a_lora_gives_the_picture_that_diffusers_makes_with_it(tmp_path, model, theirs, kind, form, engine):
     pipe = theirs(kind)
