@@ -12,44 +12,18 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import partway
-from partway.cli import (
-    batch,
-    bench,
-    demo,
-    devices,
-    dials,
-    doctor,
-    export,
-    img2img,
-    info,
-    inpaint,
-    instruct,
-    models,
-    outpaint,
-    plan,
-    presets,
-    samplers,
-    schedules,
-    serve,
-    sweep,
-    tune,
-    txt2img,
-    upscale,
-)
 from partway.cli.arguments import Parser
 from partway.cli.messages import say, warnings_said
 from partway.errors import EngineError, NetworkError, choose
 
-COMMANDS = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (
-        demo, img2img, instruct, inpaint, outpaint, upscale, txt2img, sweep, batch, serve, plan, info, devices, doctor,
-        bench, tune, samplers, schedules, dials, presets, models, export,
-    )
-}  # fmt: skip
-"""Every command by its name, in the order of ``partway --help``."""
+COMMANDS = (
+    "demo", "img2img", "instruct", "inpaint", "outpaint", "upscale", "txt2img", "sweep", "batch", "serve", "plan",
+    "info", "devices", "doctor", "bench", "tune", "samplers", "schedules", "dials", "presets", "models", "export",
+)  # fmt: skip
+"""Every command, a module of its name here, in the order of ``partway --help``; only the one that runs is imported."""
 
 _FULL = (errno.ENOSPC, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))  # a disk that is full, broken or rationed
 
@@ -88,15 +62,16 @@ def exit_code(problem: Exception) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    parser = _parser()
     if not arguments:
-        parser.print_help()
+        _parser(COMMANDS).print_help()
         return 0
     if not arguments[0].startswith("-"):
         choose("command", arguments[0], COMMANDS)
     if arguments[0] == "export":  # has a parser of its own, in a package that may not be installed
+        from partway.cli import export
+
         return export.forward(argparse.Namespace(arguments=arguments[1:]))
-    options = parser.parse_args(arguments)
+    options = _parser(arguments[:1] if arguments[0] in COMMANDS else COMMANDS).parse_args(arguments)
     return int(options.command(options))
 
 
@@ -108,7 +83,8 @@ def _message(problem: Exception) -> str:
     return str(problem)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of these commands."""
     parser = Parser(
         prog="partway",
         description="Stable Diffusion image-to-image without PyTorch; strength is the dial.",
@@ -118,6 +94,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"partway {partway.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in COMMANDS.values():
-        module.add(commands)
+    for name in names:
+        import_module(f"partway.cli.{name}").add(commands)
     return parser
