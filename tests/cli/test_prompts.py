@@ -25,6 +25,8 @@ def test_the_syntax_is_said_where_it_matters(capsys: Captured, model: Path) -> N
     assert err == (
         "partway: note: brackets and BREAK are read as plain text; --prompt-syntax has others: a1111, comfyui, compel\n"
     )
+    assert run(capsys, "txt2img", "--from-png", "a.png", "-o", "again.png", "-q")[2] == ""
+    assert "as plain text" in run(capsys, "txt2img", "a [cat]", "--from-png", "a.png", "-o", "other.png")[2]
     flags = ("--prompt-syntax", "a1111", "--negative-prompt", "a BREAK b")
     _, _, err = run(capsys, "txt2img", "a cat", "-m", model, *FLAGS, "-o", "b.png", *flags)
     assert "read in a1111's syntax" in err and err.count("\n") == 1

@@ -88,7 +88,7 @@ def request(options: argparse.Namespace, task: str, *, notes: bool = True) -> Re
     if embeddings := gathered(settings.get("embeddings", ()), options.embedding_dir, texts):
         settings["embeddings"] = embeddings
     checked = partway.Settings(**settings)  # before anything slow
-    if notes:
+    if notes and (not made or options.prompt is not None):  # of a record it was said when that was made
         _say_syntax(checked.prompt_syntax, texts)
     loras = [(one.name, one.file) for one in checked.adapters]
     networks = [(Path(one.network).name, one.network) for one in checked.controls]
