@@ -212,7 +212,7 @@ def add_settings(parser: argparse.ArgumentParser, *, strength: bool = True, inst
     )
     text = "a LoRA or relative (.safetensors) with its weight, as film.safetensors:0.8; can be repeated"
     group.add_argument(
-        "--lora", type=_lora, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
+        "--lora", type=lora, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
     text = "the folder of what the prompt names as <lora:film:0.8>, and of what a replayed picture names"
     group.add_argument("--lora-dir", metavar="DIR", default=None, help=text)
@@ -230,7 +230,8 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     return supplied(options, SETTINGS) | given_controls(options)
 
 
-def _lora(text: str) -> Lora:
+def lora(text: str) -> Lora:
+    """An adapter, as `partway.loras.parsed` reads it."""
     try:
         return parsed(text)
     except InputError as error:  # a ValueError, whose words argparse would leave out

@@ -7,9 +7,8 @@ import sys
 import warnings
 from typing import Any
 
-from partway.cli.arguments import LOAD, Commands, add_options, add_prediction, supplied
+from partway.cli.arguments import LOAD, Commands, add_options, add_prediction, lora, supplied
 from partway.errors import PartwayWarning
-from partway.loras import parsed
 from partway.serve.limits import Limits
 from partway.serve.shelf import Shelf
 from partway.serve.start import Options, started
@@ -49,7 +48,7 @@ def add(commands: Commands) -> None:
     group.add_argument("--vae", metavar="FILE", default=argparse.SUPPRESS, help=text)
     text = "a LoRA or relative with its weight, for prompts that name none; can be repeated"
     group.add_argument(
-        "--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
+        "--lora", type=lora, action="append", dest="loras", metavar="FILE:W", default=argparse.SUPPRESS, help=text
     )
     group.add_argument("--revision", default=argparse.SUPPRESS, help="branch, tag or commit of a Hub id")
     add_options(group)
