@@ -5,9 +5,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from partway.cli.arguments import Parser
+from partway.cli.arguments import Parser, lora
 from partway.errors import InputError
-from partway.loras import parsed
 from partway.model.catalog import entries
 from partway_export.families import FORMATS, WEIGHTS
 from partway_export.stages import export
@@ -39,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     text = "also cut the UNet into N segments, for machines that cannot hold it (--stream)"
     it.add_argument("--segments", type=int, metavar="N", help=text)
     text = "a LoRA or relative with its weight, as film.safetensors:0.8, to make a part of the model; can be repeated"
-    it.add_argument("--lora", type=parsed, action="append", dest="loras", metavar="FILE:W", default=[], help=text)
+    it.add_argument("--lora", type=lora, action="append", dest="loras", metavar="FILE:W", default=[], help=text)
     it.add_argument("--revision", help="branch, tag or commit of a Hub id")
     it.add_argument(
         "--verify", action="store_true", help="also compare every network with torch's, which is needed then"
