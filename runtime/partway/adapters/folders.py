@@ -17,12 +17,7 @@ def embeddings_in(folder: str | Path) -> Mapping[str, Path]:
 
     Raises `InputError` where there is no folder.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise InputError(f"there is no folder {folder} of embeddings")
-    here = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
-    best = sorted(here, key=lambda file: SUFFIXES.index(file.suffix.lower()), reverse=True)
-    return {file.stem.casefold(): file for file in best}
+    return _by_name(_files(folder))
 
 
 def gathered(given: Iterable[Sequence[str]], folder: str | Path | None, texts: Iterable[str]) -> list[Pair]:
@@ -33,8 +28,20 @@ def gathered(given: Iterable[Sequence[str]], folder: str | Path | None, texts: I
     pairs = [(name, file) for name, file in given]
     if folder is None:
         return pairs
-    found = embeddings_in(folder)
-    places = {file.name: str(file) for file in found.values()}
+    here = _files(folder)
+    found, places = _by_name(here), {file.name: str(file) for file in here}
     pairs = [(name, file if os.path.exists(file) else places.get(Path(file).name, file)) for name, file in pairs]
     known, said = {name.casefold() for name, _ in pairs}, " ".join(texts).casefold()
     return pairs + [(file.stem, str(file)) for name, file in found.items() if name in said and name not in known]
+
+
+def _files(folder: str | Path) -> list[Path]:
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"there is no folder {folder} of embeddings")
+    return sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
+
+
+def _by_name(files: Iterable[Path]) -> dict[str, Path]:
+    best = sorted(files, key=lambda file: SUFFIXES.index(file.suffix.lower()), reverse=True)
+    return {file.stem.casefold(): file for file in best}
