@@ -31,6 +31,7 @@ INT8 = "onnxruntime int8"
 EXACT = "exact"
 GENAI = "openvino.genai"  # what ratios are to
 INTEL = "optimum-intel reshaped"
+FAST, INTEL_TINY = "fast", "optimum-intel reshaped, tiny VAE"
 
 CASES: dict[str, Case] = {
     REFERENCE: Case("partway", {"engine": "onnxruntime"}, model="onnx", weights="fp32"),
@@ -38,7 +39,7 @@ CASES: dict[str, Case] = {
     "openvino fp32 static": Case("partway", {"engine": "openvino", "static": True}),
     EXACT: Case("partway", {"preset": "exact"}),
     "balanced": Case("partway", {"preset": "balanced"}),
-    "fast": Case("partway", {"preset": "fast"}),
+    FAST: Case("partway", {"preset": "fast"}),
     "tiny": Case("partway", {"preset": "tiny"}, model="onnx", weights="int8"),
     "streamed": Case("partway", {"preset": "tiny", "stream": True}, model="onnx", weights="int8"),
     "openvino.genai fp32": Case("openvino_genai", {"precision": "f32"}, model="openvino"),
@@ -52,10 +53,11 @@ CASES: dict[str, Case] = {
     "stable-diffusion.cpp fp16": Case("stable_diffusion_cpp", {"wtype": "f16"}, model="diffusers", same_noise=False),
 }
 # Not part of a run of all cases: in tiles chosen for the picture, which may have any size; quantised by calibration,
-# which takes long.
+# which takes long; with few steps.
 NAMED: dict[str, Case] = {
     "exact, tiles": CASES[EXACT]._replace(settings={"tile": 0}),
     INT8: CASES[REFERENCE]._replace(weights="w8a8"),
+    INTEL_TINY: Case("optimum_intel", {"reshape": True, "tiny": True}, model="openvino", same_noise=False),
 }
 
 

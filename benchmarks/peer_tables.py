@@ -1,6 +1,6 @@
 """Tables of partway beside its peers: ratios, targets, time over strength, time over size."""
 
-from benchmarks.cases import GENAI, TARGETS, Target
+from benchmarks.cases import FAST, GENAI, INTEL_TINY, TARGETS, Target
 from benchmarks.figures import FIGURES, Record, bend, by_case, cold, latents, middle, over_strength, peak, seconds
 from benchmarks.markdown import number, table, task
 
@@ -57,6 +57,29 @@ def presets(found: list[Record]) -> str:
     names = ["preset", "strength", "UNet calls, whole + shallow", "SSIM, mean", "SSIM, least", "layout", "style"]
     said = f"{found[0]['rooms']} rooms, {found[0]['settings']['steps']} steps, SSIM to the exact preset's pictures."
     return f"{said}\n\n{table(names, rows)}"
+
+
+def few_steps(found: list[Record]) -> str:
+    """Pictures of few UNet calls, beside openvino.genai and a stack with a tiny autoencoder; one more turn of the dial."""
+    rows = []
+    for steps in sorted({run["settings"]["steps"] for run in found}, reverse=True):
+        cases = by_case([run for run in found if run["settings"]["steps"] == steps])
+        for case, runs in cases.items():
+            figures = [f"**{number(seconds(runs))}**", number(_again(runs)), number(peak(runs))]
+            for other in (GENAI, INTEL_TINY):
+                beside = cases.get(other, [])
+                ratios = (_ratio(seconds(runs), seconds(beside)), _ratio(peak(runs), peak(beside)))
+                figures += [number(ratio, 3) if case == FAST else "-" for ratio in ratios]
+            rows.append([case, f"{runs[0]['warm']['calls'].get('unet', 0)}", *figures])
+    names = ["configuration", "UNet calls", "picture, s", "one more, s", "peak memory, GB"]
+    for other in ("openvino.genai", "the tiny VAE's stack"):
+        names += [f"time, of {other}", "memory, of it"]
+    return f"{task(found[0])}\n\n{table(names, rows)}"
+
+
+def _again(runs: list[Record]) -> float | None:
+    """Seconds of one more picture of the same source and prompt."""
+    return middle([one["seconds"]["total"] for run in runs for one in run.get("again", [])])
 
 
 def sizes(found: list[Record]) -> str:

@@ -88,6 +88,22 @@ def start(found: list[Record]) -> str:
     return table(["numpy and Pillow, ms", "partway, ms", "beyond them, ms", "repeats, alternating"], rows)
 
 
+def first_picture(found: list[Record]) -> str:
+    """Where the time from a process's start to its first picture goes, beside another checkout's."""
+    rows = []
+    for record in found:
+        for name in ("this", "other"):
+            if (one := record.get(name)) is not None:
+                parts = [one["import"], one["load"], one["run"]]
+                shares = [one["total"] - sum(parts), *parts]
+                ratio = f"**{record['ratio']:.2f}**" if name == "this" and "ratio" in record else "-"
+                cells = [f"{part:.2f} ({100 * part / one['total']:.0f} %)" for part in shares]
+                label = record["engine"] + ("" if name == "this" else ", the other checkout")
+                rows.append([label, *cells, f"{one['total']:.2f}", ratio])
+    heads = ["engine", "starting and ending Python, s", "import", "load", "picture", "all, s", "of the other"]
+    return table(heads, rows)
+
+
 def serve(found: list[Record]) -> str:
     """What a request costs beside the same call, and how soon a server answers."""
     rows = [
@@ -209,12 +225,14 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "rooms": img2img,
     "small": img2img,
     "int8": img2img,
+    "few_steps": peer_tables.few_steps,
     "presets": peer_tables.presets,
     "memory": memory,
     "checkpoints": checkpoints,
     "control": control,
     "adapters": adapters,
     "start": start,
+    "first_picture": first_picture,
     "serve": serve,
     "serve_start": serve_start,
     "batch": batch,
@@ -222,7 +240,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "token_merging": token_merging,
 }
 
-_IN_PIECES = ("checkpoints", "adapters")
+_IN_PIECES = ("checkpoints", "adapters", "few_steps")
 
 
 def provenance(found: list[Record]) -> str:

@@ -1,4 +1,9 @@
-"""optimum-intel on OpenVINO; its option ``reshape`` compiles for the exact size."""
+"""optimum-intel on OpenVINO; options: ``reshape`` (compile for the exact size) and ``tiny`` (the tiny autoencoder).
+
+With both it is what FastSD CPU runs, which cannot be installed as a package.
+"""
+
+from pathlib import Path
 
 from benchmarks.jobs import Job, Make
 from benchmarks.tools.pipelines import maker
@@ -18,6 +23,12 @@ def start(job: Job) -> Make:
     pipe = OVStableDiffusionImg2ImgPipeline.from_pretrained(
         job.model, ov_config=config, compile=False, safety_checker=None
     )
+    if job.options.get("tiny"):
+        import openvino
+
+        for part, name in ((pipe.vae_encoder, "tiny_encoder"), (pipe.vae_decoder, "tiny_decoder")):
+            part.model = openvino.Core().read_model(Path(job.model) / name / "openvino_model.xml")
+            part.register_to_config(scaling_factor=1.0)  # its latents are scaled ones
     if job.options.get("reshape"):
         pipe.reshape(batch_size=1, height=job.height, width=job.width, num_images_per_prompt=1)
     pipe.compile()

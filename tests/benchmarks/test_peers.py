@@ -12,7 +12,7 @@ from PIL import Image
 
 import toy
 from benchmarks import figures, img2img, peer_tables, peers, plots, quality, records, tables
-from benchmarks.cases import CASES, EXACT, GENAI, REFERENCE, TARGETS, Target
+from benchmarks.cases import CASES, EXACT, FAST, GENAI, INTEL_TINY, NAMED, REFERENCE, TARGETS, Target
 from benchmarks.jobs import Job, Request
 from partway.bench import measuring
 
@@ -92,7 +92,7 @@ def run_of(case: str, seconds: float, gigabytes: float, turn: int = 0, **picture
     warm = {"steps": 20, "strength": 0.5, "seconds": {"total": seconds}, "calls": {"unet": 10}, "joules": None}
     return {
         "session": "2026-01-01T00:00:00Z", "commit": "c", "machine": records.machine(), "versions": {case: "1"},
-        "case": case, "tool": CASES[case].tool, "turn": turn,
+        "case": case, "tool": (CASES | NAMED)[case].tool, "turn": turn,
         "picture": {"sha256": "", **picture}, "peak_bytes": gigabytes * 1e9,
         "launch_seconds": 0.1, "open_seconds": 1.0, "cold_seconds": 0.0, "first": warm, "warm": warm, "again": again,
         "model": {"size": "tiny", "format": "openvino", "weights": "fp32", "bytes": 2e9}, "environment_bytes": 3e9,
@@ -152,6 +152,14 @@ def test_sizes_are_told_a_megapixel(found: list[dict[str, Any]]) -> None:
     rows = cells(peer_tables.sizes([run_of(EXACT, 8, 4), large]), EXACT)
     assert [row[1] for row in rows] == ["512x512", "1024x1024"]
     assert [row[4] for row in rows] == ["1.00", "1.25"]
+
+
+def test_few_steps_are_beside_both_stacks() -> None:
+    one = run_of(FAST, 2, 2)
+    one["settings"] |= {"steps": 2}
+    runs = [run_of(FAST, 3, 2), run_of(GENAI, 8, 4), run_of(INTEL_TINY, 5, 4), one]
+    rows = cells(peer_tables.few_steps(runs), FAST)
+    assert rows[0][-4:] == ["0.375", "0.500", "0.600", "0.500"] and rows[1][-4:] == ["-"] * 4
 
 
 def test_a_bent_line_shows() -> None:

@@ -50,7 +50,7 @@ def test_products_take_half_the_room(packed):
         assert four < eight
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.thorough)])
 def test_pictures_are_near_those_of_eight_bits(packed, engine):
     to, *folders = packed
     if to == "openvino" and engine == "onnxruntime":

@@ -13,7 +13,8 @@ from partway.graphs import DEEP, SHALLOW_FILES
 from partway.model.package import open_package
 
 LAYERS = 1  # of the last ones on the way up, that are shallow
-ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-fp16", "openvino-int8"]
+ALL = ["onnx-fp32", "onnx-fp16", "onnx-int8", "openvino-fp32", "openvino-int8"]
+ALL += [pytest.param("openvino-fp16", marks=pytest.mark.thorough)]
 
 
 def run(made, files, inputs):

@@ -49,7 +49,7 @@ def alone(*arguments):
     ("kind", "options"),
     [
         ("sd1", ["--split", "--segments", "4"]),
-        ("sd2-v", ["--weights", "int8"]),
+        pytest.param("sd2-v", ["--weights", "int8"], marks=pytest.mark.thorough),
         pytest.param("sdxl", ["--weights", "int4", "--split"], marks=pytest.mark.thorough),
         pytest.param("sdxl-refiner", ["--to", "openvino"], marks=pytest.mark.thorough),
         pytest.param("ssd-1b", ["--to", "openvino", "--weights", "int8", "--split"], marks=pytest.mark.thorough),
@@ -78,14 +78,17 @@ def _weights(options):
     return options[options.index("--weights") + 1] if "--weights" in options else "fp16"
 
 
-def test_it_is_what_diffusers_reads_too(file, tmp_path):
-    from diffusers import StableDiffusionXLPipeline
-    from optimum.intel import OVStableDiffusionXLPipeline
+@pytest.mark.parametrize("kind", ["sd1", pytest.param("sdxl", marks=pytest.mark.thorough)])
+def test_it_is_what_diffusers_reads_too(file, tmp_path, kind):
+    import diffusers
+    from optimum import intel
 
-    alone(file("sdxl"), tmp_path / "out", "--to", "openvino", "--weights", "fp32")
-    pipe = OVStableDiffusionXLPipeline.from_pretrained(tmp_path / "out", ov_config={"INFERENCE_PRECISION_HINT": "f32"})
-    config = str(file("sdxl").parent / "folder")
-    theirs = StableDiffusionXLPipeline.from_single_file(str(file("sdxl")), config=config, local_files_only=True)
+    cls = f"StableDiffusion{'XL' if kind == 'sdxl' else ''}Pipeline"
+    alone(file(kind), tmp_path / "out", "--to", "openvino", "--weights", "fp32")
+    ours = getattr(intel, f"OV{cls}")
+    pipe = ours.from_pretrained(tmp_path / "out", ov_config={"INFERENCE_PRECISION_HINT": "f32"})
+    config = str(file(kind).parent / "folder")
+    theirs = getattr(diffusers, cls).from_single_file(str(file(kind)), config=config, local_files_only=True)
     theirs.to(torch.float32)
     pictures = []
     for one in (theirs, pipe):

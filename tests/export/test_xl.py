@@ -16,7 +16,7 @@ from partway.model import doctor
 NETWORKS = ["text_encoder", "text_encoder_2", "vae_encoder", "unet", "vae_decoder"]
 EXPORTS = [
     "sdxl onnx fp16",
-    "sdxl openvino int8",
+    pytest.param("sdxl openvino int8", marks=pytest.mark.thorough),
     "sdxl-refiner onnx int8",
     pytest.param("vega openvino fp32", marks=pytest.mark.thorough),
     "sdxl onnx fp32",

@@ -97,7 +97,8 @@ class TestOpenAI:
         with pytest.raises(openai.PermissionDeniedError, match="other servers"):
             ai.with_options(default_headers={"Origin": "http://evil.example"}).images.generate(prompt="a")
         with serve(toy_folder, token="t") as other, pytest.raises(openai.AuthenticationError, match="token"):
-            openai.OpenAI(base_url=f"{other.address}/v1", api_key="wrong").models.list()
+            with openai.OpenAI(base_url=f"{other.address}/v1", api_key="wrong") as stranger:
+                stranger.models.list()
 
         def broken(job):
             raise ValueError("no")
