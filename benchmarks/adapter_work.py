@@ -33,7 +33,7 @@ Arrays = dict[str, np.ndarray]
 PICTURES = 2
 """Rows of a call: one with and one without the prompt."""
 CALLS = 3
-"""Calls without an adapter and with it, in turn, after each swap: one pair says little where calls differ by a tenth."""
+"""Calls without an adapter and with it, in turn, after each swap: a pair says little where calls differ by a tenth."""
 FEW_STEPS = "few steps"
 """Whole pictures in four steps, as with an LCM-LoRA, beside such in twenty with guidance and without an adapter."""
 

@@ -60,7 +60,7 @@ def presets(found: list[Record]) -> str:
 
 
 def few_steps(found: list[Record]) -> str:
-    """Pictures of few UNet calls, beside openvino.genai and a stack with a tiny autoencoder; one more turn of the dial."""
+    """Pictures of few UNet calls beside openvino.genai and a stack with a tiny autoencoder, and one more of each."""
     rows = []
     for steps in sorted({run["settings"]["steps"] for run in found}, reverse=True):
         cases = by_case([run for run in found if run["settings"]["steps"] == steps])

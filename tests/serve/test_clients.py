@@ -96,9 +96,12 @@ class TestOpenAI:
             ai.post("/images/nothing", cast_to=object, body={})
         with pytest.raises(openai.PermissionDeniedError, match="other servers"):
             ai.with_options(default_headers={"Origin": "http://evil.example"}).images.generate(prompt="a")
-        with serve(toy_folder, token="t") as other, pytest.raises(openai.AuthenticationError, match="token"):
-            with openai.OpenAI(base_url=f"{other.address}/v1", api_key="wrong") as stranger:
-                stranger.models.list()
+        with (
+            serve(toy_folder, token="t") as other,
+            openai.OpenAI(base_url=f"{other.address}/v1", api_key="wrong") as stranger,
+            pytest.raises(openai.AuthenticationError, match="token"),
+        ):
+            stranger.models.list()
 
         def broken(job):
             raise ValueError("no")

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.adapters.others import TEXT, other
 from partway.adapters.reading import is_adapter
-from partway.checkpoints.parts import apart
 from partway.checkpoints.safetensors import read_header
-from partway.checkpoints.strangers import stranger
 from partway.checkpoints.values import read
 from partway.engines.weights import Source, Weight
 from partway.errors import PackageError
@@ -80,8 +79,8 @@ def _found(path: Path, name: str | None) -> Mapping[str, Weight]:
     bundled = {key: one for key, one in weights.items() if key.startswith(_BUNDLED)}
     if bundled:
         weights = _bundle(path, bundled, name)
-    elif FIRST not in weights and SECOND not in weights and (other := _instead(path, weights)):
-        raise PackageError(f"{path} {other}, and no embedding")
+    elif FIRST not in weights and SECOND not in weights and (known := _instead(path, weights)):
+        raise PackageError(f"{path} {known}, and no embedding")
     if weights.keys() <= {FIRST, SECOND} and weights:
         return weights
     if len(weights) == 1:
@@ -106,15 +105,9 @@ def _instead(path: Path, weights: Mapping[str, Weight]) -> str | None:
     """What a file is that is no embedding, as the middle of a sentence; None if nothing says so."""
     if is_adapter(path):
         return "is a LoRA"
-    found = apart(weights).networks
-    if len(found) > 1 or "unet" in found:
-        return "is a whole model"
-    if "vae" in found:
-        return "is a VAE"
-    known = stranger(weights)
-    if known is not None and "embedding" not in known:
-        return known.split(";")[0]
-    return "is a text encoder" if found and len(weights) > 1 else None
+    known = other(weights)
+    alone = known == TEXT and len(weights) == 1  # one tensor is an embedding, whatever its name
+    return None if known is None or alone or "embedding" in known else known
 
 
 def _of_picture(path: Path) -> Array:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partway.adapters.others import MODEL, other
 from partway.adapters.roles import kind_of, split
-from partway.checkpoints.parts import apart
 from partway.checkpoints.safetensors import read_header
-from partway.checkpoints.strangers import stranger
 from partway.checkpoints.values import read
 from partway.engines.weights import Source, Weight
 from partway.errors import PackageError
@@ -167,10 +166,7 @@ def _alpha(name: str, rank: int, told: Mapping[str, Any]) -> float | None:
 
 def _instead(weights: Mapping[str, Weight]) -> str:
     """What a file is that changes no weights, as the end of a sentence."""
-    found = apart(weights).networks
-    if len(found) > 1 or "unet" in found:
-        return "is a whole model, and no LoRA; give it as the model"
-    if "vae" in found:
-        return "is a VAE, and no LoRA"
-    known = stranger(weights) or ("is a text encoder" if found else "holds nothing that changes a model's weights")
-    return f"{known.split(';')[0]}, and no LoRA" if known.startswith("is ") else known
+    known = other(weights)
+    if known is None:
+        return "holds nothing that changes a model's weights"
+    return f"{known}, and no LoRA{'; give it as the model' if known == MODEL else ''}"

@@ -7,7 +7,7 @@ from typing import Any
 from partway.building.control import controlnet
 from partway.building.image import image_encoder
 from partway.building.ip_adapter import ip_adapter, layers
-from partway.building.network import Network
+from partway.building.network import Network, left_over
 from partway.building.networks import unet_parts
 from partway.building.t2i_adapter import t2i_adapter
 from partway.building.unet import Extras, attending, unet
@@ -56,9 +56,7 @@ def control_network(part: ControlPart, config: Mapping[str, Any]) -> Network:
 
 
 def _check_left(path: Path, weights: Weights, made: Network) -> None:
-    if left := sorted(weights.keys() - made.weights.keys()):
-        more = f" and {len(left) - 1} more" if left[1:] else ""
+    if left := left_over(weights, [made]):
         raise PackageError(
-            f"{path} has weights that no layer takes: {left[0]}{more}; it is changed in a way that partway does not "
-            "know"
+            f"{path} has weights that no layer takes: {left}; it is changed in a way that partway does not know"
         )

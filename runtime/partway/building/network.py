@@ -1,6 +1,6 @@
 """A network as it is built: nodes in the order in which they run, and the weights that they refer to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -103,3 +103,10 @@ class Network:
 
 def _stored(name: str) -> str:
     return f"{name}/stored"
+
+
+def left_over(weights: Mapping[str, Weight], networks: Iterable[Network]) -> str:
+    """The first of the weights that none of the networks takes, and how many more; empty where there is none."""
+    left = sorted(weights.keys() - {name for network in networks for name in network.weights})
+    more = f" and {len(left) - 1} more" if left[1:] else ""
+    return f"{left[0]}{more}" if left else ""

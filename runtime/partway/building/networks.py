@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from partway.building import parts
-from partway.building.network import Network
+from partway.building.network import Network, left_over
 from partway.building.text import text_encoder
 from partway.building.tiny_vae import tiny_decoder, tiny_encoder
 from partway.building.unet import unet
@@ -46,11 +46,8 @@ def _built(name: str, part: Part) -> dict[str, Network]:
 
 
 def _check_used(checkpoint: Checkpoint, name: str, built: Iterable[Network]) -> None:
-    left = checkpoint.parts[name].weights.keys() - {weight for network in built for weight in network.weights}
-    if left:
-        first, *others = sorted(left)
-        more = f" and {len(others)} more" if others else ""
+    if left := left_over(checkpoint.parts[name].weights, built):
         raise PackageError(
-            f"{checkpoint.path} has weights of its {name} that no layer takes: {first}{more}; it is "
-            f"{checkpoint.title}, changed in a way that partway does not know"
+            f"{checkpoint.path} has weights of its {name} that no layer takes: {left}; it is {checkpoint.title}, "
+            "changed in a way that partway does not know"
         )

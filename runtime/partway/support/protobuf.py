@@ -4,6 +4,7 @@ A message is a row of fields, each with a number and a kind; what is long has it
 so that of a file of gigabytes a few pages are read.
 """
 
+import struct
 from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
@@ -67,12 +68,24 @@ def varint(data: Data, at: int) -> tuple[int, int]:
     raise ValueError("a number of more than 64 bits")
 
 
-def field(number: int, contents: bytes) -> bytes:
-    """A field whose length is given, as it is stored."""
+def field(number: int, contents: bytes | str) -> bytes:
+    """A field whose length is given, as it is stored; text in UTF-8."""
+    contents = contents.encode() if isinstance(contents, str) else contents
     return _stored(number << 3 | SPAN) + _stored(len(contents)) + contents
 
 
+def integer(number: int, value: int) -> bytes:
+    """A field that holds a whole number, of 64 bits at most."""
+    return _stored(number << 3 | VARINT) + _stored(value)
+
+
+def real(number: int, value: float) -> bytes:
+    """A field that holds a float32."""
+    return _stored(number << 3 | FOUR_BYTES) + struct.pack("<f", value)
+
+
 def _stored(value: int) -> bytes:
+    value &= 2**64 - 1  # negative numbers in two's complement
     found = bytearray()
     while value > 127:
         found.append(value & 127 | 128)
