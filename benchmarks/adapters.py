@@ -5,8 +5,8 @@
 Two LoRAs of rank 32 over all linear layers of the transformers are swapped by turns on a model's file of random
 weights. Each way has a process of its own, in which it alternates with calls of the model without adapters. ``memory``
 is a way too: the peak of a process that swaps, and of one that has no adapter; so is ``few steps``: whole pictures in
-four steps with an adapter and in twenty without. openvino.genai runs in the environment
-of ``python -m benchmarks.peers --work DIR`` and needs the package of ``python -m benchmarks.checkpoints export``.
+four steps with an adapter and in twenty without. openvino.genai runs in the environment of
+``python -m benchmarks.peers --work DIR``, on the UNet that optimum-intel makes of the file.
 Appends records to ``results/adapters.jsonl``.
 """
 
@@ -65,9 +65,9 @@ def _commands(args: argparse.Namespace, file: Path, loras: list[Path]) -> list[t
             ways = [f"memory {one}" for one in _MEMORY] if way == "memory" else [way]
             if way in ("memory", FEW_STEPS, *WAYS[engine]):
                 found += [(engine, one, [*here, json.dumps(told | {"engine": engine, "way": one})]) for one in ways]
-    package, python = args.work / f"{args.size}-file-openvino-fp16", peers.python_of(args.work, "openvino_genai")
-    if "genai" in args.ways and package.exists() and python.exists():
-        told["package"] = str(peers.for_genai(args.work, package))
+    python, maker = (peers.python_of(args.work, name) for name in ("openvino_genai", "optimum_intel"))
+    if "genai" in args.ways and python.exists() and maker.exists():
+        told["package"] = str(peers.traced(args.work, file, random_files.configs(file)))
         script = str(records.HERE / "adapter_genai.py")
         found += [("openvino.genai", one, [str(python), script, json.dumps(told | {"way": one})]) for one in _GENAI]
     return found

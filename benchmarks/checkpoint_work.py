@@ -35,7 +35,7 @@ def calls(work: Work) -> Work:
     """The same call of the UNet that is built over the file, and of the exported one, in turn."""
     threads, found = work["threads"], {}
     opened: dict[str, tuple[Package, Engine]] = {}
-    for name in ("file", "package"):
+    for name in work.get("order", ("file", "package")):
         package = open_package(work[name])
         opened[name] = (package, open_engine(work["engine"], package.networks, EngineOptions(threads=threads)))
         begun = time.perf_counter()

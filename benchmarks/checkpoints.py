@@ -13,7 +13,6 @@ environments of ``python -m benchmarks.peers --work DIR`` where they are there, 
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -136,7 +135,7 @@ def _picture(args: argparse.Namespace, name: str) -> dict[str, Any] | None:
         return None
     options = dict(case.options)
     if case.tool == "diffusers_torch":
-        options |= {"config": str(_configs(args)), "xl": args.size.endswith("xl")}
+        options |= {"config": str(random_files.configs(_file(args))), "xl": args.size.endswith("xl")}
     job = Job(
         tool=case.tool, model=str(where), options=options, settings=dict(case.settings), width=args.side,
         height=args.side, steps=args.steps, strength=0.5, guidance_scale=args.guidance, sampler="ddim",
@@ -222,19 +221,6 @@ def _python(args: argparse.Namespace, tool: str) -> str | None:
         return str(own)
     module = {"diffusers_torch": "diffusers", "partway": "partway", "stable_diffusion_cpp": "stable_diffusion_cpp"}
     return sys.executable if find_spec(module.get(tool, tool)) else None
-
-
-def _configs(args: argparse.Namespace) -> Path:
-    """diffusers' folder of the file's configurations, without weights, for it would fetch them."""
-    from partway.model.package import open_package
-    from partway_export.package import write_settings
-
-    folder = Path(args.work / f"{args.size}-configs")
-    if not (folder / "vae/config.json").exists():
-        write_settings(open_package(_file(args)), folder)
-        (folder / "vae").mkdir()
-        os.replace(folder / "vae_encoder/config.json", folder / "vae/config.json")
-    return folder
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,6 +45,16 @@ unet = PrePostProcessor(openvino.Model([whole.output(0).get_node()], whole.get_p
 unet.input("timestep").tensor().set_element_type(openvino.Type.i64)
 openvino.save_model(unet.build(), f"{folder}/unet/openvino_model.xml", compress_to_fp16=False)
 """
+# openvino.genai finds the layers of a LoRA by the names that torch's tracing gives them.
+_TRACE = """
+import sys
+from diffusers import StableDiffusionPipeline
+from optimum.exporters.openvino.convert import export_from_model
+from optimum.intel import OVConfig
+file, configs, folder = sys.argv[1:]
+pipe = StableDiffusionPipeline.from_single_file(file, config=configs, local_files_only=True, safety_checker=None)
+export_from_model(pipe, folder, task="text-to-image", stateful=False, ov_config=OVConfig(dtype="fp16"))
+"""
 
 
 def python_of(work: Path, tool: str) -> Path:
@@ -87,6 +97,15 @@ def for_genai(work: Path, package: Path) -> Path:
     names = [path.name for path in sorted(package.glob("tokenizer*"))]
     command = [str(python_of(work, "optimum_intel")), "-c", _CONVERT, str(package), str(folder), *names]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def traced(work: Path, file: Path, configs: Path) -> Path:
+    """A model's file as optimum-intel exports it, beside it; ``configs`` is its folder of configurations."""
+    folder = file.with_name(f"{file.stem}-optimum")
+    if not (folder / "vae_decoder/openvino_model.xml").exists():
+        command = [str(python_of(work, "optimum_intel")), "-c", _TRACE, str(file), str(configs), str(folder)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
 
 

@@ -5,6 +5,7 @@ normal numbers that keep what goes through a layer at its size. No torch, no dow
 """
 
 import json
+import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -73,6 +74,19 @@ def controlnet(size: Size) -> Shapes:
 def write(path: Path, size: Size, seed: int = 0) -> None:
     """Write the model in float16."""
     write_tensors(path, shapes(size), seed)
+
+
+def configs(file: Path) -> Path:
+    """diffusers' folder of the file's configurations, without weights, beside it, for tools that would fetch them."""
+    from partway.model.package import open_package
+    from partway_export.package import write_settings
+
+    folder = file.with_name(f"{file.stem}-configs")
+    if not (folder / "vae/config.json").exists():
+        write_settings(open_package(file), folder)
+        (folder / "vae").mkdir()
+        os.replace(folder / "vae_encoder/config.json", folder / "vae/config.json")
+    return folder
 
 
 def write_tensors(path: Path, tensors: Shapes, seed: int = 0) -> None:
