@@ -49,6 +49,8 @@ def main(work: dict[str, Any]) -> dict[str, Any]:
     loras = [genai.Adapter(file) for file in work["loras"]]
     configs = [genai.AdapterConfig([(lora, 0.8)], mode) for lora in loras]
     plain, adapted = Unet(work), Unet(work, configs[0])
+    if work["way"] == "dynamic":  # which has none before it is told
+        adapted.take(configs[0])
     assert not np.allclose(plain.call(), adapted.call(), atol=1e-4)
     found: dict[str, Any] = {"plain": [], "calls": [], "swaps": []}
     for turn in range(1, work["rounds"] + 1):

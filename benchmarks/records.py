@@ -48,10 +48,19 @@ def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in records if record["session"] == newest]
 
 
-def of_newest_commit(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records of the newest commit, for what is measured in several sessions."""
-    newest = max(records, key=lambda record: record["session"], default={"commit": None})
-    return [record for record in records if record["commit"] == newest["commit"]]
+def of_newest_commit(records: list[dict[str, Any]], *apart: str) -> list[dict[str, Any]]:
+    """The records of the newest commit, for what is measured in several sessions.
+
+    ``apart`` are fields: records in which they differ are not compared, and each kind has its own newest commit.
+    """
+    kinds: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for record in records:
+        kinds.setdefault(tuple(record.get(name) for name in apart), []).append(record)
+    found = []
+    for kind in kinds.values():
+        newest = max(kind, key=lambda record: record["session"])
+        found += [record for record in kind if record["commit"] == newest["commit"]]
+    return found
 
 
 def machine() -> dict[str, Any]:

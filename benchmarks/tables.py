@@ -46,7 +46,9 @@ def renew(
 
 def _newest(name: str) -> Callable[[list[Record]], list[Record]]:
     """How the records to make a block of are chosen."""
-    return records.of_newest_commit if name in _IN_PIECES else records.latest
+    if name not in _IN_PIECES:
+        return records.latest
+    return lambda found: records.of_newest_commit(found, *_IN_PIECES[name])
 
 
 def _between(text: str, begin: str, end: str, block: str, file: Path) -> str:
@@ -240,17 +242,18 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "token_merging": token_merging,
 }
 
-_IN_PIECES = ("checkpoints", "adapters", "few_steps")
+_IN_PIECES = {"checkpoints": ("what", "size"), "adapters": ("engine", "way"), "few_steps": ()}
+"""What is measured in several sessions, and by which fields its rows are told apart that stand alone."""
 
 
 def provenance(found: list[Record]) -> str:
     """When, on what machine and with which versions."""
-    record = found[-1]
-    machine = record["machine"]
+    record = max(found, key=lambda one: str(one["session"]))
+    machine, commits = record["machine"], dict.fromkeys(one["commit"] for one in found)
     installed = {name: version for one in found for name, version in one.get("versions", {}).items()}
     versions = ", ".join(f"{name} {version}" for name, version in sorted(installed.items()))
     parts = [
-        f"{record['session']}, commit {record['commit']}",
+        f"{record['session']}, {'commits' if len(commits) > 1 else 'commit'} {', '.join(map(str, commits))}",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {' '.join(machine['flags'])}",
         f"{machine['system']}, Python {machine['python']}" + (f", {versions}" if versions else ""),
     ]
