@@ -63,8 +63,10 @@ def scheduler(kind: Kind, told: Told, header: Header, *, few: bool) -> dict[str,
         config |= {"_class_name": "LCMScheduler", "steps_offset": 0}
     elif kind.xl:
         config |= {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading"}
+    elif told.prediction == _V:
+        config |= {"_class_name": "DDIMScheduler", "clip_sample": False}
     else:
-        config |= {"_class_name": "DDIMScheduler" if told.prediction == _V else "PNDMScheduler"}
+        config |= {"_class_name": "PNDMScheduler", "skip_prk_steps": True}  # as published: partway has no such steps
     if "ztsnr" in header.weights or header.metadata.get("ss_zero_terminal_snr") == "True":
         config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     return config
