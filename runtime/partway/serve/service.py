@@ -20,7 +20,7 @@ from partway.serve.work import Work
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """One server's rooms.
+    """What one server has.
 
     models    that are served
     limits    of what clients may ask for

@@ -83,7 +83,7 @@ def started(options: Options) -> Server:
     models = Models(options.models, options.load)
     try:
         from partway.serve import server
-        from partway.serve.rooms import application
+        from partway.serve.application import application
         from partway.serve.service import Service
     except ModuleNotFoundError as problem:
         raise EngineError(f"{problem.name} is not installed; {install('serve')}") from None
