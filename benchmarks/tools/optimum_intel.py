@@ -31,5 +31,8 @@ def start(job: Job) -> Make:
             part.register_to_config(scaling_factor=1.0)  # its latents are scaled ones
     if job.options.get("reshape"):
         pipe.reshape(batch_size=1, height=job.height, width=job.width, num_images_per_prompt=1)
+        if job.guidance_scale <= 1:  # it makes room for two predictions
+            ports = [port for port in pipe.unet.model.inputs if len(port.shape) > 1]
+            pipe.unet.model.reshape({port: [1, *port.shape[1:]] for port in ports})
     pipe.compile()
     return maker(pipe, job)
