@@ -31,7 +31,7 @@ INT8 = "onnxruntime int8"
 EXACT = "exact"
 GENAI = "openvino.genai"  # what ratios are to
 INTEL = "optimum-intel reshaped"
-FAST, INTEL_TINY = "fast", "optimum-intel reshaped, tiny VAE"
+FAST, FAST_TINY, INTEL_TINY = "fast", "fast, tiny VAE", "optimum-intel reshaped, tiny VAE"
 
 CASES: dict[str, Case] = {
     REFERENCE: Case("partway", {"engine": "onnxruntime"}, model="onnx", weights="fp32"),
@@ -57,6 +57,7 @@ CASES: dict[str, Case] = {
 NAMED: dict[str, Case] = {
     "exact, tiles": CASES[EXACT]._replace(settings={"tile": 0}),
     INT8: CASES[REFERENCE]._replace(weights="w8a8"),
+    FAST_TINY: Case("partway", {"preset": "fast"}, {"vae": "tiny"}),
     INTEL_TINY: Case("optimum_intel", {"reshape": True, "tiny": True}, model="openvino", same_noise=False),
 }
 

@@ -1,6 +1,6 @@
 """Tables of partway beside its peers: ratios, targets, time over strength, time over size."""
 
-from benchmarks.cases import FAST, GENAI, INTEL_TINY, TARGETS, Target
+from benchmarks.cases import FAST, FAST_TINY, GENAI, INTEL_TINY, TARGETS, Target
 from benchmarks.figures import FIGURES, Record, bend, by_case, cold, latents, middle, over_strength, peak, seconds
 from benchmarks.markdown import number, table, task
 
@@ -69,7 +69,7 @@ def few_steps(found: list[Record]) -> str:
             for other in (GENAI, INTEL_TINY):
                 beside = cases.get(other, [])
                 ratios = (_ratio(seconds(runs), seconds(beside)), _ratio(peak(runs), peak(beside)))
-                figures += [number(ratio, 3) if case == FAST else "-" for ratio in ratios]
+                figures += [number(ratio, 3) if case in (FAST, FAST_TINY) else "-" for ratio in ratios]
             rows.append([case, f"{runs[0]['warm']['calls'].get('unet', 0)}", *figures])
     names = ["configuration", "UNet calls", "picture, s", "one more, s", "peak memory, GB"]
     for other in ("openvino.genai", "the tiny VAE's stack"):

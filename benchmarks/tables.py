@@ -242,7 +242,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "token_merging": token_merging,
 }
 
-_IN_PIECES = {"checkpoints": ("what", "size"), "adapters": ("engine", "way"), "few_steps": ()}
+_IN_PIECES = {"checkpoints": ("what", "size"), "adapters": ("engine", "way"), "few_steps": ("case",)}
 """What is measured in several sessions, and by which fields its rows are told apart that stand alone."""
 
 
