@@ -53,8 +53,9 @@ def presets(found: list[Record]) -> str:
         for run in runs:
             calls = f"{run['whole']} + {run['shallow']}" if run["shallow"] else f"{run['whole']}"
             figures = [f"{run[name]:.3f}" for name in ("ssim", "ssim_least", "layout", "style")]
-            rows.append([case, f"{run['strength']:g}", calls, *figures])
+            rows.append([case, f"{run['strength']:g}", calls, *figures, number(run.get("colour"))])
     names = ["preset", "strength", "UNet calls, whole + shallow", "SSIM, mean", "SSIM, least", "layout", "style"]
+    names += ["mean colour, levels away"]
     said = f"{found[0]['rooms']} rooms, {found[0]['settings']['steps']} steps, SSIM to the exact preset's pictures."
     return f"{said}\n\n{table(names, rows)}"
 

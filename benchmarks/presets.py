@@ -1,7 +1,7 @@
 """What the presets cost in the picture: the built-in model's restyled rooms, each preset's beside the exact one's.
 
     python -m benchmarks.presets [--rooms N]
-    python -m benchmarks.presets --model rooms-lcm --steps 4 --guidance 1 --results benchmarks/results/few_steps.jsonl
+    python -m benchmarks.presets --model rooms-lcm --steps 4 --guidance 1 --results benchmarks/results/presets_few.jsonl
 
 Rooms that the model never saw get another style's prompt; the probe of ``models/rooms`` reads layout and style in every
 picture. One line for each preset and strength goes to ``results/presets.jsonl``, or where ``--results`` says.

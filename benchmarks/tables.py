@@ -229,6 +229,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "int8": img2img,
     "few_steps": peer_tables.few_steps,
     "presets": peer_tables.presets,
+    "presets_few": peer_tables.presets,
     "memory": memory,
     "checkpoints": checkpoints,
     "control": control,
