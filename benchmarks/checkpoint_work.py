@@ -32,7 +32,10 @@ def export(work: Work) -> Work:
 
 
 def calls(work: Work) -> Work:
-    """The same call of the UNet that is built over the file, and of the exported one, in turn."""
+    """The same call of the UNet that is built over the file, and of the exported one, in turn.
+
+    ``order`` says which is opened first, and called first in every round.
+    """
     threads, found = work["threads"], {}
     opened: dict[str, tuple[Package, Engine]] = {}
     for name in work.get("order", ("file", "package")):

@@ -236,11 +236,11 @@ def test_tiles_reuse_segments_batches_and_a_memory_limit(models):
 
 @pytest.mark.thorough
 def test_a_static_graph(models):
-    """Compiled for one size, the UNet that takes residuals gives the picture of the one that takes any."""
+    """Compiled for one size, the UNet that takes residuals gives the picture of the other engine's for any."""
     path, image = models("sd1") / "model.safetensors", source(128, 96)
     settings = {"strength": 0.5, **OURS, "control": partway.Control(models("sd1") / "control0.safetensors", scale=0.5)}
-    made = [opened(path, "openvino", static=fixed).img2img(image, PROMPT, **settings) for fixed in (True, False)]
-    assert_same(made[0].images, made[1].images)
+    fixed = opened(path, "openvino", static=True).img2img(image, PROMPT, **settings)
+    assert_same(fixed.images, opened(path).img2img(image, PROMPT, **settings).images)
 
 
 def test_beside_a_lora(models, tmp_path):

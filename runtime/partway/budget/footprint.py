@@ -55,12 +55,15 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
     found = {}
     for name, file in package.networks.items():
         stored = weights(package, name)
+        if stored.stored == "int8" and package.size_conditions:
+            # Nearly all of SDXL's weights are those of products, which are copied where they have 8 bits; what the
+            # rates of mapped ones were measured on has more of convolutions, which stay in the file.
+            stored = stored._replace(beside=False)
         built = not isinstance(file, Path)  # its weights are mapped, and widened one after the other
         if rates.laid_out and (not isinstance(file, Path) or file.suffix == ".xml"):
             loading = held = _laid_out(stored, rates, halved=halved)
         else:
-            copied = stored.stored == "int8" and bool(package.size_conditions)
-            loading, held = _read(stored, rates, options, halved=halved, copied=copied)
+            loading, held = _read(stored, rates, options, halved=halved)
             loading = rates.mapped["fp32"] if built else loading
         graph = rates.graph[name != "unet"]
         working = int(activations(package, name, stored.stored, work, rates) * _BYTES * share)
@@ -104,18 +107,14 @@ def _computes_in_16_bits(engine: str) -> bool:
     return any(options.get("precision") in ("bf16", "fp16") for options in ENGINES[engine].engine.variants("CPU"))
 
 
-def _read(stored: Weights, rates: Rates, options: EngineOptions, *, halved: bool, copied: bool) -> tuple[float, float]:
-    """Bytes for each of the weights' as float32: while they load, and once they have.
-
-    ``copied``: nearly all are of products, as SDXL's are, which the engine copies where they have 8 bits; the rates of
-    mapped ones were measured where convolutions have more than half, which are read from the file at every call.
-    """
-    if stored.beside and stored.stored in rates.mapped and not copied:
+def _read(stored: Weights, rates: Rates, options: EngineOptions, *, halved: bool) -> tuple[float, float]:
+    """Bytes for each of the weights' as float32: while they load, and once they have."""
+    if stored.beside and stored.stored in rates.mapped:
         loading = rates.mapped[stored.stored]
     else:
         loading = rates.loading[stored.stored] * (1.0 if options.frugal else rates.heaped)
     held = rates.held[stored.stored] * (_HALVED if halved else 1)
-    if stored.beside and options.frugal and not copied:
+    if stored.beside and options.frugal:
         held -= rates.reread.get(stored.stored, 0)
     return loading, held
 
