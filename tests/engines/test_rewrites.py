@@ -7,6 +7,7 @@ import partway
 from partway.engines.rewrites.phases import split_enlarged
 from partway.engines.rewrites.shared import copies, share
 from partway.engines.rewrites.waves import Waves, take_out
+from partway.engines.rewrites.winograd import fewer_products, worth_it
 
 openvino = pytest.importorskip("openvino", reason="openvino is an extra")
 ops = pytest.importorskip("openvino.opset13")
@@ -95,6 +96,77 @@ def test_other_convolutions_stay(model):
     model = model()
     before = kinds(model)
     assert split_enlarged(model) == 0 and kinds(model) == before
+
+
+def convolved(size=(32, 28), inputs=160, outputs=176, weights=None, **changed):
+    """A picture convolved, point by point unless that is changed."""
+    x = ops.parameter([2, inputs, *size], np.float32, name="x")
+    how = {"strides": [1, 1], "pads_begin": [1, 1], "pads_end": [1, 1], "dilations": [1, 1]} | changed
+    weights = ops.constant(normal(outputs, inputs, 3, 3)) if weights is None else weights
+    return openvino.Model([ops.convolution(x, weights, **how)], [x])
+
+
+def few_bits_wide():
+    whole = ops.convert(ops.constant(RNG.integers(-128, 128, (176, 160, 3, 3), np.int8)), np.float32)
+    return ops.multiply(whole, ops.constant(normal(176, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("weights", [None, few_bits_wide], ids=["floats", "few bits"])
+def test_a_convolution_in_tiles_gives_the_same_sums(weights):
+    model, x = convolved(weights=weights and weights()), normal(2, 160, 32, 28)
+    before = run(model, x=x)
+    assert fewer_products(model) == 1 and "MatMul" in kinds(model)
+    np.testing.assert_allclose(run(model, x=x), before, atol=3e-5 * np.abs(before).max())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: convolved(size=(30, 28)),
+        lambda: convolved(inputs=64),
+        lambda: convolved(size=(8, 8)),
+        lambda: convolved(strides=[2, 2]),
+        lambda: convolved(pads_begin=[0, 0]),
+        lambda: convolved(weights=ops.constant(normal(176, 160, 5, 5)), pads_begin=[2, 2], pads_end=[2, 2]),
+    ],
+    ids=["no whole tiles", "few channels", "small picture", "stride", "pads", "5x5"],
+)
+def test_convolutions_that_are_quicker_as_they_are_stay(model):
+    model = model()
+    before = kinds(model)
+    assert fewer_products(model) == 0 and kinds(model) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "tiled"),
+    [
+        ({"static": True}, True),
+        ({}, False),
+        ({"static": True, "release": True}, False),
+        ({"static": True, "precision": "bf16"}, False),
+    ],
+    ids=["one size", "any size", "little memory", "bf16"],
+)
+def test_tiles_are_for_float32_where_memory_is_not_short(tmp_path, monkeypatch, options, tiled):
+    from partway.engines import openvino as engine
+
+    monkeypatch.setattr(engine, "on_x86", lambda: True)
+    model, rewritten = convolved(), []
+    model.reshape({0: [2, 160, -1, -1]})
+    openvino.save_model(model, tmp_path / "vae_decoder.xml", compress_to_fp16=False)
+    counted = lambda model: rewritten.append(fewer_products(model))  # noqa: E731
+    monkeypatch.setattr("partway.engines.rewrites.fewer_products", counted)
+    opened = engine.OpenVINO({"vae_decoder": tmp_path / "vae_decoder.xml"}, engine.EngineOptions(**options))
+    name = next(iter(opened.signature("vae_decoder").inputs))
+    opened.run("vae_decoder", {name: normal(2, 160, 32, 28)})
+    assert sum(rewritten) == tiled
+
+
+def test_what_tiles_are_worth():
+    """Stable Diffusion's own layers: the decoder's but for its last level, and the UNet's at the size of latents."""
+    assert all(worth_it(512, 512, side, side) for side in (64, 128)) and worth_it(256, 512, 256, 256)
+    assert worth_it(320, 960, 64, 64) and worth_it(640, 640, 64, 64)
+    assert not worth_it(128, 128, 512, 512) and not worth_it(1280, 1280, 16, 16) and not worth_it(512, 512, 66, 64)
 
 
 def two_texts(rows=4):

@@ -17,6 +17,7 @@ from partway.engines import ENGINES, EngineOptions
 from partway.engines.table import Rates
 from partway.graphs import FUSED
 from partway.model.package import Package
+from partway.support.machine import on_x86
 
 __all__ = ["Load", "Work", "in_turn", "known", "loads", "peak"]
 
@@ -24,6 +25,7 @@ _BYTES = 4  # of a number in float32, in which engines hold and compute what is 
 _HALVED = 0.9  # of weights held in bf16 and fp16, where what was read stays as it is
 _UNFORGOTTEN = 0.12  # of weights that OpenVINO lays out in its first call, what is mapped of their file meanwhile
 _STATIC = 0.6  # of activations, of networks compiled for one size
+_TILED = {"unet": 0.05, "vae_encoder": 2.5, "vae_decoder": 2.5}  # of weights as float32, convolutions' in tiles, too
 _COPIES = 4  # of a picture in float32, on its way in and out
 
 
@@ -51,6 +53,7 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
     if package.checkpoint is not None or FUSED.items() <= package.manifest.items():
         rates = rates._replace(scores=False)
     halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _computes_in_16_bits(engine))
+    tiled = options.static and not options.frugal and not halved and bool(rates.laid_out) and on_x86()
     share = (_STATIC if options.static else 1) * (0.5 if halved else 1)
     found = {}
     for name, file in package.networks.items():
@@ -65,6 +68,8 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
         else:
             loading, held = _read(stored, rates, options, halved=halved)
             loading = rates.mapped["fp32"] if built else loading
+        if tiled:
+            loading, held = loading + _TILED.get(name, 0), held + _TILED.get(name, 0)
         graph = rates.graph[name != "unet"]
         working = int(activations(package, name, stored.stored, work, rates) * _BYTES * share)
         first = int(_UNFORGOTTEN * stored.size) + working if built and rates.laid_out else 0

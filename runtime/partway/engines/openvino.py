@@ -25,7 +25,7 @@ from partway.engines.weights import Graph, Openable, WithTokenVectors, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
-from partway.support.machine import cores
+from partway.support.machine import cores, on_x86
 
 _NAME = "openvino"
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -107,6 +107,7 @@ class OpenVINO:
         if options.cache_dir:
             self._cache = Compiled(options.cache_dir, options.cache_bytes, _made_by(self._core, self._device))
         self._files = files
+        self._options = options
         self._lock = RLock()  # a compiled network runs once at a time, and its results lie in its own memory
         self._reading: dict[str, RLock] = {}  # of networks, each of which is read by one thread
         self._models: dict[str, _Read] = {}
@@ -195,7 +196,14 @@ class OpenVINO:
 
     def _rewritten(self, model: Any, alike: Alike | None) -> tuple[Any, Adapter]:
         exact = self._properties.get("INFERENCE_PRECISION_HINT") == _PRECISIONS["fp32"]
-        return rewrite(self._core, model, alike=alike, cpu=self._device == "CPU", exact=exact)
+        cpu = self._device == "CPU"
+        return rewrite(self._core, model, alike=alike, cpu=cpu, exact=exact, tiled=cpu and self._tiled())
+
+    def _tiled(self) -> bool:
+        """Whether fewer products are worth their memory: in float32 on x86, where OpenVINO has no such convolutions."""
+        said = self._properties.get("INFERENCE_PRECISION_HINT")
+        precision = said or self._core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+        return precision == _PRECISIONS["fp32"] and on_x86() and not self._options.frugal
 
     def _refusal(self, network: str, error: Exception) -> PartwayError:
         """What to raise when a network cannot be compiled."""

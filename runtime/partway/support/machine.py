@@ -23,6 +23,11 @@ def processor() -> tuple[str, frozenset[str]]:
     return name, frozenset((fields.get("flags") or fields.get("Features") or "").split())
 
 
+def on_x86() -> bool:
+    """Whether the processor is of the x86 family, in 64 bits."""
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
 def cores() -> int:
     """How many logical cores this process may use."""
     return len(_usable())

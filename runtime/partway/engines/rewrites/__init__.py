@@ -2,7 +2,8 @@
 
 It may import `partway.support` and the ground; OpenVINO is imported when a rewrite is called.
 Start with `rewrite`, which applies them: `shared` (a batch's copies computed once), `phases` (convolutions of enlarged
-pictures), `waves` (sines and cosines in float32); `graph` has the walks that they share.
+pictures), `winograd` (other convolutions in fewer products), `waves` (sines and cosines in float32); `graph` has the
+walks that they share.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from partway.engines.rewrites.phases import split_enlarged
 from partway.engines.rewrites.shared import Alike, find_alike, share
 from partway.engines.rewrites.waves import Waves, take_out
+from partway.engines.rewrites.winograd import fewer_products
 
 __all__ = ["Adapter", "Alike", "find_alike", "rewrite"]
 
@@ -30,7 +32,7 @@ class Adapter(NamedTuple):
         return inputs if self.waves is None else self.waves.beside(inputs)
 
 
-def rewrite(core: Any, model: Any, *, alike: Alike | None, cpu: bool, exact: bool) -> tuple[Any, Adapter]:
+def rewrite(core: Any, model: Any, *, alike: Alike | None, cpu: bool, exact: bool, tiled: bool) -> tuple[Any, Adapter]:
     """An OpenVINO model as it is best compiled, and the adapter of its inputs. ``model`` may be changed.
 
     alike: an input of repeated arrays, for a model of fixed sizes. cpu: whether it is compiled for a CPU. exact:
@@ -43,6 +45,8 @@ def rewrite(core: Any, model: Any, *, alike: Alike | None, cpu: bool, exact: boo
         model = fewer
     if cpu:
         split_enlarged(model)
+    if cpu and tiled:
+        fewer_products(model)
     if exact:
         return model, Adapter(alike)
     model, beside = take_out(model)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PLAIN = {"strides": [1, 1], "dilations": [1, 1], "pads_begin": [1, 1], "pads_end": [1, 1]}
+from partway.engines.rewrites.graph import is_plain, matches, value
+
 _DOUBLED = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
@@ -20,11 +21,10 @@ def split_enlarged(model: Any) -> int:
     """Rewrite such convolutions of an OpenVINO model where sizes are known; return how many there were."""
     found = 0
     for node in model.get_ordered_ops():
-        enlarged = node.input_value(0).get_node() if node.get_type_name() == "Convolution" else None
-        if enlarged is None or not _matches(node, _PLAIN) or not _doubles(enlarged):
+        if not is_plain(node) or not _doubles(enlarged := node.input_value(0).get_node()):
             continue
-        weights = _value(node.input_value(1))
-        if weights is not None and weights.shape[2:] == (3, 3):
+        weights = value(node.input_value(1))
+        if weights is not None:
             node.output(0).replace(_four(enlarged.input_value(0), weights, node.get_friendly_name()))
             found += 1
     return found
@@ -32,30 +32,13 @@ def split_enlarged(model: Any) -> int:
 
 def _doubles(node: Any) -> bool:
     """Whether the node repeats every pixel of pictures (B, C, H, W), of numbers that are not quantised."""
-    if node.get_type_name() != "Interpolate" or not _matches(node, _DOUBLED):
+    if node.get_type_name() != "Interpolate" or not matches(node, _DOUBLED):
         return False
     before, after = node.input_value(0).get_partial_shape(), node.output(0).get_partial_shape()
     if before.is_dynamic or after.is_dynamic or node.input_value(0).get_node().get_type_name() == "FakeQuantize":
         return False
     batch, channels, height, width = before.to_shape()
     return list(after.to_shape()) == [batch, channels, 2 * height, 2 * width]
-
-
-def _matches(node: Any, wanted: dict[str, Any]) -> bool:
-    attributes = node.get_attributes()
-    return all(attributes.get(name) == value for name, value in wanted.items())
-
-
-def _value(output: Any) -> NDArray[np.float32] | None:
-    """The value of an output that depends on no parameter, as of weights in 8 bits and their scales; else None."""
-    from openvino import Model, Tensor
-
-    try:
-        constant = Model([output], [])
-    except RuntimeError:  # it has parameters
-        return None
-    result = Tensor(output.get_element_type(), output.get_shape())
-    return np.asarray(result.data, np.float32) if constant.evaluate([result], []) else None
 
 
 def _four(picture: Any, weights: NDArray[np.float32], name: str) -> Any:
