@@ -28,13 +28,15 @@ A small Stable Diffusion of living rooms, trained by partway's models/rooms on p
 """
 
 
-def trained(run: Path) -> tuple[Any, Any]:
-    """UNet and text encoder with the averaged weights of the checkpoint."""
+def trained(run: Path, *, restyled: bool = True) -> tuple[Any, Any]:
+    """UNet and text encoder with the averaged weights of the checkpoint, and the UNet's of restyling if it was done."""
     state = training.load(run / "unet.pt")
     if not state:
         raise SystemExit(f"no unet.pt in {run}: run python -m models.rooms.train_unet --run {run} first")
     unet, text_encoder = make_unet(), make_text_encoder(int(empty_tokens(run).max()) + 1)
     training.put([*unet.parameters(), *text_encoder.parameters()], state["averaged"])
+    if restyled and (state := training.load(run / "restyled.pt")):
+        training.put(unet.parameters(), state["averaged"])
     return unet.eval(), text_encoder.eval()
 
 

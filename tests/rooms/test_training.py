@@ -13,9 +13,11 @@ from models.rooms import (  # noqa: E402
     assemble,
     distill,
     latents,
+    looks,
     probe,
     renders,
     restore,
+    restyle,
     structure,
     train_decoder,
     train_tiny_vae,
@@ -28,6 +30,7 @@ from models.rooms.networks import TOKENS, make_vae  # noqa: E402
 from models.rooms.tokenizer import captions, learn_merges, write_tokenizer  # noqa: E402
 from partway.model.doctor import psnr  # noqa: E402
 from partway_rooms import FOLDER, HELD_OUT  # noqa: E402
+from partway_rooms.renderer import render, sample_layout, sample_look  # noqa: E402
 
 ROOMS = 64
 SIDE = 16  # of the latents that are trained on, half of the model's own: a quarter of the work
@@ -144,6 +147,64 @@ def test_the_networks_train_resume_and_assemble(run, monkeypatch):
         pipe.set_progress_bar_config(disable=True)
         drawn = pipe("a room", num_inference_steps=2, guidance_scale=2.0, output_type="np").images
         assert drawn.shape == (1, 256, 256, 3)
+
+
+def test_looks_of_a_room_are_of_its_layout_and_of_different_styles(run, monkeypatch):
+    """The same objects stand at the same places in every look, and half of the looks differ in style alone."""
+    for room in range(8):
+        found = looks.looks_of(room)
+        assert found[0] == sample_look(room) and len({look.style for look in found}) == looks.LOOKS
+    monkeypatch.setattr(looks, "ROOMS", 2)
+    do(looks, run, monkeypatch, "--shards", "1")
+    found = looks.read_looks(run, 1)
+    assert found.latents.shape == (2, looks.LOOKS, 4, 32, 32)
+    assert found.tokens.shape == (2, looks.LOOKS, latents.VARIANTS, TOKENS)
+    vae = diffusers.AutoencoderKL.from_pretrained(run / "vae")
+    drawn = render(sample_layout(1), looks.looks_of(1)[2]).pixels
+    assert np.allclose(found.latents[1, 2], latents.encode(vae, drawn[None])[0], atol=2e-2)
+
+
+def test_guidance_leads_to_the_other_look():
+    """Where the loss is nothing, the guided estimate of the picture is the other look, whatever the teacher says."""
+    rng = np.random.default_rng(3)
+    latents_ = rng.standard_normal((3, looks.LOOKS, 4, 8, 8)).astype(np.float16)
+    data = latents.Shard(latents_, np.zeros((3, looks.LOOKS, 2, TOKENS), np.int64))
+    batch, after = restyle.starts(data, 0, 6, 1.5)
+    sigmas = train_unet.SIGMAS[batch.timesteps.numpy()]
+    assert (np.abs(np.log(sigmas / np.clip(sigmas, *restyle.NOISE))) < 0.01).all()
+    assert len(np.unique(batch.timesteps)) == 6
+    a = train_unet.alphas()[batch.timesteps].view(-1, 1, 1, 1)
+    said, seen = torch.randn((6, 4, 8, 8), generator=training.generator(0, 1)), []
+
+    def teacher(x, timesteps, hidden):
+        seen.append(x)
+        return type("Output", (), {"sample": said})
+
+    def unet(x, timesteps, hidden):
+        there = (a.sqrt() * x - after) / (1 - a).sqrt()
+        return type("Output", (), {"sample": said + (there - said) / restyle.GUIDANCE})
+
+    assert restyle.restyle_loss(unet, teacher, (torch.zeros(1), torch.zeros(1)), batch, after) < 1e-9
+    guided = said + 7.5 * (unet(seen[0], None, None).sample - said)
+    assert torch.allclose(a.sqrt() * seen[0] - (1 - a).sqrt() * guided, after, atol=1e-4)
+
+
+def test_restyling_resumes_and_is_what_is_assembled(run, monkeypatch):
+    rng = np.random.default_rng(4)
+    made = rng.standard_normal((4 * looks.LOOKS, 4, SIDE, SIDE)).astype(np.float16)
+    tokens = np.tile(train_unet.empty_tokens(run), (len(made), 4, 1)).astype(np.uint16)
+    path = looks.looks_path(run, 0)
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, latents=made, tokens=tokens)
+    do(train_unet, run, monkeypatch, "--steps", "1", "--batch", "2", "--shards", "1")
+    small = ("--batch", "4", "--shards", "1", "--report", "1")
+    resumed_equals_whole(restyle, run, monkeypatch, "restyled.pt", lambda s: s["averaged"], *small)
+    kept = training.load(run / "restyled.pt")["averaged"]
+    restyled, before = (assemble.trained(run, restyled=one) for one in (True, False))
+    assert all(torch.equal(a, b) for a, b in zip(restyled[0].parameters(), kept, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(before[0].parameters(), kept, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(restyled[1].parameters(), before[1].parameters(), strict=True))
+    (run / "restyled.pt").unlink()
 
 
 @pytest.fixture

@@ -1,0 +1,88 @@
+"""Rooms in several looks, as latents: python -m models.rooms.looks --run DIR --shards N.
+
+Shard k of `looks/` holds rooms k * 128 ..., each drawn as it is and in three other styles, with captions of each: what
+a picture should become when another style is asked for. In half of these the light and the medium stay, too.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizer
+
+from partway_rooms.renderer import STYLES, caption_of, dress, render, sample_layout, sample_look
+from partway_rooms.renderer.looks import Look
+
+from .latents import VARIANTS, Shard, encode
+from .networks import SIZE, TOKENS
+
+LOOKS = 4
+ROOMS = 128  # in a shard
+SEED = 21
+
+
+def looks_of(room: int) -> list[Look]:
+    """A training room's own look, and others of different styles."""
+    own = sample_look(room)
+    rng = np.random.default_rng([SEED, room])
+    styles = [str(name) for name in rng.permutation([name for name in STYLES if name != own.style])[: LOOKS - 1]]
+    found = [own]
+    for style in styles:
+        kept = {"light": own.light, "medium": own.medium} if rng.random() < 0.5 else {}
+        found.append(sample_look(int(rng.integers(1 << 31)), style=style, **kept))
+    return found
+
+
+def looks_path(run: Path, index: int) -> Path:
+    """Where a shard lies."""
+    return run / "looks" / f"{index:05d}.npz"
+
+
+def read_looks(run: Path, count: int) -> Shard:
+    """The first shards together: latents (N, LOOKS, 4, 32, 32), tokens (N, LOOKS, VARIANTS, TOKENS)."""
+    parts = [np.load(looks_path(run, index)) for index in range(count)]
+    latents, tokens = (np.concatenate([part[name] for part in parts]) for name in Shard._fields)
+    return Shard(latents.reshape(-1, LOOKS, *latents.shape[1:]), tokens.reshape(-1, LOOKS, *tokens.shape[1:]))
+
+
+def write_looks(run: Path, index: int, vae: Any, tokenizer: Any) -> None:
+    """Draws and encodes one shard; it appears at once and whole."""
+    latents, texts = [], []
+    for room in range(index * ROOMS, (index + 1) * ROOMS):
+        layout, looks = sample_layout(room), looks_of(room)
+        latents.append(encode(vae, np.stack([render(layout, look, SIZE).pixels for look in looks])))
+        for look in looks:
+            texts += [caption_of(layout, look, dress(look).names, variant) for variant in range(VARIANTS)]
+    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="np").input_ids
+    path = looks_path(run, index)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, latents=np.concatenate(latents), tokens=tokens.reshape(-1, VARIANTS, TOKENS).astype(np.uint16))
+    os.replace(temporary, path)
+
+
+def main() -> None:
+    """Draws the shards that are not there yet, every `--parts`-th one of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("build/rooms"))
+    parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--part", type=int, default=0)
+    parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    vae = AutoencoderKL.from_pretrained(args.run / "vae").to(memory_format=torch.channels_last)
+    tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
+    for index in range(args.part, args.shards, args.parts):
+        if not looks_path(args.run, index).exists():
+            write_looks(args.run, index, vae, tokenizer)
+            print(f"looks {index}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
