@@ -106,6 +106,26 @@ def first_picture(found: list[Record]) -> str:
     return table(heads, rows)
 
 
+def decoder(found: list[Record]) -> str:
+    """Autoencoders compiled in several ways, and what a call is spent on."""
+    seconds = {(one["network"], one["way"]): one["seconds"] for one in found}
+    kinds, rows = ("products", "layouts", "enlargements", "the rest"), []
+    for record in found:
+        network, parts = record["network"], record["parts"]
+        rows.append(
+            [
+                f"{network}, {record['way']}",
+                f"**{record['seconds']:.2f}**",
+                *(f"{record['seconds'] / seconds[network, way]:.2f}" for way in ("any size", "enlargements split")),
+                *(f"{100 * parts.get(kind, 0):.0f} %" for kind in kinds),
+                f"{record['compiling']:.1f}",
+                "equal" if record["psnr"] is None else f"{record['psnr']:.0f}",
+            ]
+        )
+    heads = ["compiled", "a call, s", "of any size", "of enlargements split", *kinds, "compiling, s", "PSNR, dB"]
+    return table(heads, rows)
+
+
 def serve(found: list[Record]) -> str:
     """What a request costs beside the same call, and how soon a server answers."""
     rows = [
@@ -236,6 +256,7 @@ BLOCKS: dict[str, Callable[[list[Record]], str]] = {
     "adapters": adapters,
     "start": start,
     "first_picture": first_picture,
+    "decoder": decoder,
     "serve": serve,
     "serve_start": serve_start,
     "batch": batch,
