@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rooms", type=int, default=10)
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=3.5)
     args = parser.parse_args()
     pipes = [partway.load(package, engine=args.engine) for package in args.packages]
     rows = []

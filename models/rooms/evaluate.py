@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=3.5)
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)

@@ -148,7 +148,7 @@ def test_ten_edits_through_latents_drift_less_than_through_pictures():
     loaded = partway.load()
     engine = Timed(loaded.engine)
     pipe = partway.Pipeline(loaded.package, engine, loaded.tokenizers)
-    source, prompt = (room := partway_rooms.room(29)).picture, room.caption
+    source, prompt = partway_rooms.room(29).picture, ""  # words move colours by themselves
     same = {"strength": 0.05, "steps": 10, "guidance_scale": 1}
     far, colours = {}, {}
     for way in ("latents", "pictures"):
@@ -165,6 +165,6 @@ def test_ten_edits_through_latents_drift_less_than_through_pictures():
         assert engine.calls == {"unet": 10, "vae_encoder": encoded, "vae_decoder": decoded} | (
             {"text_encoder": 1} if way == "latents" else {}
         )
-    # 8-bit levels when this was written: 8 against 11 of each pixel, 0.5 against 2.2 of the mean colour
+    # 8-bit levels when this was written: 10 against 17 of each pixel, 0.8 against 3.1 of the mean colour
     assert far["latents"] < 0.9 * far["pictures"], far
     assert colours["latents"] < 0.5 * colours["pictures"], colours
