@@ -1,6 +1,6 @@
 """A folder of rooms by `partway batch`, beside a loop in Python and one over `partway img2img`; killed and resumed.
 
-    python -m benchmarks.batch --work DIR [--count 1000] [--sample 10] [--kills 20] [--ray]
+    python -m benchmarks.batch --work DIR [--count 1000] [--loop 300] [--sample 10] [--kills 20] [--ray]
 
 appends to ``results/batch.jsonl`` and renews README.md's table. All make the same rooms of 256x256 with `rooms-lcm`,
 each in a process of its own, from its start to its end. With ``--ray`` two nodes of one core each make them too, beside
@@ -31,7 +31,7 @@ LOOP = """
 import sys, partway
 from pathlib import Path
 pipe = partway.load(sys.argv[3])
-for number, path in enumerate(sorted(Path(sys.argv[1]).iterdir())):
+for number, path in enumerate(sorted(Path(sys.argv[1]).iterdir())[: int(sys.argv[5])]):
     pipe.img2img(path, sys.argv[4], seed=number).image.save(Path(sys.argv[2], path.name))
 """
 
@@ -52,11 +52,11 @@ def command(rooms: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "partway", "batch", str(rooms), PROMPT, "-o", str(out), "-m", MODEL, "-q", *more]
 
 
-def looped(rooms: Path, out: Path) -> float:
-    """Seconds of a loop over a warm pipeline, as one writes it."""
+def looped(rooms: Path, out: Path, count: int) -> float:
+    """Seconds of a loop over a warm pipeline, as one writes it, for so many of the rooms."""
     out.mkdir()
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", LOOP, str(rooms), str(out), MODEL, PROMPT], check=True)
+    subprocess.run([sys.executable, "-c", LOOP, str(rooms), str(out), MODEL, PROMPT, str(count)], check=True)
     return time.perf_counter() - begun
 
 
@@ -146,15 +146,16 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".csv"}
 
 
-def measure(work: Path, count: int, sample: int, kills: int, *, ray: bool) -> dict[str, Any]:
+def measure(work: Path, count: int, loop_count: int, sample: int, kills: int, *, ray: bool) -> dict[str, Any]:
     """All of it; the folders of outputs have to be new."""
     rooms = drawn(work, count)
-    loop, each = looped(rooms, work / "loop"), commanded(rooms, work / "commands", sample)
+    loop_count = min(loop_count, count)
+    loop, each = looped(rooms, work / "loop", loop_count), commanded(rooms, work / "commands", sample)
     seconds, memory = batched(rooms, work / "batch")
     found: dict[str, Any] = {
         "model": MODEL,
         "pictures": count,
-        "loop_a_minute": 60 * count / loop,
+        "loop_a_minute": 60 * loop_count / loop,
         "img2img_a_minute": 60 / each,
         "batch_a_minute": 60 * count / seconds,
         "memory": {"first": memory[0], "most": max(memory)} if memory else None,
@@ -174,12 +175,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="an empty folder for pictures")
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--loop", type=int, default=300, help="pictures of the loop over a warm pipeline")
     parser.add_argument("--sample", type=int, default=10, help="pictures of the loop over partway img2img")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--ray", action="store_true", help="on two nodes of one core each, too")
     options = parser.parse_args(argv)
     head = records.session("batch")
-    found = measure(options.work, options.count, options.sample, options.kills, ray=options.ray)
+    found = measure(options.work, options.count, options.loop, options.sample, options.kills, ray=options.ray)
     records.append(records.RESULTS / "batch.jsonl", {**head, **found})
     print(json.dumps(found, indent=1))
     tables.renew()
