@@ -11,7 +11,7 @@ pytest.importorskip("openvino", reason="openvino is an extra")
 
 def test_the_built_in_decoder_in_every_way() -> None:
     path = open_package(str(FOLDER)).networks["vae_decoder"]
-    rows = decoder.measure(path, "vae_decoder", 256, turns=1, threads=1)
+    rows = decoder.measure(path, "vae_decoder", 512, turns=1, threads=1)
     assert [row["way"] for row in rows] == list(decoder.WAYS)
     assert [row["split"] for row in rows] == [0, 0, 3, 3]
     assert [row["tiled"] > 0 for row in rows] == [False, False, False, True]

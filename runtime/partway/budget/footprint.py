@@ -25,7 +25,7 @@ _BYTES = 4  # of a number in float32, in which engines hold and compute what is 
 _HALVED = 0.9  # of weights held in bf16 and fp16, where what was read stays as it is
 _UNFORGOTTEN = 0.12  # of weights that OpenVINO lays out in its first call, what is mapped of their file meanwhile
 _STATIC = 0.6  # of activations, of networks compiled for one size
-_TILED = {"unet": 0.05, "vae_encoder": 2.5, "vae_decoder": 2.5}  # of weights as float32, convolutions' in tiles, too
+_TILED = 1.1  # of a VAE's weights as float32, what its convolutions in tiles hold beside them
 _COPIES = 4  # of a picture in float32, on its way in and out
 
 
@@ -68,8 +68,8 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
         else:
             loading, held = _read(stored, rates, options, halved=halved)
             loading = rates.mapped["fp32"] if built else loading
-        if tiled:
-            loading, held = loading + _TILED.get(name, 0), held + _TILED.get(name, 0)
+        if tiled and name in ("vae_encoder", "vae_decoder"):
+            loading, held = loading + _TILED, held + _TILED
         graph = rates.graph[name != "unet"]
         working = int(activations(package, name, stored.stored, work, rates) * _BYTES * share)
         first = int(_UNFORGOTTEN * stored.size) + working if built and rates.laid_out else 0

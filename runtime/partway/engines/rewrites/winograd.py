@@ -28,7 +28,6 @@ _TILE = np.array(
 )  # fmt: skip
 _WIDTH = 80  # channels in and out, as resistors in parallel, from which fewer products outweigh the transforms
 _STRIP = 50_000_000  # bytes of a strip's transform: more take more memory, fewer make a larger graph
-_WEIGHTS = 4  # transformed kernels may have so many times the numbers of the pictures before and after
 
 
 def fewer_products(model: Any) -> int:
@@ -45,10 +44,13 @@ def fewer_products(model: Any) -> int:
 
 
 def worth_it(outputs: int, inputs: int, height: int, width: int) -> bool:
-    """Whether a convolution from so many channels to so many is quicker so, and takes little more memory."""
+    """Whether a convolution from so many channels to so many is quicker so, and takes little more memory.
+
+    Transformed kernels are four times the kernels; they may have no more numbers than the pictures before and after.
+    """
     whole = height % TILE == 0 and width % TILE == 0
     wide = inputs * outputs >= _WIDTH * (inputs + outputs)
-    return whole and wide and REACH**2 * inputs * outputs <= _WEIGHTS * height * width * (inputs + outputs)
+    return whole and wide and REACH**2 * inputs * outputs <= height * width * (inputs + outputs)
 
 
 def _worth_it(node: Any) -> bool:
