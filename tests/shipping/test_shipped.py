@@ -30,7 +30,8 @@ def build(kind: str, folder: Path, out: Path) -> Path:
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))) as archive:
-        archive.extractall(folder := tmp_path_factory.mktemp("unpacked"), filter="data")
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 has it first
+        archive.extractall(folder := tmp_path_factory.mktemp("unpacked"), **safe)
     return next(folder.iterdir())
 
 
