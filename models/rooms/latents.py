@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,8 +50,13 @@ def latents_path(run: Path, index: int) -> Path:
 
 def read_latents(run: Path, count: int) -> Shard:
     """The first shards together, in memory (about 5 MB a shard)."""
-    parts = [np.load(latents_path(run, i)) for i in range(count)]
-    return Shard(*(np.concatenate([p[name] for p in parts]) for name in Shard._fields))
+    return joined(latents_path(run, index) for index in range(count))
+
+
+def joined(paths: Iterable[Path]) -> Shard:
+    """Shards one after the other."""
+    parts = [np.load(path) for path in paths]
+    return Shard(*(np.concatenate([part[name] for part in parts]) for name in Shard._fields))
 
 
 def scaling_factor(run: Path) -> float:
@@ -74,11 +80,15 @@ def write_latents(run: Path, index: int, vae: Any, tokenizer: Any) -> None:
         pixels = np.stack([p.pixels for p in pictures(index * SHARD, SHARD)])
     latents = np.concatenate([encode(vae, pixels[i : i + 16]) for i in range(0, SHARD, 16)])
     texts = [text for seed in range(index * SHARD, (index + 1) * SHARD) for text in captions(seed, VARIANTS)]
+    keep(latents_path(run, index), latents, texts, tokenizer)
+
+
+def keep(path: Path, latents: NDArray[np.float16], texts: list[str], tokenizer: Any) -> None:
+    """Writes a shard of latents and of the tokens of `VARIANTS` texts for each; it appears at once and whole."""
     tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="np").input_ids
-    path = latents_path(run, index)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
-        np.savez(file, latents=latents, tokens=tokens.reshape(SHARD, VARIANTS, TOKENS).astype(np.uint16))
+        np.savez(file, latents=latents, tokens=tokens.reshape(-1, VARIANTS, TOKENS).astype(np.uint16))
     os.replace(temporary, path)
 
 

@@ -5,7 +5,6 @@ a picture should become when another style is asked for. In half of these the li
 """
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from transformers import CLIPTokenizer
 from partway_rooms.renderer import STYLES, caption_of, dress, render, sample_layout, sample_look
 from partway_rooms.renderer.looks import Look
 
-from .latents import VARIANTS, Shard, encode
-from .networks import SIZE, TOKENS
+from .latents import VARIANTS, Shard, encode, joined, keep
+from .networks import SIZE
 
 LOOKS = 4
 ROOMS = 128  # in a shard
@@ -44,8 +43,7 @@ def looks_path(run: Path, index: int) -> Path:
 
 def read_looks(run: Path, count: int) -> Shard:
     """The first shards together: latents (N, LOOKS, 4, 32, 32), tokens (N, LOOKS, VARIANTS, TOKENS)."""
-    parts = [np.load(looks_path(run, index)) for index in range(count)]
-    latents, tokens = (np.concatenate([part[name] for part in parts]) for name in Shard._fields)
+    latents, tokens = joined(looks_path(run, index) for index in range(count))
     return Shard(latents.reshape(-1, LOOKS, *latents.shape[1:]), tokens.reshape(-1, LOOKS, *tokens.shape[1:]))
 
 
@@ -57,13 +55,9 @@ def write_looks(run: Path, index: int, vae: Any, tokenizer: Any) -> None:
         latents.append(encode(vae, np.stack([render(layout, look, SIZE).pixels for look in looks])))
         for look in looks:
             texts += [caption_of(layout, look, dress(look).names, variant) for variant in range(VARIANTS)]
-    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="np").input_ids
     path = looks_path(run, index)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, latents=np.concatenate(latents), tokens=tokens.reshape(-1, VARIANTS, TOKENS).astype(np.uint16))
-    os.replace(temporary, path)
+    keep(path, np.concatenate(latents), texts, tokenizer)
 
 
 def main() -> None:

@@ -46,10 +46,15 @@ def starts(data: Shard, step: int, size: int, scale: float) -> tuple[Batch, torc
 
 
 def restyle_loss(
-    unet: Any, teacher: Any, texts: tuple[torch.Tensor, torch.Tensor], batch: Batch, after: torch.Tensor
+    unet: Any,
+    teacher: Any,
+    texts: tuple[torch.Tensor, torch.Tensor],
+    batch: Batch,
+    after: torch.Tensor,
+    cumulative: torch.Tensor,
 ) -> torch.Tensor:
     """Mean squared error of the predicted v; texts are of the captions and of the empty one, (B, TOKENS, width)."""
-    a = alphas()[batch.timesteps].view(-1, 1, 1, 1)
+    a = cumulative[batch.timesteps].view(-1, 1, 1, 1)
     x = a.sqrt() * batch.latents + (1 - a).sqrt() * batch.noise
     with torch.no_grad():
         bare = run_unet(teacher, x, batch.timesteps, texts[1])
@@ -77,7 +82,7 @@ def main() -> None:
     log, totals = training.Log(path.with_suffix(".jsonl")), np.zeros(2)
     for step in range(first, args.steps):
         batch, after = starts(looks, step, half, scale)
-        restyled = restyle_loss(unet, teacher, (text_encoder(batch.tokens)[0], bare), batch, after)
+        restyled = restyle_loss(unet, teacher, (text_encoder(batch.tokens)[0], bare), batch, after, cumulative)
         usual = v_loss(unet, text_encoder, captioned(flat, step, half, scale, empty), cumulative)
         rate = training.rate(step, args.steps, args.rate, warmup=50, decay=0.5)
         optimiser.step(usual + restyled, rate)

@@ -154,7 +154,10 @@ def test_tiles_are_for_float32_where_memory_is_not_short(tmp_path, monkeypatch, 
     model, rewritten = convolved(), []
     model.reshape({0: [2, 160, -1, -1]})
     openvino.save_model(model, tmp_path / "vae_decoder.xml", compress_to_fp16=False)
-    counted = lambda model: rewritten.append(fewer_products(model))  # noqa: E731
+
+    def counted(model):
+        rewritten.append(fewer_products(model))
+
     monkeypatch.setattr("partway.engines.rewrites.fewer_products", counted)
     opened = engine.OpenVINO({"vae_decoder": tmp_path / "vae_decoder.xml"}, engine.EngineOptions(**options))
     name = next(iter(opened.signature("vae_decoder").inputs))

@@ -173,7 +173,8 @@ def test_guidance_leads_to_the_other_look():
     sigmas = train_unet.SIGMAS[batch.timesteps.numpy()]
     assert (np.abs(np.log(sigmas / np.clip(sigmas, *restyle.NOISE))) < 0.01).all()
     assert len(np.unique(batch.timesteps)) == 6
-    a = train_unet.alphas()[batch.timesteps].view(-1, 1, 1, 1)
+    cumulative = train_unet.alphas()
+    a = cumulative[batch.timesteps].view(-1, 1, 1, 1)
     said, seen = torch.randn((6, 4, 8, 8), generator=training.generator(0, 1)), []
 
     def teacher(x, timesteps, hidden):
@@ -184,7 +185,8 @@ def test_guidance_leads_to_the_other_look():
         there = (a.sqrt() * x - after) / (1 - a).sqrt()
         return type("Output", (), {"sample": said + (there - said) / restyle.GUIDANCE})
 
-    assert restyle.restyle_loss(unet, teacher, (torch.zeros(1), torch.zeros(1)), batch, after) < 1e-9
+    texts = torch.zeros(1), torch.zeros(1)
+    assert restyle.restyle_loss(unet, teacher, texts, batch, after, cumulative) < 1e-9
     guided = said + 7.5 * (unet(seen[0], None, None).sample - said)
     assert torch.allclose(a.sqrt() * seen[0] - (1 - a).sqrt() * guided, after, atol=1e-4)
 

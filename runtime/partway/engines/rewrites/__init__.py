@@ -45,7 +45,7 @@ def rewrite(core: Any, model: Any, *, alike: Alike | None, cpu: bool, exact: boo
         model = fewer
     if cpu:
         split_enlarged(model)
-    if cpu and tiled:
+    if tiled:
         fewer_products(model)
     if exact:
         return model, Adapter(alike)

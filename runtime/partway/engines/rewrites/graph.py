@@ -49,6 +49,23 @@ def is_plain(node: Any) -> bool:
     return not rounded and kernel.is_static and list(kernel.to_shape())[2:] == [3, 3]
 
 
+def replace_plain(model: Any, fits: Callable[[Any], bool], made: Callable[[Any, NDArray[np.float32], str], Any]) -> int:
+    """Replace such convolutions that fit and whose kernels are known; return how many there were.
+
+    ``fits`` is asked of a node; ``made`` gives the output that takes its place: of the picture's output, the kernels
+    (out, in, 3, 3) and the node's name.
+    """
+    found = 0
+    for node in model.get_ordered_ops():
+        if not is_plain(node) or not fits(node):
+            continue
+        kernels = value(node.input_value(1))
+        if kernels is not None:
+            node.output(0).replace(made(node.input_value(0), kernels, node.get_friendly_name()))
+            found += 1
+    return found
+
+
 def value(output: Any) -> NDArray[np.float32] | None:
     """The value of an output that depends on no parameter, as of weights in 8 bits and their scales; else None."""
     from openvino import Model, Tensor

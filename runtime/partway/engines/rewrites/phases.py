@@ -12,22 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.engines.rewrites.graph import is_plain, matches, value
+from partway.engines.rewrites.graph import matches, replace_plain
 
 _DOUBLED = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 def split_enlarged(model: Any) -> int:
     """Rewrite such convolutions of an OpenVINO model where sizes are known; return how many there were."""
-    found = 0
-    for node in model.get_ordered_ops():
-        if not is_plain(node) or not _doubles(enlarged := node.input_value(0).get_node()):
-            continue
-        weights = value(node.input_value(1))
-        if weights is not None:
-            node.output(0).replace(_four(enlarged.input_value(0), weights, node.get_friendly_name()))
-            found += 1
-    return found
+    return replace_plain(model, lambda node: _doubles(node.input_value(0).get_node()), _four)
 
 
 def _doubles(node: Any) -> bool:
@@ -41,10 +33,11 @@ def _doubles(node: Any) -> bool:
     return list(after.to_shape()) == [batch, channels, 2 * height, 2 * width]
 
 
-def _four(picture: Any, weights: NDArray[np.float32], name: str) -> Any:
-    """The output of a convolution with ``weights`` (out, in, 3, 3) of the enlarged ``picture`` (B, C, H, W)."""
+def _four(enlarged: Any, weights: NDArray[np.float32], name: str) -> Any:
+    """The output of a convolution with ``weights`` (out, in, 3, 3) of a picture (B, C, 2H, 2W) that was enlarged."""
     from openvino import opset13
 
+    picture = enlarged.get_node().input_value(0)
     parts = [
         opset13.convolution(
             picture, _added(_added(weights, 2, row), 3, column), [1, 1], [1 - row, 1 - column], [row, column], [1, 1]

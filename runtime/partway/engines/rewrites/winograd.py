@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partway.engines.rewrites.graph import is_plain, value
+from partway.engines.rewrites.graph import replace_plain
 
 TILE, REACH = 4, 6
 # For interpolation at 0, 1, -1, 2, -2 and infinity.
@@ -32,15 +32,7 @@ _STRIP = 50_000_000  # bytes of a strip's transform: more take more memory, fewe
 
 def fewer_products(model: Any) -> int:
     """Rewrite such convolutions of an OpenVINO model where it is worth it and sizes are known; return how many."""
-    found = 0
-    for node in model.get_ordered_ops():
-        if not is_plain(node) or not _worth_it(node):
-            continue
-        kernels = value(node.input_value(1))
-        if kernels is not None:
-            node.output(0).replace(_tiled(node.input_value(0), kernels, node.get_friendly_name()))
-            found += 1
-    return found
+    return replace_plain(model, _worth_it, _tiled)
 
 
 def worth_it(outputs: int, inputs: int, height: int, width: int) -> bool:
@@ -66,7 +58,9 @@ def _tiled(picture: Any, kernels: NDArray[np.float32], name: str) -> Any:
     from openvino import opset13 as ops
 
     matrices = ops.constant(_transformed(kernels)[None], shared_memory=True)
-    strips = [_strip(picture, matrices, *rows) for rows in _strips(list(picture.get_shape()))]
+    to_products = ops.constant(_square(_PICTURE)[:, None])
+    to_tile = ops.constant(_square(_TILE).reshape(1, TILE**2, REACH**2))
+    strips = [_strip(picture, to_products, matrices, to_tile, *rows) for rows in _strips(list(picture.get_shape()))]
     joined = ops.concat(strips, 2) if len(strips) > 1 else strips[0]
     joined.set_friendly_name(name)
     return joined.output(0)
@@ -80,7 +74,7 @@ def _strips(shape: Sequence[int]) -> list[tuple[int, int]]:
     return [(first, min(first + step, height)) for first in range(0, height, step)]
 
 
-def _strip(picture: Any, matrices: Any, first: int, end: int) -> Any:
+def _strip(picture: Any, to_products: Any, matrices: Any, to_tile: Any, first: int, end: int) -> Any:
     """Rows of the output, of rows of the picture and one more at either side, where there is one."""
     from openvino import opset13 as ops
 
@@ -91,11 +85,11 @@ def _strip(picture: Any, matrices: Any, first: int, end: int) -> Any:
     seen = ops.slice(picture, [first - above], [end + below], [1], [2]) if above or below else picture
     seen = ops.reshape(seen, [batch * inputs, 1, end - first + above + below, width], special_zero=False)
     step, pads = [TILE, TILE], ([1 - above, 1], [1 - below, 1])
-    seen = ops.convolution(seen, _square(_PICTURE)[:, None], step, *pads, [1, 1])
+    seen = ops.convolution(seen, to_products, step, *pads, [1, 1])
     seen = ops.reshape(seen, [batch, inputs, products, rows * columns], special_zero=False)
     met = ops.matmul(matrices, ops.transpose(seen, [0, 2, 1, 3]), False, False)
     met = ops.reshape(met, [batch, products, outputs * rows * columns], special_zero=False)
-    made = ops.matmul(ops.constant(_square(_TILE).reshape(1, TILE**2, products)), met, False, False)
+    made = ops.matmul(to_tile, met, False, False)
     made = ops.reshape(made, [batch, TILE**2 * outputs, rows, columns], special_zero=False)
     return ops.depth_to_space(made, "blocks_first", TILE)
 
