@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, LCMScheduler, 
 from transformers import CLIPTokenizer
 
 from . import training
-from .latents import latents_path, scaling_factor
+from .latents import scaling_factor
 from .networks import make_text_encoder, make_unet
 from .train_unet import betas, empty_tokens
 
@@ -44,8 +44,7 @@ def pipeline(run: Path, few_step: bool = False) -> StableDiffusionPipeline:
     """The whole model as diffusers runs it."""
     folder = next(path for name in ("tuned_vae", "vae") if (path := run / name).exists())
     vae = AutoencoderKL.from_pretrained(folder).eval()
-    if latents_path(run, 0).exists():  # without them, the weights and their scale come from a package
-        vae.register_to_config(scaling_factor=scaling_factor(run))
+    vae.register_to_config(scaling_factor=scaling_factor(run))
     unet, text_encoder = trained(run)
     scheduler: Any = DPMSolverMultistepScheduler(**SCHEDULER, timestep_spacing="trailing", steps_offset=1)
     if few_step:

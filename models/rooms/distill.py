@@ -12,11 +12,13 @@ import torch
 
 from . import training
 from .assemble import trained
-from .latents import check_owner, read_latents, scaling_factor
-from .train_unet import Batch, alphas, batch_at, empty_tokens
+from .latents import scaling_factor
+from .looks import SHARDS, each_look, read_looks, starts
+from .train_unet import Batch, alphas, empty_tokens
+from .train_unet import batch_at as captioned
 
 STRIDE = 40  # timesteps
-GUIDANCE = 6.0
+GUIDANCE = 4.5  # of the teacher
 SIGMA_DATA, TIMESTEP_SCALE = 0.5, 10.0  # as diffusers' LCMScheduler expects them
 SEED = 3
 EVERY = 100  # steps between checkpoints
@@ -60,9 +62,9 @@ def teacher_step(
 
 def main() -> None:
     """Distils until the step count is reached."""
-    args = training.arguments(__doc__, seed=SEED, steps=250, batch=24, rate=3e-4, report=50)
-    check_owner(args.run)
-    data, scale, empty = read_latents(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
+    args = training.arguments(__doc__, seed=SEED, steps=250, batch=24, rate=3e-4, report=50, shards=SHARDS)
+    looks, scale, empty = read_looks(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
+    flat, half = each_look(looks), args.batch // 2
     teacher, text_encoder = trained(args.run)
     student, target, cumulative = copy.deepcopy(teacher).train(), copy.deepcopy(teacher), alphas()
     for network in (teacher, text_encoder, target):
@@ -74,7 +76,9 @@ def main() -> None:
     log, total = training.Log(path.with_suffix(".jsonl")), 0.0
     bare_tokens = torch.from_numpy(empty)[None].repeat(args.batch, 1)
     for step in range(first, args.steps):
-        batch: Batch = batch_at(data, step, args.batch, scale, empty)
+        usual = captioned(flat, step, args.batch - half, scale, empty)
+        restyled, _ = starts(looks, step, half, scale, SEED)
+        batch = Batch(*map(torch.cat, zip(usual, restyled, strict=True)))
         t = batch.timesteps
         a = cumulative[t].view(-1, 1, 1, 1)
         x = a.sqrt() * batch.latents + (1 - a).sqrt() * batch.noise

@@ -60,7 +60,12 @@ def joined(paths: Iterable[Path]) -> Shard:
 
 
 def scaling_factor(run: Path) -> float:
-    """One over the deviation of the latents of the first shards, as Stable Diffusion defines it."""
+    """One over the deviation of the latents of the first shard, as Stable Diffusion defines it.
+
+    Without shards the autoencoder comes from a package, and its configuration says it.
+    """
+    if not latents_path(run, 0).exists():
+        return float(AutoencoderKL.load_config(run / "vae")["scaling_factor"])
     return float(1 / np.load(latents_path(run, 0))["latents"].astype(np.float64).std())
 
 

@@ -16,12 +16,17 @@ from transformers import CLIPTokenizer
 from partway_rooms.renderer import STYLES, caption_of, dress, render, sample_layout, sample_look
 from partway_rooms.renderer.looks import Look
 
+from . import training
 from .latents import VARIANTS, Shard, encode, joined, keep
 from .networks import SIZE
+from .train_unet import SIGMAS, Batch
 
 LOOKS = 4
 ROOMS = 128  # in a shard
+SHARDS = 8
 SEED = 21
+NOISE = (0.12, 1.6)  # sigmas of the starts: strength 0.45 begins at 0.65
+HALFWAY = 0.5  # of the starts have gone a part of the way to the other look, as later steps have
 
 
 def looks_of(room: int) -> list[Look]:
@@ -47,6 +52,27 @@ def read_looks(run: Path, count: int) -> Shard:
     return Shard(latents.reshape(-1, LOOKS, *latents.shape[1:]), tokens.reshape(-1, LOOKS, *tokens.shape[1:]))
 
 
+def each_look(rooms: Shard) -> Shard:
+    """The looks of all rooms one after the other, each with its own captions."""
+    return Shard(*(values.reshape((-1, *values.shape[2:])) for values in rooms))
+
+
+def starts(data: Shard, step: int, size: int, scale: float, seed: int) -> tuple[Batch, torch.Tensor]:
+    """Batch of sources with the captions of another look, and the scaled latents of that look, like the sources'."""
+    rng = np.random.default_rng([seed, step])
+    rooms = rng.integers(len(data.latents), size=size)
+    source = rng.integers(LOOKS, size=size)
+    asked = (source + rng.integers(1, LOOKS, size=size)) % LOOKS
+    tokens = data.tokens[rooms, asked, rng.integers(data.tokens.shape[2], size=size)].astype(np.int64)
+    before, after = (torch.from_numpy(data.latents[rooms, one].astype(np.float32) * scale) for one in (source, asked))
+    way = torch.from_numpy(np.where(rng.random(size) < HALFWAY, rng.random(size), 0).astype(np.float32))
+    low, high = np.log(NOISE)
+    sigmas = np.exp(low + (high - low) * (rng.permutation(size) + rng.random(size)) / size)
+    timesteps = torch.from_numpy(np.searchsorted(SIGMAS, sigmas).astype(np.int64))
+    noise = torch.randn(before.shape, generator=training.generator(seed, step))
+    return Batch(torch.lerp(before, after, way.view(-1, 1, 1, 1)), torch.from_numpy(tokens), timesteps, noise), after
+
+
 def write_looks(run: Path, index: int, vae: Any, tokenizer: Any) -> None:
     """Draws and encodes one shard; it appears at once and whole."""
     latents, texts = [], []
@@ -64,7 +90,7 @@ def main() -> None:
     """Draws the shards that are not there yet, every `--parts`-th one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
-    parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--shards", type=int, default=SHARDS)
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -12,37 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 
 from . import training
 from .assemble import trained
 from .distill import run_unet
-from .latents import Shard
-from .looks import LOOKS, read_looks
-from .train_unet import SIGMAS, Batch, alphas, empty_tokens, v_loss
+from .latents import scaling_factor
+from .looks import SHARDS, each_look, read_looks, starts
+from .train_unet import Batch, alphas, empty_tokens, v_loss
 from .train_unet import batch_at as captioned
 
 SEED = 8
 GUIDANCE = 7.5  # that reaches the other look at once; half of it gets there in a few steps, and errs by half as much
-NOISE = (0.12, 1.6)  # sigmas of the starts: strength 0.45 begins at 0.65
-HALFWAY = 0.5  # of the starts have gone a part of the way to the other look, as later steps have
 EVERY = 100  # steps between checkpoints
-
-
-def starts(data: Shard, step: int, size: int, scale: float) -> tuple[Batch, torch.Tensor]:
-    """Batch of sources with the captions of another look, and the scaled latents of that look, like the sources'."""
-    rng = np.random.default_rng([SEED, step])
-    rooms = rng.integers(len(data.latents), size=size)
-    source = rng.integers(LOOKS, size=size)
-    asked = (source + rng.integers(1, LOOKS, size=size)) % LOOKS
-    tokens = data.tokens[rooms, asked, rng.integers(data.tokens.shape[2], size=size)].astype(np.int64)
-    before, after = (torch.from_numpy(data.latents[rooms, one].astype(np.float32) * scale) for one in (source, asked))
-    way = torch.from_numpy(np.where(rng.random(size) < HALFWAY, rng.random(size), 0).astype(np.float32))
-    low, high = np.log(NOISE)
-    sigmas = np.exp(low + (high - low) * (rng.permutation(size) + rng.random(size)) / size)
-    timesteps = torch.from_numpy(np.searchsorted(SIGMAS, sigmas).astype(np.int64))
-    noise = torch.randn(before.shape, generator=training.generator(SEED, step))
-    return Batch(torch.lerp(before, after, way.view(-1, 1, 1, 1)), torch.from_numpy(tokens), timesteps, noise), after
 
 
 def restyle_loss(
@@ -65,10 +46,9 @@ def restyle_loss(
 
 def main() -> None:
     """Trains until the step count is reached."""
-    args = training.arguments(__doc__, seed=SEED, steps=500, batch=16, rate=3e-4, report=25)
+    args = training.arguments(__doc__, seed=SEED, steps=500, batch=16, rate=3e-4, report=25, shards=SHARDS)
     looks, empty = read_looks(args.run, args.shards), empty_tokens(args.run)
-    scale = float(AutoencoderKL.load_config(args.run / "vae")["scaling_factor"])
-    flat = Shard(*(values.reshape((-1, *values.shape[2:])) for values in looks))
+    scale, flat = scaling_factor(args.run), each_look(looks)
     teacher, text_encoder = trained(args.run, restyled=False)
     for network in (teacher, text_encoder):
         network.requires_grad_(False)
@@ -81,7 +61,7 @@ def main() -> None:
     first = training.resume(path, averaged, **parts)
     log, totals = training.Log(path.with_suffix(".jsonl")), np.zeros(2)
     for step in range(first, args.steps):
-        batch, after = starts(looks, step, half, scale)
+        batch, after = starts(looks, step, half, scale, SEED)
         restyled = restyle_loss(unet, teacher, (text_encoder(batch.tokens)[0], bare), batch, after, cumulative)
         usual = v_loss(unet, text_encoder, captioned(flat, step, half, scale, empty), cumulative)
         rate = training.rate(step, args.steps, args.rate, warmup=50, decay=0.5)

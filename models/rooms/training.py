@@ -18,7 +18,14 @@ _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # what Linux calls the instruct
 
 
 def arguments(
-    description: str | None, *, seed: int, steps: int, report: int, batch: int | None = None, rate: float | None = None
+    description: str | None,
+    *,
+    seed: int,
+    steps: int,
+    report: int,
+    batch: int | None = None,
+    rate: float | None = None,
+    shards: int = 28,
 ) -> argparse.Namespace:
     """The command line, with these defaults and ``batch`` and ``rate`` where they are given; sets threads and seed."""
     parser = argparse.ArgumentParser(description=description)
@@ -26,7 +33,7 @@ def arguments(
     parser.add_argument("--steps", type=int, default=steps)
     if batch is not None:
         parser.add_argument("--batch", type=int, default=batch)
-    parser.add_argument("--shards", type=int, default=28)
+    parser.add_argument("--shards", type=int, default=shards)
     if rate is not None:
         parser.add_argument("--rate", type=float, default=rate)
     parser.add_argument("--threads", type=int, default=2)

@@ -169,9 +169,9 @@ def test_guidance_leads_to_the_other_look():
     rng = np.random.default_rng(3)
     latents_ = rng.standard_normal((3, looks.LOOKS, 4, 8, 8)).astype(np.float16)
     data = latents.Shard(latents_, np.zeros((3, looks.LOOKS, 2, TOKENS), np.int64))
-    batch, after = restyle.starts(data, 0, 6, 1.5)
+    batch, after = looks.starts(data, 0, 6, 1.5, 3)
     sigmas = train_unet.SIGMAS[batch.timesteps.numpy()]
-    assert (np.abs(np.log(sigmas / np.clip(sigmas, *restyle.NOISE))) < 0.01).all()
+    assert (np.abs(np.log(sigmas / np.clip(sigmas, *looks.NOISE))) < 0.01).all()
     assert len(np.unique(batch.timesteps)) == 6
     cumulative = train_unet.alphas()
     a = cumulative[batch.timesteps].view(-1, 1, 1, 1)
