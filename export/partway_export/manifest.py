@@ -55,9 +55,18 @@ def write_manifest(
         "verification": {name: dict(figures) for name, figures in verification.items()},
         "goldens": dict(goldens),
     }
-    text = json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    put_manifest(folder, contents)
     return contents
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a package's ``partway.json`` says."""
+    return dict(json.loads((folder / MANIFEST).read_text("utf-8")))
+
+
+def put_manifest(folder: Path, contents: Mapping[str, Any]) -> None:
+    """Writes a package's ``partway.json``."""
+    (folder / MANIFEST).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _table(path: Path) -> dict[str, str]:

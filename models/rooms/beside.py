@@ -13,6 +13,8 @@ import partway
 from partway_rooms import HELD_OUT, room
 from partway_rooms.renderer import MEDIA, sample_look
 
+from . import GUIDANCE
+
 STRENGTHS = (0.2, 0.45, 0.8)
 GAP, FONT = 6, 20  # pixels
 PAPER, INK = "#fdfcf9", "#22303c"
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--rooms", type=int, default=10)
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=3.5)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     args = parser.parse_args()
     pipes = [partway.load(package, engine=args.engine) for package in args.packages]
     rows = []

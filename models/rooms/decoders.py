@@ -19,6 +19,7 @@ from partway.model.networks import Array, Networks
 from partway.pictures.images import to_pil
 from partway_rooms import HELD_OUT
 
+from . import GUIDANCE
 from .evaluate import Restyled, curves, restyled
 from .probe import KEPT, load_probe
 
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--engine", default="openvino")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=3.5)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--rooms", type=int, default=60)
     parser.add_argument("--strengths", type=float, nargs="+", default=(0.2, 0.45, 0.8))
     args = parser.parse_args()

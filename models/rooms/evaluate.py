@@ -24,6 +24,7 @@ from partway_rooms import HELD_OUT
 from partway_rooms.renderer import KINDS, LIGHTS, STYLES
 from partway_rooms.renderer.captions import MEDIUM_WORDS
 
+from . import GUIDANCE
 from .probe import KEPT, NAMES, load_probe, read, true_labels
 from .renders import picture, true_map
 
@@ -175,7 +176,7 @@ def main() -> None:
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=3.5)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)

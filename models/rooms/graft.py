@@ -5,18 +5,17 @@ byte stays.
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from partway.graphs import NETWORKS
-from partway_export.manifest import MANIFEST
+from partway_export.manifest import put_manifest, read_manifest
 
 
 def graft(package: Path, other: Path, network: str) -> list[str]:
     """Copies the network and returns the files that were copied; SystemExit where the packages differ in kind."""
-    mine, theirs = (json.loads((folder / MANIFEST).read_text("utf-8")) for folder in (package, other))
+    mine, theirs = (read_manifest(folder) for folder in (package, other))
     for field in ("format", "weights"):
         if mine[field] != theirs[field]:
             raise SystemExit(f"{package} has {field} {mine[field]} and {other} {theirs[field]}: export with the same")
@@ -32,7 +31,7 @@ def graft(package: Path, other: Path, network: str) -> list[str]:
     for field in ("verification", "goldens"):
         kept = {key: value for key, value in mine[field].items() if not _of(key, network)}
         mine[field] = kept | {key: value for key, value in theirs[field].items() if _of(key, network)}
-    (package / MANIFEST).write_text(json.dumps(mine, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    put_manifest(package, mine)
     return taken
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from partway_rooms import HELD_OUT
 from partway_rooms.renderer import LIGHTS, MEDIA, STYLES
 
+from . import GUIDANCE
 from .assemble import pipeline
 from .renders import picture
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("out")
     parser.add_argument("--run", type=Path, default=Path("build/rooms"))
     parser.add_argument("--few-step", action="store_true")
-    parser.add_argument("--guidance", type=float, default=3.5)
+    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

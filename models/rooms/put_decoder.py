@@ -5,7 +5,6 @@ golden, checksums and distance from torch follow, also in the folders beside the
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ from onnx import numpy_helper
 
 from partway.model.doctor import DEFAULT_GATE, psnr
 from partway.pictures.metadata import file_hash
+from partway_export.manifest import MANIFEST, put_manifest, read_manifest
 
 from .autoencoder import LatentDecoder, load_autoencoder
 
-GRAPH, GOLDEN, MANIFEST = "vae_decoder/model.onnx", "goldens/vae_decoder.npz", "partway.json"
+GRAPH, GOLDEN = "vae_decoder/model.onnx", "goldens/vae_decoder.npz"
 NORMS = {"Mul": "weight", "Add": "bias"}  # what of a norm these operators, called after its layer, take
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -68,7 +68,7 @@ def sharing(package: Path) -> Iterator[Path]:
     """The package, and the folders beside it that take the decoder from it."""
     yield package
     for path in sorted(package.parent.glob(f"*/{MANIFEST}")):
-        if json.loads(path.read_text("utf-8")).get("shares") == package.name:
+        if read_manifest(path.parent).get("shares") == package.name:
             yield path.parent
 
 
@@ -85,11 +85,11 @@ def put_decoder(package: Path, decoder: LatentDecoder) -> float:
     (package / GRAPH).write_bytes(model.SerializeToString())
     for folder in sharing(package):
         np.savez_compressed(folder / GOLDEN, allow_pickle=False, **arrays)
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = read_manifest(folder)
         for name, path in ((GRAPH, package / GRAPH), (GOLDEN, folder / GOLDEN)):
             manifest["files"][name] = {"sha256": file_hash(path), "bytes": path.stat().st_size}
         manifest["verification"]["vae_decoder"]["psnr"] = round(figure, 2)
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        put_manifest(folder, manifest)
     return figure
 
 

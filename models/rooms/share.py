@@ -4,12 +4,11 @@ What is left names OTHER in its ``partway.json`` as ``shares``, and lists the fi
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from partway.graphs import NETWORKS
-from partway_export.manifest import MANIFEST
+from partway_export.manifest import put_manifest, read_manifest
 
 
 def share(package: Path, other: Path) -> list[str]:
@@ -19,19 +18,14 @@ def share(package: Path, other: Path) -> list[str]:
     """
     if package.resolve().parent != other.resolve().parent:
         raise SystemExit(f"{package} and {other} do not lie in one folder")
-    manifest = _manifest(package)
-    own, theirs = (_graphs(one) for one in (manifest, _manifest(other)))
+    manifest = read_manifest(package)
+    own, theirs = (_graphs(one) for one in (manifest, read_manifest(other)))
     shared = [network for network in NETWORKS if network in own and own[network] == theirs.get(network)]
     for network in shared:
         for name in own[network]:
             (package / name).unlink(missing_ok=True)
-    text = json.dumps(manifest | {"shares": other.resolve().name}, indent=2, ensure_ascii=False) + "\n"
-    (package / MANIFEST).write_text(text, encoding="utf-8")
+    put_manifest(package, manifest | {"shares": other.resolve().name})
     return shared
-
-
-def _manifest(package: Path) -> dict[str, Any]:
-    return dict(json.loads((package / MANIFEST).read_text("utf-8")))
 
 
 def _graphs(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
