@@ -54,6 +54,7 @@ CASES = {
     "partway, file, onnxruntime, 1.3 GB": Case("partway", FILE, {"engine": "onnxruntime", "memory_limit": "1300MB"}),
     "partway, file, openvino, 1.3 GB": Case("partway", FILE, {"engine": "openvino", "memory_limit": "1300MB"}),
     "partway, IR fp16, openvino, released": Case("partway", "openvino", {"engine": "openvino", "release": True}),
+    "partway, IR fp16, exact, released": Case("partway", "openvino", {"preset": "exact", "release": True}),
     "partway, file, onnxruntime, streamed": Case("partway", FILE, {"engine": "onnxruntime", "stream": True, **_FRUGAL}),
     "partway, file, openvino, streamed": Case("partway", FILE, {"engine": "openvino", "stream": True, **_FRUGAL}),
     "diffusers fp32": Case("diffusers_torch", FILE, {"dtype": "float32"}),

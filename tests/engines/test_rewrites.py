@@ -142,15 +142,17 @@ def test_convolutions_that_are_quicker_as_they_are_stay(model):
     [
         ({"static": True}, True),
         ({}, False),
-        ({"static": True, "release": True}, False),
+        ({"static": True, "release": True}, True),
+        ({"static": True, "memory_limit": "3GB"}, False),
+        ({"static": True, "stream": True}, False),
         ({"static": True, "precision": "bf16"}, False),
     ],
-    ids=["one size", "any size", "little memory", "bf16"],
+    ids=["one size", "any size", "released", "memory limited", "streamed", "bf16"],
 )
 def test_tiles_are_for_float32_where_memory_is_not_short(tmp_path, monkeypatch, options, tiled):
     from partway.engines import openvino as engine
 
-    monkeypatch.setattr(engine, "on_x86", lambda: True)
+    monkeypatch.setattr("partway.engines.options.on_x86", lambda: True)
     model, rewritten = convolved(), []
     model.reshape({0: [2, 160, -1, -1]})
     openvino.save_model(model, tmp_path / "vae_decoder.xml", compress_to_fp16=False)

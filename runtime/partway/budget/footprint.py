@@ -17,7 +17,6 @@ from partway.engines import ENGINES, EngineOptions
 from partway.engines.table import Rates
 from partway.graphs import FUSED
 from partway.model.package import Package
-from partway.support.machine import on_x86
 
 __all__ = ["Load", "Work", "in_turn", "known", "loads", "peak"]
 
@@ -53,7 +52,7 @@ def loads(package: Package, engine: str, work: Work, options: EngineOptions) -> 
     if package.checkpoint is not None or FUSED.items() <= package.manifest.items():
         rates = rates._replace(scores=False)
     halved = options.precision in ("bf16", "fp16") or (options.precision == "fastest" and _computes_in_16_bits(engine))
-    tiled = options.static and not options.frugal and not halved and bool(rates.laid_out) and on_x86()
+    tiled = options.tiled and not halved and bool(rates.laid_out)
     share = (_STATIC if options.static else 1) * (0.5 if halved else 1)
     found = {}
     for name, file in package.networks.items():

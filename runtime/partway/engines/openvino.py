@@ -25,7 +25,7 @@ from partway.engines.weights import Graph, Openable, WithTokenVectors, check
 from partway.errors import EngineError, NetworkError, PackageError, PartwayError, install
 from partway.graphs import is_port
 from partway.support.caching import Recent
-from partway.support.machine import cores, on_x86
+from partway.support.machine import cores
 
 _NAME = "openvino"
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -200,10 +200,10 @@ class OpenVINO:
         return rewrite(self._core, model, alike=alike, cpu=cpu, exact=exact, tiled=cpu and self._tiled())
 
     def _tiled(self) -> bool:
-        """Whether fewer products are worth their memory: in float32 on x86, where OpenVINO has no such convolutions."""
+        """Whether convolutions are made in tiles, which are exact enough in float32 alone."""
         said = self._properties.get("INFERENCE_PRECISION_HINT")
         precision = said or self._core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
-        return precision == _PRECISIONS["fp32"] and on_x86() and not self._options.frugal
+        return self._options.tiled and precision == _PRECISIONS["fp32"]
 
     def _refusal(self, network: str, error: Exception) -> PartwayError:
         """What to raise when a network cannot be compiled."""

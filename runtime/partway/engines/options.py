@@ -8,7 +8,7 @@ from typing import Self
 from partway.errors import InputError, choose
 from partway.support.amounts import amount
 from partway.support.keywords import refuse_unknown
-from partway.support.machine import cores
+from partway.support.machine import cores, on_x86
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,14 @@ class EngineOptions:
     def frugal(self) -> bool:
         """Whether memory counts more than time."""
         return self.release or self.stream or self.limit is not None
+
+    @property
+    def tiled(self) -> bool:
+        """Whether convolutions in float32 may be made with fewer products, for more memory in the VAE.
+
+        On x86, where OpenVINO has no such convolutions of its own; not where memory is limited or weights are streamed.
+        """
+        return self.static and not self.stream and self.limit is None and on_x86()
 
     @property
     def at_once(self) -> int:
