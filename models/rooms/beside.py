@@ -53,17 +53,17 @@ def main() -> None:
     parser.add_argument("--rooms", type=int, default=10)
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=GUIDANCE)
+    parser.add_argument("--guidance", type=float, nargs=2, default=(GUIDANCE, GUIDANCE), help="before's, and after's")
     args = parser.parse_args()
     pipes = [partway.load(package, engine=args.engine) for package in args.packages]
     rows = []
     for number in numbers(args.rooms):
         drawn = room(number)
-        settings = {"steps": args.steps, "guidance_scale": args.guidance, "seed": number}
+        settings = {"steps": args.steps, "seed": number}
         made = [
-            pipe.img2img(drawn.picture, drawn.caption, strength=strength, **settings).image
+            pipe.img2img(drawn.picture, drawn.caption, strength=strength, guidance_scale=scale, **settings).image
             for strength in STRENGTHS
-            for pipe in pipes
+            for pipe, scale in zip(pipes, args.guidance, strict=True)
         ]
         rows.append([drawn.picture, *made])
     labels = ["render", *(f"{strength:g} {name}" for strength in STRENGTHS for name in ("before", "after"))]

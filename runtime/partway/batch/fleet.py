@@ -25,7 +25,8 @@ from partway.engines import EngineOptions
 from partway.errors import EngineError, PartwayError, install
 from partway.support.amounts import amount
 
-_ROUNDS = 4  # of its pictures at once that an actor is given: what a dead one was given is looked at again
+_ROUNDS = 12  # of its pictures at once that an actor is given: what a dead one was given is looked at again
+_SHARES = 4  # of each actor, at least, so that none waits long for the last
 _BLOCKS = 2000  # at most
 
 
@@ -87,7 +88,8 @@ def library() -> Any:
 def _fates(ray: Any, crew: Crew, jobs: Sequence[Job]) -> Iterator[Fate]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     crew, wanted, count = resources(crew, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-    size = max(_ROUNDS * (crew.at_once or 1), math.ceil(len(jobs) / _BLOCKS))
+    at_once, share = crew.at_once or 1, math.ceil(len(jobs) / (_SHARES * count))
+    size = max(at_once, min(_ROUNDS * at_once, share), math.ceil(len(jobs) / _BLOCKS))
     rows = [{"job": pickle.dumps(job)} for _, job in by_size(jobs)]
     dataset = ray.data.from_items(rows, override_num_blocks=max(1, math.ceil(len(rows) / size)))
     strategy = ray.data.ActorPoolStrategy(size=count)
