@@ -1,6 +1,6 @@
 """The picture at the top of the README: ``python -m models.rooms.strip OUT.jpg``.
 
-One prompt on rooms that the built-in model has never seen, a room a row, the strength written under each column.
+A room that the built-in model has never seen, a prompt a row, the strength written under each column.
 """
 
 import argparse
@@ -11,8 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 import partway
 from partway_rooms import room
 
-PROMPT = "cozy scandinavian interior, warm light"
-ROOMS = (29, 7)  # a photo of a mid-century room, a pencil sketch of a loft
+PROMPTS = (
+    "photo of an art deco living room, warm light",
+    "photo of a coastal living room, daylight",
+    "photo of a japandi living room, daylight",
+)
+ROOM = 29  # a photo of a mid-century room
 STRENGTHS = (0.3, 0.45, 0.65, 0.8)
 SIDE, GAP, FONT = 208, 8, 22  # pixels
 PAPER, INK = "#fdfcf9", "#22303c"
@@ -33,16 +37,15 @@ def strip(rows: Sequence[Sequence[Image.Image]], labels: Sequence[str]) -> Image
 
 
 def main() -> None:
-    """Draws the rooms, restyles them at every strength and writes the sheet."""
+    """Draws the room, restyles it at every strength and writes the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out")
     args = parser.parse_args()
-    pipe = partway.load()
-    rows = []
-    for number in ROOMS:
-        picture = room(number).picture
-        made = [pipe.img2img(picture, PROMPT, strength=strength).image for strength in STRENGTHS]
-        rows.append([picture, *made])
+    pipe, picture = partway.load(), room(ROOM).picture
+    rows = [
+        [picture, *(pipe.img2img(picture, prompt, strength=strength, seed=1).image for strength in STRENGTHS)]
+        for prompt in PROMPTS
+    ]
     labels = ["your picture", *(f"strength {strength:g}" for strength in STRENGTHS)]
     strip(rows, labels).save(args.out, quality=92)
 

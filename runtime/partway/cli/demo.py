@@ -9,7 +9,7 @@ from partway.cli.sweep import run as sweep
 from partway.errors import InputError, PartwayError
 from partway.support.files import check_writable, unused, write_atomically
 
-PROMPT = "cozy scandinavian interior, warm light"
+PROMPT = "photo of an art deco living room, warm light"
 STRENGTHS = "0.2,0.3,0.45,0.55,0.65,0.8,1"
 ROOM = 29  # mid-century, in daylight
 
