@@ -1,6 +1,6 @@
 """The picture at the top of the README: ``python -m models.rooms.strip OUT.jpg``.
 
-A room that the built-in model has never seen, a prompt a row, the strength written under each column.
+A room that the built-in few-step model has never seen, a prompt a row, the strength written under each column.
 """
 
 import argparse
@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 import partway
 from partway_rooms import room
 
+MODEL = "rooms-lcm"
 PROMPTS = (
     "photo of an art deco living room, warm light",
-    "photo of a coastal living room, daylight",
     "photo of a japandi living room, daylight",
+    "photo of a coastal living room, daylight",
 )
 ROOM = 29  # a photo of a mid-century room
 STRENGTHS = (0.3, 0.45, 0.65, 0.8)
@@ -41,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out")
     args = parser.parse_args()
-    pipe, picture = partway.load(), room(ROOM).picture
+    pipe, picture = partway.load(MODEL), room(ROOM).picture
     rows = [
         [picture, *(pipe.img2img(picture, prompt, strength=strength, seed=1).image for strength in STRENGTHS)]
         for prompt in PROMPTS
