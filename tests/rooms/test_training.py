@@ -136,10 +136,20 @@ def resumed_equals_whole(module, run, monkeypatch, file, pick, *arguments):
     assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
 
 
+def make_up_looks(run):
+    """A shard of four rooms in their looks, of noise."""
+    made = np.random.default_rng(4).standard_normal((4 * looks.LOOKS, 4, SIDE, SIDE)).astype(np.float16)
+    tokens = np.tile(train_unet.empty_tokens(run), (len(made), 4, 1)).astype(np.uint16)
+    path = looks.looks_path(run, 0)
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, latents=made, tokens=tokens)
+
+
 @pytest.mark.thorough
 def test_the_networks_train_resume_and_assemble(run, monkeypatch):
     small = ("--batch", "2", "--shards", "1", "--report", "1")
     resumed_equals_whole(train_unet, run, monkeypatch, "unet.pt", lambda s: s["averaged"], *small)
+    make_up_looks(run)
     resumed_equals_whole(distill, run, monkeypatch, "lcm.pt", lambda s: s["averaged"], *small)
     for few_step in (False, True):
         assemble.pipeline(run, few_step).save_pretrained(run / "pipeline")
@@ -147,6 +157,7 @@ def test_the_networks_train_resume_and_assemble(run, monkeypatch):
         pipe.set_progress_bar_config(disable=True)
         drawn = pipe("a room", num_inference_steps=2, guidance_scale=2.0, output_type="np").images
         assert drawn.shape == (1, 256, 256, 3)
+    looks.looks_path(run, 0).unlink()
 
 
 def test_looks_of_a_room_are_of_its_layout_and_of_different_styles(run, monkeypatch):
@@ -192,12 +203,7 @@ def test_guidance_leads_to_the_other_look():
 
 
 def test_restyling_resumes_and_is_what_is_assembled(run, monkeypatch):
-    rng = np.random.default_rng(4)
-    made = rng.standard_normal((4 * looks.LOOKS, 4, SIDE, SIDE)).astype(np.float16)
-    tokens = np.tile(train_unet.empty_tokens(run), (len(made), 4, 1)).astype(np.uint16)
-    path = looks.looks_path(run, 0)
-    path.parent.mkdir(exist_ok=True)
-    np.savez(path, latents=made, tokens=tokens)
+    make_up_looks(run)
     do(train_unet, run, monkeypatch, "--steps", "1", "--batch", "2", "--shards", "1")
     small = ("--batch", "4", "--shards", "1", "--report", "1")
     resumed_equals_whole(restyle, run, monkeypatch, "restyled.pt", lambda s: s["averaged"], *small)
