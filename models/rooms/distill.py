@@ -12,8 +12,8 @@ import torch
 
 from . import training
 from .assemble import trained
-from .latents import scaling_factor
-from .looks import SHARDS, each_look, read_looks, starts
+from .latents import check_owner, scaling_factor
+from .looks import FOLDER, SHARDS, each_look, read_looks, starts
 from .train_unet import Batch, alphas, empty_tokens
 from .train_unet import batch_at as captioned
 
@@ -63,6 +63,7 @@ def teacher_step(
 def main() -> None:
     """Distils until the step count is reached."""
     args = training.arguments(__doc__, seed=SEED, steps=250, batch=24, rate=3e-4, report=50, shards=SHARDS)
+    check_owner(args.run, FOLDER)
     looks, scale, empty = read_looks(args.run, args.shards), scaling_factor(args.run), empty_tokens(args.run)
     flat, half = each_look(looks), args.batch // 2
     teacher, text_encoder = trained(args.run)

@@ -97,9 +97,9 @@ def keep(path: Path, latents: NDArray[np.float16], texts: list[str], tokenizer: 
     os.replace(temporary, path)
 
 
-def check_owner(run: Path) -> None:
-    """Raises SystemExit when the latents on disk were made with another autoencoder or tokenizer."""
-    path, mine = run / "latents" / "made_with.json", checksum(run)
+def check_owner(run: Path, folder: str = "latents") -> None:
+    """Raises SystemExit when the latents in a folder were made with another autoencoder or tokenizer."""
+    path, mine = run / folder / "made_with.json", checksum(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and json.loads(path.read_text())["sha256"] != mine:
         raise SystemExit(f"{path.parent} belongs to another autoencoder or tokenizer: move it away and encode again")

@@ -17,13 +17,14 @@ from partway_rooms.renderer import STYLES, caption_of, dress, render, sample_lay
 from partway_rooms.renderer.looks import Look
 
 from . import training
-from .latents import VARIANTS, Shard, encode, joined, keep
+from .latents import VARIANTS, Shard, check_owner, encode, joined, keep
 from .networks import SIZE
 from .train_unet import SIGMAS, Batch
 
 LOOKS = 4
 ROOMS = 128  # in a shard
 SHARDS = 8
+FOLDER = "looks"
 SEED = 21
 NOISE = (0.12, 1.6)  # sigmas of the starts: strength 0.45 begins at 0.65
 HALFWAY = 0.5  # of the starts have gone a part of the way to the other look, as later steps have
@@ -43,7 +44,7 @@ def looks_of(room: int) -> list[Look]:
 
 def looks_path(run: Path, index: int) -> Path:
     """Where a shard lies."""
-    return run / "looks" / f"{index:05d}.npz"
+    return run / FOLDER / f"{index:05d}.npz"
 
 
 def read_looks(run: Path, count: int) -> Shard:
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    check_owner(args.run, FOLDER)
     vae = AutoencoderKL.from_pretrained(args.run / "vae").to(memory_format=torch.channels_last)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     for index in range(args.part, args.shards, args.parts):

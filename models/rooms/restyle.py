@@ -16,8 +16,8 @@ import torch
 from . import training
 from .assemble import trained
 from .distill import run_unet
-from .latents import scaling_factor
-from .looks import SHARDS, each_look, read_looks, starts
+from .latents import check_owner, scaling_factor
+from .looks import FOLDER, SHARDS, each_look, read_looks, starts
 from .train_unet import Batch, alphas, empty_tokens, v_loss
 from .train_unet import batch_at as captioned
 
@@ -47,6 +47,7 @@ def restyle_loss(
 def main() -> None:
     """Trains until the step count is reached."""
     args = training.arguments(__doc__, seed=SEED, steps=500, batch=16, rate=3e-4, report=25, shards=SHARDS)
+    check_owner(args.run, FOLDER)
     looks, empty = read_looks(args.run, args.shards), empty_tokens(args.run)
     scale, flat = scaling_factor(args.run), each_look(looks)
     teacher, text_encoder = trained(args.run, restyled=False)
