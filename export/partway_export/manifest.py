@@ -59,11 +59,6 @@ def write_manifest(
     return contents
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a package's ``partway.json`` says."""
-    return dict(json.loads((folder / MANIFEST).read_text("utf-8")))
-
-
 def put_manifest(folder: Path, contents: Mapping[str, Any]) -> None:
     """Writes a package's ``partway.json``."""
     (folder / MANIFEST).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

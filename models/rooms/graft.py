@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from partway.graphs import NETWORKS
-from partway_export.manifest import put_manifest, read_manifest
+from partway.model import files
+from partway_export.manifest import MANIFEST, put_manifest
 
 
 def graft(package: Path, other: Path, network: str) -> list[str]:
     """Copies the network and returns the files that were copied; SystemExit where the packages differ in kind."""
-    mine, theirs = (read_manifest(folder) for folder in (package, other))
+    mine, theirs = (files.manifest(folder / MANIFEST) for folder in (package, other))
     for field in ("format", "weights"):
         if mine[field] != theirs[field]:
             raise SystemExit(f"{package} has {field} {mine[field]} and {other} {theirs[field]}: export with the same")

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from partway.model import files
 from partway.model.doctor import DEFAULT_GATE, psnr
 from partway.pictures.metadata import file_hash
-from partway_export.manifest import MANIFEST, put_manifest, read_manifest
+from partway_export.manifest import MANIFEST, put_manifest
 
 from .autoencoder import LatentDecoder, load_autoencoder
 
@@ -68,7 +69,7 @@ def sharing(package: Path) -> Iterator[Path]:
     """The package, and the folders beside it that take the decoder from it."""
     yield package
     for path in sorted(package.parent.glob(f"*/{MANIFEST}")):
-        if read_manifest(path.parent).get("shares") == package.name:
+        if files.manifest(path).get("shares") == package.name:
             yield path.parent
 
 
@@ -85,7 +86,7 @@ def put_decoder(package: Path, decoder: LatentDecoder) -> float:
     (package / GRAPH).write_bytes(model.SerializeToString())
     for folder in sharing(package):
         np.savez_compressed(folder / GOLDEN, allow_pickle=False, **arrays)
-        manifest = read_manifest(folder)
+        manifest = files.manifest(folder / MANIFEST)
         for name, path in ((GRAPH, package / GRAPH), (GOLDEN, folder / GOLDEN)):
             manifest["files"][name] = {"sha256": file_hash(path), "bytes": path.stat().st_size}
         manifest["verification"]["vae_decoder"]["psnr"] = round(figure, 2)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from partway.graphs import NETWORKS
-from partway_export.manifest import put_manifest, read_manifest
+from partway.model import files
+from partway_export.manifest import MANIFEST, put_manifest
 
 
 def share(package: Path, other: Path) -> list[str]:
@@ -18,8 +19,8 @@ def share(package: Path, other: Path) -> list[str]:
     """
     if package.resolve().parent != other.resolve().parent:
         raise SystemExit(f"{package} and {other} do not lie in one folder")
-    manifest = read_manifest(package)
-    own, theirs = (_graphs(one) for one in (manifest, read_manifest(other)))
+    manifest = files.manifest(package / MANIFEST)
+    own, theirs = (_graphs(one) for one in (manifest, files.manifest(other / MANIFEST)))
     shared = [network for network in NETWORKS if network in own and own[network] == theirs.get(network)]
     for network in shared:
         for name in own[network]:
